@@ -1,0 +1,37 @@
+# Everything runs in .venv, which the first target that needs it makes.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed-$(shell cksum < pyproject.toml | cut -d' ' -f1)
+
+.PHONY: demo test check full benchmark spec clean
+.SUFFIXES:
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
+	@rm -f .venv/.installed-* && touch $@
+
+demo: $(STAMP)        ## real features of a real network: coded, decoded, validated, measured
+	$(BIN)/refsw demo --output demo-output
+
+test: $(STAMP)        ## the whole test suite, a few minutes
+	$(BIN)/python -m pytest -n 2
+
+check: $(STAMP)       ## style, types, import rules, rendered files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tools/render_spec.py --check
+	$(BIN)/python -m pytest tests/test_architecture.py
+
+full: $(STAMP)        ## what takes longer: 20,000 mutations, exhaustive tables
+	$(BIN)/python -m pytest -n 2 -m 'slow or not slow'
+
+benchmark: $(STAMP)   ## speed and memory as ratios in one run
+	$(BIN)/python tools/benchmark.py
+
+spec: $(STAMP)        ## render the tables of spec/ from the declaration in refsw/syntax
+	$(BIN)/python tools/render_spec.py
+
+clean:
+	rm -rf .venv demo-output .mypy_cache .ruff_cache build dist

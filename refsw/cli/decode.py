@@ -1,0 +1,77 @@
+"""refsw decode: a bitstream of a file or a pipe into tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from refsw.cli.common import PIPE, distinct, input_stream, output_stream, progress, say
+from refsw.errors import UsageError
+from refsw.features.decoder import Decoder, DecoderLimits
+from refsw.features.random_access import decode_samples
+from refsw.features.sinks import SUFFIXES, Sink
+from refsw.syntax.codes import Level
+
+
+@click.command(name="decode")
+@click.argument("bitstream", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True,
+              help="Tensors to write: .npy (one tensor), .npz or .safetensors; - for a pipe.")  # fmt: skip
+@click.option("--format", "suffix", type=click.Choice([s[1:] for s in SUFFIXES]),
+              help="Format of the output.  [default: by suffix; npy for a pipe]")  # fmt: skip
+@click.option("--samples", metavar="FIRST[:LAST]", help="Decode these samples only (random access, from a file).")
+@click.option("--hevc-decoder", metavar="COMMAND", help="External HEVC decoder, such as 'dec265 -q {input} -o {output}'.")
+@click.option("--model-digest", metavar="HEX", help="SHA-256 of the model here; features of another one are refused.")
+@click.option("--max-level", type=click.IntRange(1, 3), default=3, show_default=True, help="Highest level to accept.")
+@click.option("--max-output", type=int, default=1 << 40, help="Most bytes of decoded samples to accept.  [default: 2^40]")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the output does not depend on it.")
+@click.option("--json", "as_json", is_flag=True, help="Tell errors as JSON.")
+def command(
+    bitstream: Path,
+    output: Path,
+    suffix: str | None,
+    samples: str | None,
+    hevc_decoder: str | None,
+    model_digest: str | None,
+    max_level: int,
+    max_output: int,
+    jobs: int,
+    as_json: bool,  # noqa: ARG001 - told by refsw.cli.main
+) -> None:
+    """Decode BITSTREAM (- for a pipe); the output appears only if all of it decodes."""
+    distinct(bitstream, output)
+    suffix = f".{suffix}" if suffix else ".npy" if output == PIPE else output.suffix
+    limits = DecoderLimits(Level(max_level), max_output)
+    digest = bytes.fromhex(model_digest) if model_digest else None
+    with (
+        input_stream(bitstream) as stream,
+        output_stream(output) as out,
+        Sink(None if output == PIPE else output, suffix) as sink,
+    ):
+        decoder = Decoder(stream, limits=limits, hevc_decoder=hevc_decoder, model_digest=digest, jobs=jobs)
+        count = 0
+        if samples is None:
+            for sample in progress(decoder, "decoding"):
+                sink.add(sample.tensor, sample.elements)
+                count += 1
+            parameters = decoder.parameters
+        else:
+            first, last = _selection(samples)
+            stream.seek(0)
+            parameters = {}
+            for sample in decode_samples(stream, first, last, hevc_decoder=hevc_decoder):
+                sink.add(sample.tensor, sample.elements)
+                parameters[sample.tensor] = sample.parameters
+                count += 1
+        sink.write(parameters, out)
+    shapes = ", ".join(f"{name} {p.dtype} {sink.shape(name, p)}" for name, p in parameters.items())
+    say(f"{output}: {shapes}", output)
+
+
+def _selection(text: str) -> tuple[int, int]:
+    first, _, last = text.partition(":")
+    try:
+        return int(first), int(last or first)
+    except ValueError as error:
+        raise UsageError(f"--samples {text}: FIRST or FIRST:LAST") from error

@@ -1,0 +1,212 @@
+"""refsw encode: feature tensors of a file or a pipe into a bitstream."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from refsw.cli.common import PIPE, distinct, input_stream, output_stream, progress, role, say
+from refsw.errors import UsageError
+from refsw.features.config import (
+    LAYOUTS,
+    LEVELS,
+    PAYLOADS,
+    PRESETS,
+    PROFILES,
+    QUANTIZERS,
+    RANGES,
+    ChannelOrder,
+    DigestScope,
+    EncoderConfig,
+)
+from refsw.features.encoder import Encoder, TensorSpec
+from refsw.features.ranges import with_measured_ranges
+from refsw.features.sources import Source, open_features, piped_npy
+from refsw.features.sinks import copy_to
+from refsw.syntax.codes import Quantizer, RangeScope
+from refsw.tensor.axes import Axes
+
+
+@click.command(name="encode")
+@click.argument("features", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Bitstream to write; - for a pipe.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), default="balanced", show_default=True,
+              help="What the other options start from (docs/presets.md).")  # fmt: skip
+@click.option("--qp", type=int, help="HEVC quantization parameter, 0 to 51; smaller is better.  [default: 22]")
+@click.option("--axes", help="Letters of the axes, such as NCHW or NHWC (T instead of N: a time axis).  "
+              "[default: by number of axes: C, NC, CHW, NCHW]")  # fmt: skip
+@click.option("--quantizer", type=click.Choice(list(QUANTIZERS)), help="Pre-quantizer.")
+@click.option("--bit-depth", type=int, help="Bits of a level: 8, 10, 12 with HEVC; up to 16 with lossless codecs.")
+@click.option("--range", "range_scope", type=click.Choice(list(RANGES)), help="What one minimum and maximum hold for.")
+@click.option("--ranges", metavar="MIN:MAX[,...]", help="Explicit range; with --range channel one a channel.")
+@click.option("--clip", type=float, metavar="PERCENTILE", help="Clip elements beyond this percentile, such as 99.99.")
+@click.option("--layout", type=click.Choice(list(LAYOUTS)), help="How channels are laid into pictures.")
+@click.option("--grid", metavar="ROWSxCOLUMNS", help="Channels down and across a picture.  [default: nearly square]")
+@click.option("--align", type=int, help="Coded sizes are multiples of this.  [default: 8 for video, else 1]")
+@click.option("--channel-order", metavar="own|mean|similarity|I,J,...", help="Order in which channels are laid.")
+@click.option("--refine/--no-refine", default=None, help="Refine levels by the mean of the elements behind them.")
+@click.option("--match-step/--no-match-step", default=None, help="Shift the QP to the error of the log quantizer.")
+@click.option("--payload", type=click.Choice([name for name in PAYLOADS if name != "vvc"]), help="Payload codec.")
+@click.option("--effort", type=click.Choice(["anchor", "best", "balanced", "fast"]), help="Effort of the HEVC encoder.")
+@click.option("--hevc-encoder", "command", metavar="COMMAND", help="External HEVC encoder (spec 8.4.7).")
+@click.option("--quality", type=int, help="JPEG quality, 1 to 100.")
+@click.option("--rate", type=float, help="JPEG 2000 compression ratio; 1 is lossless.")
+@click.option("--compression-level", type=click.IntRange(0, 9), help="Of zlib, gzip, LZMA, PNG.")
+@click.option("--samples-per-unit", type=int, help="Samples that share a unit (in profile inter, that predict another).")
+@click.option("--profile", type=click.Choice(list(PROFILES)), help="Profile.  [default: the narrowest]")
+@click.option("--level", type=click.Choice(list(LEVELS)), help="Level.  [default: the narrowest]")
+@click.option("--digest", type=click.Choice([d.value for d in DigestScope]), help="Write digests of the decoded tensor.")
+@click.option("--levels-digest", is_flag=True, default=None, help="With --digest: digests of the levels as well.")
+@click.option("--network", "network_id", help="Name of the network that the features come from.")
+@click.option("--name", default="", help="Name of the layer, for a file that has none (.npy).")
+@click.option("--model-digest", metavar="HEX", help="SHA-256 of the model that the features belong to.")
+@click.option("--time", metavar="SCALE:STEP", help="With a T axis: ticks in a second, ticks from sample to sample.")
+@click.option("--metadata", metavar="KEY=TEXT", multiple=True, help="An entry for people; may be repeated.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the bytes do not depend on it.")
+def command(features: Path, output: Path, preset: str, axes: str | None, name: str, jobs: int, **options: Any) -> None:
+    """Code the tensors of FEATURES (.npy, .npz, .safetensors, .pt; - for .npy from a pipe)."""
+    config = EncoderConfig.preset(preset, **_choices(options))
+    distinct(features, output)
+    with ExitStack() as stack:
+        sources = _open(features, name, config, stack)
+        parsed = {s.name: Axes.parse(_axes_for(axes, s), s.shape) for s in sources}
+        specs = {}
+        for source in sources:
+            # Without an iteration to spare, the samples are read twice: for the ranges and for coding.
+            own = with_measured_ranges(config, parsed[source.name], source.samples(parsed[source.name]))
+            specs[source.name] = TensorSpec(source.shape, source.dtype, parsed[source.name].letters, own)
+        counted = _Counter(stack.enter_context(output_stream(output)))
+        series = {s.name: s.samples(parsed[s.name]) for s in sources}
+        count = max(s.shape[0] if parsed[s.name].has_samples else 1 for s in sources)
+        with Encoder(counted, specs, config, jobs=jobs) as encoder:  # type: ignore[arg-type]
+            for samples in progress(_together(series), "encoding", count):
+                encoder.write(samples)
+    raw = sum(_bytes(s) for s in sources)
+    share = f", {100 * counted.bytes / raw:.2f} % of {raw:,} bytes" if raw else ""
+    tensors = f"{len(sources)} tensors, " if len(sources) > 1 else ""
+    say(f"{output}: {counted.bytes:,} bytes{share} ({tensors}{count} sample{'s' * (count != 1)})", output)
+
+
+def _open(path: Path, name: str, config: EncoderConfig, stack: ExitStack) -> list[Source]:
+    if path != PIPE:
+        with role("input"):
+            return open_features(path, name)
+    two_passes = config.range_scope is not RangeScope.SAMPLE and config.quantizer is not Quantizer.NONE
+    stream = stack.enter_context(input_stream(path))
+    if two_passes and config.ranges is None:
+        spooled = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="refsw-"))) / "pipe.npy"
+        copy_to(spooled, stream)
+        return open_features(spooled, name)
+    return [piped_npy(stream, name)]
+
+
+def _axes_for(axes: str | None, source: Source) -> str | None:
+    """The axes asked for hold for tensors with as many; others get the usual ones."""
+    return axes if axes is None or len(axes) == len(source.shape) else None
+
+
+def _together(series: dict[str, Iterator[Any]]) -> Iterator[dict[str, Any]]:
+    """The i-th samples of all tensors that have one, i = 0, 1, ..."""
+    while True:
+        samples = {name: sample for name, it in series.items() if (sample := next(it, None)) is not None}
+        if not samples:
+            return
+        yield samples
+
+
+def _bytes(source: Source) -> int:
+    size = source.dtype.itemsize
+    for extent in source.shape:
+        size *= extent
+    return size
+
+
+class _Counter:
+    """Counts the bytes that go through to a stream."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.bytes = 0
+
+    def write(self, data: bytes) -> None:
+        with role("output"):
+            self.stream.write(data)
+        self.bytes += len(data)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def _choices(options: dict[str, Any]) -> dict[str, Any]:
+    """Options that were given, as choices of a configuration."""
+    given = {key: value for key, value in options.items() if value is not None and value != ()}
+    parsers = {
+        "ranges": _ranges,
+        "grid": _grid,
+        "channel_order": _channel_order,
+        "model_digest": _model_digest,
+        "metadata": _metadata,
+    }
+    for key, parse in parsers.items():
+        if key in given:
+            given[key] = parse(given[key])
+    if "time" in given:
+        given["time_scale"], given["time_step"] = _pair(given.pop("time"), ":", "--time SCALE:STEP")
+    return given
+
+
+def _ranges(text: str) -> tuple[tuple[float, float], ...]:
+    try:
+        pairs = [part.split(":") for part in text.split(",")]
+        return tuple((float(low), float(high)) for low, high in pairs)
+    except ValueError as error:
+        raise UsageError(f"--ranges {text}: MIN:MAX[,MIN:MAX...]") from error
+
+
+def _pair(text: str, separator: str, usage: str) -> tuple[int, int]:
+    try:
+        first, second = (int(part) for part in text.lower().split(separator))
+    except ValueError as error:
+        raise UsageError(f"{text}: {usage}") from error
+    if min(first, second) < 1:
+        raise UsageError(f"{text}: {usage}, both at least 1")
+    return first, second
+
+
+def _grid(text: str) -> tuple[int, int]:
+    return _pair(text, "x", "--grid ROWSxCOLUMNS")
+
+
+def _channel_order(text: str) -> ChannelOrder | tuple[int, ...]:
+    if text in list(ChannelOrder):
+        return ChannelOrder(text)
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--channel-order {text}: own, mean, similarity, or channel numbers") from error
+
+
+def _model_digest(text: str) -> bytes:
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:
+        raise UsageError(f"--model-digest {text}: 64 hexadecimal digits (SHA-256)")
+    return digest
+
+
+def _metadata(entries: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(tuple(entry.split("=", 1)) for entry in entries)
+    if any(len(pair) != 2 or not pair[0] for pair in pairs):
+        raise UsageError("--metadata KEY=TEXT")
+    if any(len(k.encode()) > 255 or len(t.encode()) > 65535 for k, t in pairs) or len(pairs) > 256:
+        raise UsageError("--metadata: keys up to 255 bytes, texts up to 65,535, at most 256 entries")
+    return pairs
+
+

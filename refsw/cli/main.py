@@ -1,0 +1,109 @@
+"""The command `refsw`: its groups, its exit codes, and how errors are told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from refsw import __version__
+from refsw.errors import DfcError, RefswError
+
+EXIT_USAGE, EXIT_NO_INPUT, EXIT_INTERNAL, EXIT_CANNOT_CREATE, EXIT_IO = 2, 66, 70, 73, 74
+
+COMMANDS = {
+    "encode": ("refsw.cli.encode", "Code feature tensors as a DFC bitstream."),
+    "decode": ("refsw.cli.decode", "Decode a bitstream to feature tensors."),
+    "inspect": ("refsw.cli.inspect", "Show what is in a bitstream, down to every syntax element."),
+    "validate": ("refsw.cli.validate", "Check a bitstream against every requirement of the specification."),
+    "demo": ("refsw.cli.demo", "The main job on real features that ship with the package, with a plot."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when the command is run or asked for help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The commands in the order of work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of commands, from the table above and without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+EPILOG = """\b
+Exit codes: 0 done and conforming; 1 finished, with failures found; 2 usage;
+65 input rejected; 66 no such input; 69 valid but unsupported here;
+70 internal error; 73 cannot create output; 74 I/O error."""
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="refsw")
+def cli() -> None:
+    """Reference software of Deep Feature Coding (DFC)."""
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001 - every error ends in an exit code here
+        code = tell(error)
+    except KeyboardInterrupt:
+        code = 130
+        print("refsw: interrupted", file=sys.stderr)
+    if code == EXIT_IO:
+        # Standard output may be what failed; closing it again at exit would complain once more.
+        os._exit(EXIT_IO)
+    sys.exit(code or 0)
+
+
+def tell(error: Exception) -> int:
+    """Explain an error in one paragraph on standard error (as JSON with --json); its exit code."""
+    as_json = "--json" in sys.argv
+    if isinstance(error, click.ClickException):
+        error.show()
+        return EXIT_USAGE
+    if isinstance(error, click.Abort):
+        return 130
+    if isinstance(error, RefswError):
+        if as_json and isinstance(error, DfcError):
+            print(error.to_json(), file=sys.stderr)
+        else:
+            print(f"refsw: {error}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"refsw: {where}{error.strerror or error}", file=sys.stderr)
+        return _os_exit_code(error)
+    if os.environ.get("REFSW_TRACEBACK"):
+        raise error
+    print(
+        f"refsw: internal error, {type(error).__name__}: {' '.join(str(error).split())}. "
+        "This is a bug in refsw; set REFSW_TRACEBACK=1 for the traceback and report it.",
+        file=sys.stderr,
+    )
+    return EXIT_INTERNAL
+
+
+def _os_exit_code(error: OSError) -> int:
+    role = getattr(error, "refsw_role", None)
+    if role == "input" and isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
+        return EXIT_NO_INPUT
+    if role == "output" and isinstance(
+        error, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError
+    ):
+        return EXIT_CANNOT_CREATE
+    return EXIT_IO

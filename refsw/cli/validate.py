@@ -1,0 +1,66 @@
+"""refsw validate: every violation of a bitstream, with requirement and offset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from refsw.cli.common import input_stream
+from refsw.errors import DfcError
+from refsw.features.config import LEVELS, PROFILES
+from refsw.validation import Report, validate
+
+
+@click.command(name="validate")
+@click.argument("bitstream", type=click.Path(path_type=Path))
+@click.option("--profile", type=click.Choice(list(PROFILES)), help="Profile that the bitstream must declare and keep.")
+@click.option("--level", type=click.Choice(list(LEVELS)), help="Highest level that the bitstream may declare.")
+@click.option("--hevc-decoder", metavar="COMMAND", help="External HEVC decoder (spec 8.4.7).")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+@click.pass_context
+def command(
+    context: click.Context,
+    bitstream: Path,
+    profile: str | None,
+    level: str | None,
+    hevc_decoder: str | None,
+    as_json: bool,
+) -> None:
+    """Check BITSTREAM (- for a pipe) against every requirement; exit code 65 if it breaks one."""
+    with input_stream(bitstream) as stream:
+        report = validate(
+            stream,
+            profile=PROFILES[profile] if profile else None,
+            level=LEVELS[level] if level else None,
+            hevc_decoder=hevc_decoder,
+        )
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=2))
+    else:
+        _print(bitstream, report)
+    context.exit(report.exit_code)
+
+
+def _print(path: Path, report: Report) -> None:
+    for error in report.violations:
+        print(_line("violation", error))
+    for error in report.unsupported:
+        print(_line("unsupported here", error))
+    if report.profile is None or report.level is None:
+        print(f"{path}: not a conforming bitstream")
+        return
+    declared = f"profile {report.profile.name.lower()}, level {report.level.value}"
+    samples = ", ".join(f"{name}: {count} sample{'s' * (count != 1)}" for name, count in report.samples.items())
+    if report.violations:
+        count = len(report.violations)
+        print(f"{path}: not conforming ({declared}): {count} violation{'s' * (count != 1)}")
+    elif report.unsupported:
+        print(f"{path}: nothing found against {declared}, but not all could be checked ({samples})")
+    else:
+        print(f"{path}: conforms to {declared} ({samples})")
+
+
+def _line(kind: str, error: DfcError) -> str:
+    return f"{kind} of {error.requirement}: {error}"

@@ -1,0 +1,1 @@
+"""Chapter 9: coding and decoding feature tensors."""

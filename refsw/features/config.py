@@ -1,0 +1,186 @@
+"""Informative: what an encoder may choose, and the presets, each a documented and measured point.
+
+The measurements behind the presets are in docs/presets.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self, TypeVar
+
+from refsw.errors import UsageError
+from refsw.payload.base import EncoderSettings
+from refsw.syntax.codes import Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
+
+QUANTIZERS = {q.name.lower().replace("_", "-"): q for q in Quantizer}
+RANGES = {s.name.lower(): s for s in RangeScope}
+LAYOUTS = {layout.name.lower(): layout for layout in RepackLayout}
+PAYLOADS = {c.name.lower(): c for c in PayloadCodec}
+PROFILES = {p.name.lower(): p for p in Profile}
+LEVELS = {level.name.lower(): level for level in Level}
+_C = TypeVar("_C", bound="EncoderConfig")
+
+
+class ChannelOrder(StrEnum):
+    """Orders of channels that the encoder can find; a list of indices is one that is given."""
+
+    OWN = "own"
+    MEAN = "mean"
+    SIMILARITY = "similarity"
+
+
+class DigestScope(StrEnum):
+    """How often a digest is written."""
+
+    NONE = "none"
+    STREAM = "stream"
+    SAMPLE = "sample"
+
+
+NAMED_CHOICES: dict[str, dict[str, Any]] = {
+    "quantizer": QUANTIZERS,
+    "range_scope": RANGES,
+    "layout": LAYOUTS,
+    "payload": PAYLOADS,
+    "profile": PROFILES,
+    "level": LEVELS,
+    "channel_order": {order.value: order for order in ChannelOrder},
+    "digest": {scope.value: scope for scope in DigestScope},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """The choices of an encoder. Make one from a preset: ``EncoderConfig.preset("balanced", qp=30)``.
+
+    Args:
+        quantizer: pre-quantizer; NONE sends the elements themselves, with a byte codec.
+        bit_depth: of the levels: 8, 10, 12 with HEVC, 8 with JPEG, 1 to 16 otherwise.
+        range_scope: what a range holds for.
+        ranges: explicit ranges (minimum, maximum): one, or one a channel with range scope CHANNEL.
+        clip: percentile of the elements that the range covers; 100 covers all (`element_range`).
+        layout: how channels are laid into pictures.
+        grid: rows and columns of the grid of channels; None chooses it.
+        align: coded sizes are multiples of this; None: 8 with HEVC and VVC, 1 otherwise.
+        channel_order: one of `ChannelOrder`, or the channels in order.
+        refine: refine levels by the mean of the elements behind them, measured on the first sample (7.4.1).
+        match_step: with HEVC, shift the QP so that the error is that of the log quantizer at 8 bits.
+        payload: payload codec.
+        settings: for the payload encoder: QP, effort, quality, external command.
+        samples_per_unit: samples that share a unit; in profile INTER they predict one another.
+        profile, level: None takes the narrowest.
+        digest: how often digests of the decoded elements are written.
+        levels_digest: write digests of the levels as well.
+        network_id: name of the network.
+        model_digest: SHA-256 of the model that the features belong to.
+        time_scale, time_step: clock of a time axis: ticks in a second, ticks from sample to sample.
+        metadata: entries for people.
+    """
+
+    quantizer: Quantizer = Quantizer.LOG
+    bit_depth: int = 8
+    range_scope: RangeScope = RangeScope.SAMPLE
+    ranges: tuple[tuple[float, float], ...] | None = None
+    clip: float = 100.0
+    layout: RepackLayout = RepackLayout.MOSAIC
+    grid: tuple[int, int] | None = None
+    align: int | None = None
+    channel_order: ChannelOrder | tuple[int, ...] = ChannelOrder.OWN
+    refine: bool = False
+    match_step: bool = False
+    payload: PayloadCodec = PayloadCodec.HEVC
+    settings: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
+    samples_per_unit: int = 1
+    profile: Profile | None = None
+    level: Level | None = None
+    digest: DigestScope = DigestScope.NONE
+    levels_digest: bool = False
+    network_id: str = ""
+    model_digest: bytes | None = None
+    time_scale: int = 25
+    time_step: int = 1
+    metadata: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        byte_codec = self.payload in (PayloadCodec.STORED, PayloadCodec.ZLIB, PayloadCodec.GZIP, PayloadCodec.LZMA)
+        if self.quantizer is Quantizer.NONE and not byte_codec:
+            raise UsageError(
+                f"without a quantizer the payload is stored, zlib, gzip or lzma, not {self.payload.name.lower()}"
+            )
+        if not 1 <= self.bit_depth <= 16:
+            raise UsageError(f"bit depth {self.bit_depth}: from 1 to 16")
+        if not 50 < self.clip <= 100:
+            raise UsageError(f"clip {self.clip}: a percentile above 50, at most 100")
+        if self.samples_per_unit < 1:
+            raise UsageError(f"samples per unit {self.samples_per_unit}: at least 1")
+
+    @classmethod
+    def preset(cls, name: str = "balanced", **changes: Any) -> Self:
+        """A preset with changes; names of `EncoderSettings` (qp, effort, quality, ...) may stand among them.
+
+        Raises:
+            UsageError: no such preset, or no such choice.
+        """
+        if name not in PRESETS:
+            raise UsageError(f"preset {name}: one of {', '.join(PRESETS)}")
+        return _changed(cls(**PRESETS[name]), changes)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same configuration with changes."""
+        return _changed(self, changes)
+
+
+def _changed(config: _C, changes: dict[str, Any]) -> _C:
+    inner = {f.name for f in dataclasses.fields(EncoderSettings)}
+    outer = {f.name for f in dataclasses.fields(EncoderConfig)}
+    unknown = set(changes) - inner - outer
+    if unknown:
+        raise UsageError(f"unknown choice: {', '.join(sorted(unknown))}")
+    changes = {k: _choice(k, v) for k, v in changes.items()}
+    settings = changes.get("settings", config.settings)
+    settings = dataclasses.replace(settings, **{k: v for k, v in changes.items() if k in inner})
+    kept = {k: v for k, v in changes.items() if k in outer and k != "settings"}
+    return dataclasses.replace(config, settings=settings, **kept)
+
+
+def _choice(name: str, value: Any) -> Any:
+    """A choice by the name that the command line uses, as its code point."""
+    if not isinstance(value, str) or name not in NAMED_CHOICES:
+        return value
+    known = NAMED_CHOICES[name]
+    if value not in known:
+        raise UsageError(f"{name} {value}: one of {', '.join(known)}")
+    return known[value]
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "anchor": {
+        "quantizer": Quantizer.LOG,
+        "bit_depth": 8,
+        "layout": RepackLayout.SEQUENCE,
+        "settings": EncoderSettings(effort="anchor"),
+    },
+    "balanced": {
+        "quantizer": Quantizer.LOG,
+        "bit_depth": 8,
+        "layout": RepackLayout.MOSAIC,
+        "settings": EncoderSettings(effort="balanced"),
+    },
+    "best": {
+        "quantizer": Quantizer.UNIFORM,
+        "bit_depth": 10,
+        "layout": RepackLayout.MOSAIC,
+        "refine": True,
+        "match_step": True,
+        "settings": EncoderSettings(effort="best"),
+    },
+    "fast": {
+        "quantizer": Quantizer.LOG,
+        "bit_depth": 8,
+        "layout": RepackLayout.MOSAIC,
+        "settings": EncoderSettings(effort="fast"),
+    },
+}
+"""The presets: `anchor` is the configuration of MM'19 (4.1.3); the others are measured against it."""

@@ -1,0 +1,221 @@
+"""9.4 The decoder: samples one at a time, from a file or a pipe, in bounded memory."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+
+from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError
+from refsw.features.digest import RunningDigest
+from refsw.features.parameters import Parameters
+from refsw.features.pool import Pool
+from refsw.features.reader import BitstreamReader, Content, DigestContent, MetadataContent
+from refsw.features.reconstruct import UnitContent, decode_unit
+from refsw.payload.base import DecoderSettings
+from refsw.syntax.codes import DigestKind, Level
+from refsw.syntax.structure import Trace
+from refsw.tensor.axes import Array
+
+Decoded = list[tuple[Array, Array]]
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderLimits:
+    """What a decoder accepts beyond what the bitstream's level already bounds.
+
+    Args:
+        level: the highest level; above it, a bitstream is refused as unsupported.
+        output_bytes: the most that the decoded samples may take altogether.
+    """
+
+    level: Level = Level.L3
+    output_bytes: int = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One decoded sample.
+
+    `elements` has the sample's shape in the user's order of axes and the dtype of the tensor. `time` is in
+    seconds; None where the tensor has no time axis. `parameters` is the tensor's parameter set.
+    """
+
+    tensor: str
+    index: int
+    elements: Array
+    time: float | None
+    parameters: Parameters
+
+
+@dataclass
+class Decoder:
+    """Iterates over the samples of a bitstream, in the order in which they come.
+
+    Args:
+        stream: binary file or pipe at the first byte.
+        limits: what to accept.
+        hevc_decoder: command of an external HEVC decoder (8.4.7); FFmpeg inside this process by default.
+        model_digest: SHA-256 of the receiver's model; samples that need another one are refused (9.6).
+        jobs: number of processes that decode units; the result does not depend on it.
+        trace: receives every syntax element.
+
+    Raises, while iterating:
+        DfcError: the input is not conforming, unsupported, or too large.
+    """
+
+    stream: BinaryIO
+    limits: DecoderLimits = field(default_factory=DecoderLimits)
+    hevc_decoder: str | None = None
+    model_digest: bytes | None = None
+    jobs: int = 1
+    trace: Trace | None = None
+    parameters: dict[str, Parameters] = field(init=False, default_factory=dict)
+    metadata: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._reader = BitstreamReader(self.stream, trace=self.trace)
+        self.header = self._reader.header
+        if self.header.level > self.limits.level:
+            raise CapacityError(
+                ErrorClass.RESOURCE_LIMIT,
+                "level.capacity",
+                "level_idc",
+                56,
+                expected=f"at most {self.limits.level.name}, as this decoder was told",
+                got=self.header.level.name,
+            )
+        self._settings = DecoderSettings(self.hevc_decoder)
+        self._digests: dict[tuple[int, DigestKind], RunningDigest] = {}
+        self._bytes = 0
+
+    def __iter__(self) -> Iterator[Sample]:
+        with Pool(self.jobs) as pool:
+            waiting: deque[tuple[Content, Future[Decoded]] | tuple[Content, None]] = deque()
+            for content in self._reader:
+                task = None
+                if isinstance(content, UnitContent):
+                    self._account(content)
+                    task = pool.submit(decode_unit, content, self.header.profile, self._settings)
+                waiting.append((content, task))  # type: ignore[arg-type]
+                while waiting and (self.jobs == 1 or len(waiting) > 2 * self.jobs):
+                    yield from self._handle(*waiting.popleft())
+            while waiting:
+                yield from self._handle(*waiting.popleft())
+
+    def _account(self, content: UnitContent) -> None:
+        p = content.parameters
+        self._bytes += content.samples * p.axes.elements * p.dtype.itemsize
+        if self._bytes > self.limits.output_bytes:
+            raise CapacityError(
+                ErrorClass.RESOURCE_LIMIT,
+                "level.capacity",
+                "feature_data",
+                content.payload_offset,
+                expected=f"at most {self.limits.output_bytes} bytes of decoded samples",
+                got="more",
+            )
+
+    def _handle(self, content: Content, task: Future[Decoded] | None) -> Iterator[Sample]:
+        if isinstance(content, Parameters):
+            self._add_tensor(content)
+        elif isinstance(content, MetadataContent):
+            self.metadata |= content.entries
+        elif isinstance(content, DigestContent):
+            check_digest(content, self._digests[content.parameters.id, content.kind])
+        elif task is not None:
+            p = content.parameters
+            for i, (levels, elements) in enumerate(task.result(), content.first_sample):
+                for kind in p.digests:
+                    self._digests[p.id, kind].add(levels, elements)
+                yield Sample(p.name, i, elements, sample_time(p, i), p)
+
+    def _add_tensor(self, p: Parameters) -> None:
+        if self.model_digest is not None and p.model_digest not in (None, self.model_digest):
+            raise model_mismatch(p, self.model_digest)
+        if p.name in self.parameters:
+            raise name_twice(p)
+        self.parameters[p.name] = p
+        for kind in p.digests:
+            self._digests[p.id, kind] = RunningDigest(p, kind)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stream.close()
+
+
+def sample_time(p: Parameters, index: int) -> float | None:
+    """9.8 Time of a sample in seconds; None where the tensor has no time axis."""
+    return index * p.time_step / p.time_scale if "T" in p.axes.letters else None
+
+
+def model_mismatch(p: Parameters, receiver: bytes) -> DfcError:
+    """9.6 The features belong to another model than the receiver's."""
+    assert p.model_digest is not None
+    return ModelStateError(
+        ErrorClass.BASE_MODEL_MISMATCH,
+        "fps.model-digest",
+        "model_digest",
+        None,
+        expected=f"{receiver.hex()}, the receiver's model",
+        got=p.model_digest.hex(),
+    )
+
+
+def name_twice(p: Parameters) -> DfcError:
+    """6.5 Two tensors of one name could not be told apart."""
+    return SemanticError(
+        ErrorClass.LAYOUT_MISMATCH, "fps.layer-id-unique", "layer_id", None, expected="a name of its own", got=p.name
+    )
+
+
+def check_digest(content: DigestContent, running: RunningDigest) -> None:
+    """9.5 Compare the digest of a unit with that of the samples since the last one."""
+    _, _, digest = running.take()
+    if digest[: len(content.digest)] != content.digest:
+        last = content.first_sample + content.samples - 1
+        raise SemanticError(
+            ErrorClass.DIGEST_MISMATCH,
+            "digest.value",
+            "digest",
+            content.bit_offset,
+            expected=f"{digest[: len(content.digest)].hex()} as computed over samples {content.first_sample} to {last}",
+            got=content.digest.hex(),
+        )
+
+
+def decode(data: bytes | BinaryIO, *, jobs: int = 1, hevc_decoder: str | None = None) -> Array | dict[str, Array]:
+    """Decode a whole bitstream.
+
+    Args:
+        data: the bitstream, or a file that holds it.
+        jobs: number of processes.
+        hevc_decoder: command of an external HEVC decoder (8.4.7).
+
+    Returns:
+        The feature tensor in its own shape, order of axes and dtype; a dictionary by name if there are several.
+
+    Raises:
+        DfcError: the input is not conforming, unsupported, or too large.
+    """
+    stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
+    decoder = Decoder(stream, jobs=jobs, hevc_decoder=hevc_decoder)
+    samples: dict[str, list[Array]] = {}
+    for sample in decoder:
+        samples.setdefault(sample.tensor, []).append(sample.elements)
+    arrays = {name: _assemble(p, samples.get(name, [])) for name, p in decoder.parameters.items()}
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def _assemble(p: Parameters, samples: list[Array]) -> Array:
+    if not p.axes.has_samples:
+        return np.ascontiguousarray(samples[0])
+    return np.stack(samples) if samples else np.empty(p.axes.shape(0), p.dtype)

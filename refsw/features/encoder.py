@@ -1,0 +1,304 @@
+"""Informative: the encoder, sample by sample, into a file or a pipe, in bounded memory."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+
+from refsw.errors import FeatureError, UsageError
+from refsw.features.coding import CodedUnit, Plan, encode_unit
+from refsw.features.config import DigestScope, EncoderConfig
+from refsw.features.digest import RunningDigest
+from refsw.features.parameters import Parameters, check_limits, to_values
+from refsw.features.plan import make_plan
+from refsw.features.pool import Pool
+from refsw.features.ranges import with_measured_ranges
+from refsw.features.reconstruct import decode_unit
+from refsw.payload.base import DecoderSettings
+from refsw.profiles import LEVELS, default_profile
+from refsw.syntax.codes import DigestKind, Level, Profile, UnitType
+from refsw.syntax.structures import DIGEST, END_OF_BITSTREAM, FEATURE_PARAMETER_SET, METADATA
+from refsw.syntax.units import crc32, pack_body, pack_header, pack_unit
+from refsw.tensor.axes import Array, Axes
+from refsw.tensor.foreign import as_array
+
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor to be coded.
+
+    Args:
+        shape: of the whole tensor, or with any number of samples where there is an axis of samples.
+        dtype: numpy dtype.
+        axes: letters of the axes, such as NCHW; None for the usual ones (C, NC, CHW, NCHW).
+        config: choices for this tensor; None for those of the encoder.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any
+    axes: str | None = None
+    config: EncoderConfig | None = None
+
+
+class Encoder:
+    """Writes a bitstream.
+
+    Args:
+        stream: binary file or pipe.
+        tensors: the tensors by name; the names become layer ids.
+        config: choices for all tensors that have none of their own.
+        jobs: number of processes that code samples; the bytes do not depend on it. Processes are spawned:
+            a script that asks for more than one needs ``if __name__ == "__main__":``.
+
+    Raises:
+        UsageError, FeatureError: at once or while writing; what was written then is not a whole bitstream.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        tensors: Mapping[str, TensorSpec],
+        config: EncoderConfig | None = None,
+        *,
+        jobs: int = 1,
+    ) -> None:
+        if not tensors:
+            raise UsageError("no tensor to encode")
+        self._stream = stream
+        self._pool = Pool(jobs)
+        self._window = 1 if jobs == 1 else 3 * jobs
+        self._chain = 0
+        base = config or EncoderConfig.preset()
+        self._tensors = [
+            _Tensor(number, name, spec, spec.config or base) for number, (name, spec) in enumerate(tensors.items())
+        ]
+        self._by_name = {tensor.name: tensor for tensor in self._tensors}
+        self._base = base
+        self._profile = base.profile or _profile(self._tensors)
+        self._level = base.level or _level(self._tensors)
+        self._waiting: deque[tuple[_Tensor, Future[CodedUnit]]] = deque()
+        self._started: list[_Tensor] = []
+        self._finished = False
+        self._put(pack_header(self._profile, self._level), crc_bytes=4)
+        if base.metadata:
+            self._unit(UnitType.METADATA, pack_body(METADATA, _metadata(base.metadata)))
+
+    def write(self, samples: Any) -> None:
+        """Code one sample of every tensor, or of those given.
+
+        Args:
+            samples: an array of the sample's shape (without the axis of samples) if there is one tensor,
+                else a mapping from names to arrays.
+        """
+        if not isinstance(samples, Mapping):
+            if len(self._tensors) != 1:
+                raise UsageError("several tensors: write a mapping from names to samples")
+            samples = {self._tensors[0].name: samples}
+        for name, sample in samples.items():
+            if name not in self._by_name:
+                raise UsageError(f"no tensor {name}: {', '.join(self._by_name)}")
+            self._sample(self._by_name[name], as_array(sample))
+        self._drain(self._window)
+
+    def _sample(self, tensor: _Tensor, sample: Array) -> None:
+        tensor.check(sample)
+        if tensor.plan is None:
+            self._start(tensor, sample)
+        tensor.group.append(sample)
+        if len(tensor.group) == tensor.config.samples_per_unit:
+            self._submit(tensor)
+
+    def _start(self, tensor: _Tensor, first: Array | None) -> None:
+        plan = make_plan(tensor.name, tensor.number, tensor.axes, tensor.dtype, tensor.config, self._profile, first)
+        for error in check_limits(plan.parameters, self._profile, self._level, None):
+            raise UsageError(f"{tensor.name}: {error.expected}, not {error.got} [{error.requirement}]")
+        tensor.start(plan)
+        self._started.append(tensor)
+        self._unit(UnitType.FEATURE_PARAMETER_SET, pack_body(FEATURE_PARAMETER_SET, to_values(plan.parameters)))
+
+    def _submit(self, tensor: _Tensor) -> None:
+        plan = tensor.plan
+        assert plan is not None
+        group, first = tensor.group, tensor.samples
+        tensor.group = []
+        tensor.samples += len(group)
+        pilot = plan.pilot if first == 0 and len(group) == 1 else None
+        if len(group) * tensor.axes.elements > LEVELS[self._level].unit_elements:
+            raise UsageError(f"{tensor.name}: {len(group)} samples in a unit exceed level {self._level.name}")
+        # The pilot stays here: a plan that is sent to other processes should be small.
+        self._waiting.append((tensor, self._pool.submit(encode_unit, tensor.sent_plan, group, first, pilot)))
+
+    def _drain(self, allowed: int) -> None:
+        while len(self._waiting) > allowed or (self._waiting and self._window == 1):
+            tensor, task = self._waiting.popleft()
+            coded = task.result()
+            self._put(coded.data, crc_bytes=4)
+            if tensor.digests:
+                for levels, elements in decode_unit(coded.content, self._profile, DecoderSettings()):
+                    for digest in tensor.digests:
+                        digest.add(levels, elements)
+                if tensor.config.digest is DigestScope.SAMPLE:
+                    self._write_digests(tensor)
+
+    def _write_digests(self, tensor: _Tensor) -> None:
+        for digest in tensor.digests:
+            first, count, value = digest.take()
+            if not count:
+                continue
+            values = {
+                "parameter_set_id": tensor.number,
+                "digest_kind": digest.kind,
+                "first_sample": first,
+                "sample_count_minus1": count - 1,
+                "digest_length_minus1": DIGEST_BYTES - 1,
+                "digest": value[:DIGEST_BYTES],
+            }
+            self._unit(UnitType.DIGEST, pack_body(DIGEST, values))
+
+    def finish(self) -> None:
+        """Write what is waiting, the digests, and the end of the bitstream. The stream stays open."""
+        if self._finished:
+            return
+        self._finished = True
+        for tensor in self._tensors:
+            if tensor.plan is None:
+                if not tensor.axes.has_samples:
+                    raise UsageError(f"{tensor.name}: its one sample was not written")
+                self._start(tensor, None)
+            if tensor.group:
+                self._submit(tensor)
+        self._drain(0)
+        for tensor in self._tensors:
+            self._write_digests(tensor)
+        values = {
+            "tensor_count": len(self._started),
+            "sample_count": [tensor.samples for tensor in self._started],
+            "bitstream_crc": self._chain,
+        }
+        self._unit(UnitType.END_OF_BITSTREAM, pack_body(END_OF_BITSTREAM, values))
+        self._stream.flush()
+
+    def _unit(self, unit_type: UnitType, body: bytes) -> None:
+        self._put(pack_unit(unit_type, body), crc_bytes=4)
+
+    def _put(self, data: bytes, *, crc_bytes: int) -> None:
+        limit = LEVELS[self._level].unit_bytes
+        if len(data) > limit:
+            raise UsageError(f"a unit of {len(data)} bytes exceeds level {self._level.name} ({limit} bytes)")
+        self._stream.write(data)
+        self._chain = crc32(data[-crc_bytes:], self._chain)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self._pool.__exit__(kind, error, at)
+
+
+class _Tensor:
+    """What the encoder keeps of one tensor."""
+
+    def __init__(self, number: int, name: str, spec: TensorSpec, config: EncoderConfig) -> None:
+        self.number = number
+        self.name = name
+        self.axes = Axes.parse(spec.axes, tuple(spec.shape))
+        self.dtype = np.dtype(spec.dtype)
+        self.config = config
+        self.samples = 0
+        self.plan: Plan | None = None
+        self.sent_plan: Plan | None = None
+        self.group: list[Array] = []
+        self.digests: list[RunningDigest] = []
+
+    def start(self, plan: Plan) -> None:
+        self.plan = plan
+        self.sent_plan = replace(plan, pilot=None)
+        self.digests = [RunningDigest(plan.parameters, kind) for kind in DigestKind if kind in plan.parameters.digests]
+
+    def check(self, sample: Array) -> None:
+        if sample.shape != self.axes.sample_shape:
+            raise FeatureError(f"{self.name}: a sample of shape {sample.shape}, expected {self.axes.sample_shape}")
+        if np.dtype(sample.dtype).newbyteorder("=") != self.dtype.newbyteorder("="):
+            raise FeatureError(f"{self.name}: a sample of {sample.dtype}, expected {self.dtype}")
+        if not self.axes.has_samples and (self.samples or self.group):
+            raise FeatureError(f"{self.name}: no axis counts samples, so there is one")
+
+
+def _profile(tensors: Iterable[_Tensor]) -> Profile:
+    tensors = list(tensors)
+    inter = any(tensor.config.profile in (Profile.INTER, Profile.EXTENDED) for tensor in tensors)
+    return default_profile({tensor.config.payload for tensor in tensors}, inter)
+
+
+def _level(tensors: list[_Tensor]) -> Level:
+    """The narrowest level whose limits on elements and tensors all tensors keep."""
+    for level, limits in LEVELS.items():
+        unit = max(t.axes.elements * t.config.samples_per_unit for t in tensors)
+        sample = max(t.axes.elements for t in tensors)
+        if sample <= limits.sample_elements and unit <= limits.unit_elements and len(tensors) <= limits.parameter_sets:
+            return level
+    raise UsageError("the tensors exceed the highest level (spec/11-profiles.md)")
+
+
+def _metadata(entries: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    keys, texts = [k.encode() for k, _ in entries], [t.encode() for _, t in entries]
+    return {
+        "entry_count_minus1": len(entries) - 1,
+        "key_length": [len(k) for k in keys],
+        "key": keys,
+        "text_length": [len(t) for t in texts],
+        "text": texts,
+    }
+
+
+def encode(
+    features: Any, config: EncoderConfig | str = "balanced", *, axes: str | None = None, jobs: int = 1, **choices: Any
+) -> bytes:
+    """Encode whole feature tensors.
+
+    Args:
+        features: an array (numpy, torch, or anything that numpy understands), or a mapping from names to arrays.
+        config: a configuration, or the name of a preset.
+        axes: letters of the axes, such as NCHW or NHWC; None for the usual ones (C, NC, CHW, NCHW).
+        jobs: number of processes; the bytes do not depend on it.
+        choices: changes to the configuration, such as ``qp=32`` (see `EncoderConfig.preset`).
+
+    Returns:
+        The bitstream.
+
+    Raises:
+        FeatureError: NaN, infinity, or a shape or dtype that cannot be coded.
+        UsageError: choices that do not go together.
+    """
+    base = EncoderConfig.preset(config, **choices) if isinstance(config, str) else config.replace(**choices)
+    named = features if isinstance(features, Mapping) else {"": features}
+    arrays = {name: as_array(array) for name, array in named.items()}
+    specs = {}
+    for name, array in arrays.items():
+        parsed = Axes.parse(axes if axes is None or len(axes) == array.ndim else None, array.shape)
+        samples = array if parsed.has_samples else array[None]
+        own = with_measured_ranges(base, parsed, samples)
+        specs[name] = TensorSpec(array.shape, array.dtype, parsed.letters, own)
+    out = io.BytesIO()
+    with Encoder(out, specs, base, jobs=jobs) as encoder:
+        parsed_axes = {name: Axes.parse(spec.axes, spec.shape) for name, spec in specs.items()}
+        series = {n: a if parsed_axes[n].has_samples else a[None] for n, a in arrays.items()}
+        for index in range(max(len(a) for a in series.values())):
+            encoder.write({name: array[index] for name, array in series.items() if index < len(array)})
+    return out.getvalue()
+
+
+__all__ = ["Encoder", "Parameters", "TensorSpec", "encode"]

@@ -1,0 +1,311 @@
+"""9.2 The feature parameter set: what its elements mean together, and the constraints that span them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, SemanticError
+from refsw.payload.base import PictureFormat, codec
+from refsw.profiles import INTER_PROFILES, LEVELS, PROFILE_CODECS, LevelLimits
+from refsw.syntax.codes import (
+    AxisRole,
+    DigestKind,
+    ElementType,
+    Level,
+    PayloadCodec,
+    Profile,
+    Quantizer,
+    RangeScope,
+    RepackLayout,
+)
+from refsw.syntax.structure import Values
+from refsw.tensor.axes import DTYPES, FLOAT_TYPES, SAMPLE_ROLES, Axes
+from refsw.tensor.dequantize import Refinement
+from refsw.tensor.quantize import level_dtype
+from refsw.tensor.repack import Packing
+
+MAX_MARGIN = 64
+DIGEST_FLAGS = {DigestKind.TENSOR: "tensor_digest_flag", DigestKind.LEVELS: "levels_digest_flag"}
+BYTE_CODECS = PROFILE_CODECS[Profile.LOSSLESS]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """6.5 One feature parameter set.
+
+    `ranges` is empty with range scope SAMPLE and for quantizer NONE, has one (minimum, maximum) with
+    SEQUENCE and C of them with CHANNEL. `channel_order` is empty for the channels' own order.
+    """
+
+    id: int
+    axes: Axes
+    element_type: ElementType
+    quantizer: Quantizer
+    bit_depth: int
+    range_scope: RangeScope
+    ranges: tuple[tuple[float, float], ...]
+    payload_codec: PayloadCodec
+    packing: Packing
+    refinement: Refinement | None = None
+    channel_order: tuple[int, ...] = ()
+    configuration: bytes = b""
+    network_id: str = ""
+    layer_id: str = ""
+    model_digest: bytes | None = None
+    time_scale: int = 1
+    time_step: int = 1
+    digests: frozenset[DigestKind] = frozenset()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """dtype of the decoded elements."""
+        return DTYPES[self.element_type]
+
+    @property
+    def name(self) -> str:
+        """What people and output files call the tensor."""
+        return self.layer_id or f"tensor{self.id}"
+
+    def picture_format(self, profile: Profile) -> PictureFormat:
+        """8.1 The pictures that the payload codec gets to see."""
+        dtype = self.dtype if self.quantizer is Quantizer.NONE else np.dtype(level_dtype(self.bit_depth))
+        depth = 8 * dtype.itemsize if self.quantizer is Quantizer.NONE else self.bit_depth
+        return PictureFormat(
+            self.packing.coded_height, self.packing.coded_width, depth, dtype, profile not in INTER_PROFILES
+        )
+
+    @cached_property
+    def coded_channels(self) -> npt.NDArray[np.intp]:
+        """7.5.3 The channels that are in the pictures, in the order of repacking.
+
+        With ranges by channel, a channel whose minimum equals its maximum is constant and not coded.
+        """
+        order = np.array(self.channel_order or range(self.axes.channels), np.intp)
+        if self.range_scope is RangeScope.CHANNEL:
+            limits = np.array(self.ranges, np.float32)[order]
+            return order[limits[:, 0] < limits[:, 1]]
+        return order
+
+    @cached_property
+    def in_own_order(self) -> bool:
+        """Whether the coded channels are all channels in their own order."""
+        return np.array_equal(self.coded_channels, np.arange(self.axes.channels))
+
+    def sample_ranges(self, values: Values) -> tuple[tuple[float, float] | None, ...]:
+        """7.3 For every sample of a unit, its range, or None where the range is not one of the sample."""
+        if self.range_scope is RangeScope.SAMPLE:
+            return tuple(zip(values["sample_minimum"], values["sample_maximum"], strict=True))
+        return self.shared_ranges(values["sample_count_minus1"] + 1)
+
+    def shared_ranges(self, count: int) -> tuple[tuple[float, float] | None, ...]:
+        """7.3 The ranges of samples that have none of their own."""
+        shared = self.ranges[0] if self.range_scope is RangeScope.SEQUENCE and self.ranges else None
+        return (shared,) * count
+
+    def pictures_of(self, sample_range: tuple[float, float] | None) -> int:
+        """7.5.1 Number of pictures of a sample; a constant sample has none."""
+        if sample_range is not None and sample_range[0] == sample_range[1]:
+            return 0
+        return self.packing.pictures(len(self.coded_channels))
+
+
+def from_values(values: Values) -> Parameters:
+    """Parameters from the values of the syntax elements.
+
+    Raises:
+        DfcError: see `check_values`.
+    """
+    for error in check_values(values):
+        raise error
+    roles = tuple(AxisRole(r) for r in values["axis_role"])
+    time = roles.index(AxisRole.T) if AxisRole.T in roles else None
+    ranges: tuple[tuple[float, float], ...] = ()
+    if values.get("range_maximum"):
+        ranges = tuple(zip(values["range_minimum"], values["range_maximum"], strict=True))
+    return Parameters(
+        id=values["parameter_set_id"],
+        axes=Axes(roles, tuple(e + 1 for e in values["axis_extent_minus1"])),
+        element_type=ElementType(values["element_type"]),
+        quantizer=Quantizer(values["quantizer"]),
+        bit_depth=values.get("bit_depth_minus1", 0) + 1,
+        range_scope=RangeScope(values["range_scope"]),
+        ranges=ranges,
+        payload_codec=PayloadCodec(values["payload_codec"]),
+        packing=Packing(
+            RepackLayout(values["repack_layout"]),
+            values["rows"],
+            values["columns"],
+            values["grid_rows_minus1"] + 1,
+            values["grid_columns_minus1"] + 1,
+            values["coded_height_minus1"] + 1,
+            values["coded_width_minus1"] + 1,
+        ),
+        refinement=Refinement(values["refinement_spacing_minus1"] + 1, tuple(values["refinement_offset"]))
+        if values.get("refinement_flag")
+        else None,
+        channel_order=tuple(values.get("channel_order", ())),
+        configuration=values["codec_configuration"],
+        network_id=values["network_id"].decode(),
+        layer_id=values["layer_id"].decode(),
+        model_digest=values.get("model_digest"),
+        time_scale=1 if time is None else values["time_scale"][time],
+        time_step=1 if time is None else values["time_step"][time],
+        digests=frozenset(kind for kind in DigestKind if values[DIGEST_FLAGS[kind]]),
+    )
+
+
+def to_values(p: Parameters) -> Values:
+    """The values of the syntax elements; the inverse of `from_values`."""
+    network, layer = p.network_id.encode(), p.layer_id.encode()
+    values: Values = {
+        "parameter_set_id": p.id,
+        "network_id_length": len(network),
+        "network_id": network,
+        "layer_id_length": len(layer),
+        "layer_id": layer,
+        "model_digest_flag": int(p.model_digest is not None),
+        "model_digest": p.model_digest,
+        "axis_count_minus1": len(p.axes.roles) - 1,
+        "axis_role": list(p.axes.roles),
+        "axis_extent_minus1": [e - 1 for e in p.axes.extents],
+        "time_scale": [p.time_scale] * len(p.axes.roles),
+        "time_step": [p.time_step] * len(p.axes.roles),
+        "element_type": p.element_type,
+        "quantizer": p.quantizer,
+        "bit_depth_minus1": p.bit_depth - 1,
+        "range_scope": p.range_scope,
+        "range_minimum": [low for low, _ in p.ranges],
+        "range_maximum": [high for _, high in p.ranges],
+        "refinement_flag": int(p.refinement is not None),
+        "refinement_spacing_minus1": p.refinement.spacing - 1 if p.refinement else None,
+        "refinement_count_minus1": len(p.refinement.offsets) - 1 if p.refinement else None,
+        "refinement_offset": p.refinement.offsets if p.refinement else (),
+        "payload_codec": p.payload_codec,
+        "repack_layout": p.packing.layout,
+        "grid_rows_minus1": p.packing.grid_rows - 1,
+        "grid_columns_minus1": p.packing.grid_columns - 1,
+        "coded_width_minus1": p.packing.coded_width - 1,
+        "coded_height_minus1": p.packing.coded_height - 1,
+        "channel_order_flag": int(bool(p.channel_order)),
+        "channel_order": list(p.channel_order),
+        "tensor_digest_flag": int(DigestKind.TENSOR in p.digests),
+        "levels_digest_flag": int(DigestKind.LEVELS in p.digests),
+        "codec_configuration_length": len(p.configuration),
+        "codec_configuration": p.configuration,
+    }
+    return values
+
+
+def check_values(values: Values, offset: int | None = None) -> Iterator[DfcError]:
+    """9.2 The constraints that span elements of a feature parameter set; element bounds are chapter 6's."""
+    for element in ("network_id", "layer_id"):
+        try:
+            values[element].decode()
+        except UnicodeDecodeError as error:
+            yield ParseError(
+                ErrorClass.OUT_OF_RANGE, "fps.utf8", element, offset, expected="UTF-8", got=error.reason
+            )
+    roles = values["axis_role"]
+    named = [AxisRole(r) for r in roles if r in AxisRole.__members__.values()]
+    if len(set(roles)) != len(roles) or len([r for r in named if r in SAMPLE_ROLES]) > 1:
+        yield _layout("fps.axis-once", "axis_role", "each of C, H, W and one of N, T at most once", roles, offset)
+    if [r for r in named[1:] if r in SAMPLE_ROLES]:
+        yield _layout("fps.sample-axis-first", "axis_role", "the sample axis, N or T, first", roles, offset)
+    if all(r in SAMPLE_ROLES for r in named):
+        yield _layout("fps.sample-has-axis", "axis_role", "at least one of C, H, W", roles, offset)
+    yield from _check_ranges(values, offset)
+    yield from _check_codec(values, offset)
+    yield from _check_packing(values, offset)
+    order = values.get("channel_order", ())
+    if order and sorted(order) != list(range(values["channels"])):
+        yield _layout("fps.channel-order", "channel_order", "every channel once", "a repetition", offset)
+
+
+def _layout(requirement: str, element: str, expected: str, got: object, offset: int | None) -> DfcError:
+    return SemanticError(
+        ErrorClass.LAYOUT_MISMATCH, requirement, element, offset, expected=expected, got=str(got)
+    )
+
+
+def _check_ranges(values: Values, offset: int | None) -> Iterator[DfcError]:
+    for low, high in zip(values.get("range_minimum", ()), values.get("range_maximum", ()), strict=False):
+        if low > high:
+            yield range_order("range_minimum", low, high, offset)
+
+
+def range_order(element: str, low: float, high: float, offset: int | None) -> DfcError:
+    """7.3 A range whose minimum exceeds its maximum."""
+    return SemanticError(
+        ErrorClass.RANGE_ORDER,
+        "range.order",
+        element,
+        offset,
+        expected=f"at most the maximum {high!r}",
+        got=repr(low),
+    )
+
+
+def _check_codec(values: Values, offset: int | None) -> Iterator[DfcError]:
+    element_type, quantizer, code = values["element_type"], values["quantizer"], values["payload_codec"]
+    if code not in PayloadCodec.__members__.values():
+        return
+    if quantizer == Quantizer.NONE:
+        if code not in BYTE_CODECS:
+            got = PayloadCodec(code).name
+            yield _layout("fps.unquantized-codec", "payload_codec", "a byte codec without a quantizer", got, offset)
+        return
+    if element_type not in FLOAT_TYPES:
+        yield _layout("fps.quantized-type", "element_type", "a floating-point type", element_type, offset)
+    depth = values["bit_depth_minus1"] + 1
+    allowed = codec(PayloadCodec(code)).bit_depths
+    if depth not in allowed:
+        expected = f"a bit depth of {PayloadCodec(code).name}: {', '.join(map(str, allowed))}"
+        yield _layout("fps.codec-bit-depth", "bit_depth_minus1", expected, depth, offset)
+
+
+def _check_packing(values: Values, offset: int | None) -> Iterator[DfcError]:
+    for axis, extent in (("width", "columns"), ("height", "rows")):
+        true = values[extent] * (values[f"grid_{extent}_minus1"] + 1)
+        coded = values[f"coded_{axis}_minus1"] + 1
+        if not true <= coded < true + MAX_MARGIN:
+            expected = f"{true} to {true + MAX_MARGIN - 1}, the size of the grid and a margin"
+            yield _layout("fps.coded-size", f"coded_{axis}_minus1", expected, coded, offset)
+    cells = (values["grid_rows_minus1"] + 1) * (values["grid_columns_minus1"] + 1)
+    if cells >= 2 * values["channels"] + 64:
+        yield _layout("fps.grid-cells", "grid_rows_minus1", "fewer than 2 x C + 64 cells", cells, offset)
+
+
+def check_limits(p: Parameters, profile: Profile, level: Level, offset: int | None) -> Iterator[DfcError]:
+    """11.2, 11.3 The parameter set against the profile and the level."""
+    if p.payload_codec not in PROFILE_CODECS[profile]:
+        yield SemanticError(
+            ErrorClass.LAYOUT_MISMATCH,
+            "profile.codec",
+            "payload_codec",
+            offset,
+            expected=f"a codec of profile {profile.name}",
+            got=p.payload_codec.name,
+        )
+    limits = LEVELS[level]
+    side = max(p.packing.coded_height, p.packing.coded_width)
+    picture = p.packing.coded_height * p.packing.coded_width
+    yield from over(limits, "sample_elements", p.axes.elements, "axis_extent_minus1", offset)
+    yield from over(limits, "picture_side", side, "coded_width_minus1", offset)
+    yield from over(limits, "picture_elements", picture, "coded_width_minus1", offset)
+    pictures = p.packing.pictures(p.axes.channels)
+    yield from over(limits, "unit_pictures", pictures, "grid_rows_minus1", offset)
+
+
+def over(limits: LevelLimits, name: str, value: int, element: str, offset: int | None) -> Iterator[DfcError]:
+    """A LimitError if `value` exceeds the limit of that name (11.3)."""
+    limit = getattr(limits, name)
+    if value > limit:
+        requirement = "level." + name.replace("_", "-")
+        expected, got = f"at most {limit} at this level", str(value)
+        yield LimitError(ErrorClass.RESOURCE_LIMIT, requirement, element, offset, expected=expected, got=got)

@@ -1,0 +1,41 @@
+"""Informative: work on units spread over processes, with results that do not depend on their number."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from refsw.errors import UsageError
+
+
+class Pool:
+    """Processes that run functions on arguments; with one job, they run here and at once.
+
+    Processes are spawned, not forked: FFmpeg and x265 keep threads, which a fork would cut off.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        if jobs < 1:
+            raise UsageError(f"jobs {jobs}: at least 1")
+        self._executor: ProcessPoolExecutor | None = None
+        if jobs > 1:
+            self._executor = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """A future for the result."""
+        if self._executor is not None:
+            return self._executor.submit(function, *arguments)
+        future: Future[Any] = Future()
+        # No catch-all here: what the function raises, it raises where the work is asked for.
+        future.set_result(function(*arguments))
+        return future
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,160 @@
+"""9.4 Decoding one feature data unit: payload to pictures, levels, and the elements of the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refsw.errors import ErrorClass, PayloadError
+from refsw.features.parameters import Parameters
+from refsw.payload.base import DecoderSettings, codec
+from refsw.syntax.codes import Profile, Quantizer, RangeScope
+from refsw.tensor.axes import Array
+from refsw.tensor.dequantize import reconstruction_table
+from refsw.tensor.repack import unpack
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitContent:
+    """What a feature data unit holds, after all checks of syntax and semantics.
+
+    `ranges` has an entry for every sample; `payload_offset` is in bits from the start of the bitstream.
+    """
+
+    parameters: Parameters
+    first_sample: int
+    ranges: tuple[Range | None, ...]
+    payload: bytes
+    payload_offset: int
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.ranges)
+
+    @property
+    def pictures(self) -> tuple[int, ...]:
+        """Number of pictures of every sample."""
+        return tuple(self.parameters.pictures_of(r) for r in self.ranges)
+
+
+def decode_pictures(content: UnitContent, profile: Profile, settings: DecoderSettings) -> Array:
+    """9.4.1 All pictures of the unit, in order: (P, coded_height, coded_width).
+
+    Raises:
+        PayloadError: with the offset counted from the start of the bitstream.
+    """
+    p = content.parameters
+    picture_format = p.picture_format(profile)
+    count = sum(content.pictures)
+    try:
+        if count == 0:
+            if content.payload:
+                raise PayloadError(
+                    ErrorClass.LENGTH_MISMATCH, "payload.empty", "payload", 0,
+                    expected="no payload for samples without pictures", got=f"{len(content.payload)} bytes",
+                )  # fmt: skip
+            return np.zeros((0, picture_format.height, picture_format.width), picture_format.dtype)
+        pictures = codec(p.payload_codec).decode(
+            p.configuration, memoryview(content.payload), count, picture_format, settings
+        )
+        if picture_format.bit_depth < 8 * picture_format.dtype.itemsize and pictures.max() >> picture_format.bit_depth:
+            raise PayloadError(
+                ErrorClass.OUT_OF_RANGE, "payload.level-range", "payload", 0,
+                expected=f"levels of {picture_format.bit_depth} bits", got=str(pictures.max()),
+            )  # fmt: skip
+    except PayloadError as error:
+        raise locate(error, content.payload_offset) from error
+    return pictures
+
+
+def locate(error: PayloadError, payload_offset: int) -> PayloadError:
+    """The same error, with its offset counted from the start of the bitstream."""
+    if error.element == "codec_configuration":
+        return error
+    offset = payload_offset + (error.bit_offset or 0)
+    return PayloadError(
+        error.error_class, error.requirement, error.element, offset, expected=error.expected, got=error.got
+    )
+
+
+def levels_of(content: UnitContent, pictures: Array) -> Iterator[Array]:
+    """9.4.2 For every sample, the coded channels (K, H, W) of its levels; K = 0 where it has no pictures."""
+    p = content.parameters
+    start = 0
+    for count in content.pictures:
+        channels = len(p.coded_channels) if count else 0
+        if count:
+            yield unpack(pictures[start : start + count], p.packing, channels)
+        else:
+            yield np.zeros((0, p.axes.rows, p.axes.columns), pictures.dtype)
+        start += count
+
+
+def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Array:
+    """9.4.3 One sample (C, H, W) of the tensor's dtype from its coded levels (K, H, W)."""
+    shape = (p.axes.channels, p.axes.rows, p.axes.columns)
+    if p.quantizer is Quantizer.NONE:
+        if p.in_own_order:
+            return levels
+        out = np.empty(shape, p.dtype)
+        out[p.coded_channels] = levels
+        return out
+    if p.range_scope is RangeScope.CHANNEL:
+        return _by_channel(p, levels, shape)
+    assert sample_range is not None
+    low, high = sample_range
+    if low == high:
+        return np.full(shape, to_dtype(np.array(low, np.float32), p.dtype), p.dtype)
+    table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high, p.refinement), p.dtype)
+    values = table.take(levels)
+    if p.in_own_order:
+        return values
+    out = np.empty(shape, p.dtype)
+    out[p.coded_channels] = values
+    return out
+
+
+def _by_channel(p: Parameters, levels: Array, shape: tuple[int, int, int]) -> Array:
+    out = np.empty(shape, p.dtype)
+    out[:] = to_dtype(np.array([low for low, _ in p.ranges], np.float32), p.dtype)[:, None, None]
+    for place, channel in enumerate(p.coded_channels):
+        low, high = p.ranges[channel]
+        table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high, p.refinement), p.dtype)
+        out[channel] = table.take(levels[place])
+    return out
+
+
+def to_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
+    """7.4.4 binary32 to the element type: limited to its finite values, then to nearest, ties to even."""
+    if dtype == np.float32:
+        return values
+    if dtype.itemsize == 2:
+        largest = np.float32(65504.0) if dtype == np.float16 else np.float32(2.0**127 * (2 - 2.0**-7))
+        values = np.clip(values, -largest, largest)
+    return values.astype(dtype)
+
+
+def all_levels(p: Parameters, levels: Array) -> Array:
+    """9.5.2 Levels of all channels (C, H, W), 0 where a channel or the sample is not coded."""
+    if len(levels) and p.in_own_order:
+        return levels
+    out = np.zeros((p.axes.channels, p.axes.rows, p.axes.columns), levels.dtype)
+    if len(levels):
+        out[p.coded_channels] = levels
+    return out
+
+
+def decode_unit(content: UnitContent, profile: Profile, settings: DecoderSettings) -> list[tuple[Array, Array]]:
+    """9.4 Every sample of the unit: its coded levels, and its elements in the user's order of axes."""
+    pictures = decode_pictures(content, profile, settings)
+    p = content.parameters
+    return [
+        (levels, p.axes.from_canonical(elements_of(p, levels, sample_range)))
+        for levels, sample_range in zip(levels_of(content, pictures), content.ranges, strict=True)
+    ]

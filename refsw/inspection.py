@@ -1,0 +1,177 @@
+"""What is in a bitstream, from its units down to every syntax element with its bit position."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import asdict, dataclass, field
+from typing import Any, BinaryIO
+
+from refsw.errors import DfcError
+from refsw.features.parameters import Parameters
+from refsw.features.reader import BitstreamReader, DigestContent, MetadataContent
+from refsw.features.reconstruct import UnitContent
+from refsw.syntax.codes import Quantizer, RangeScope
+from refsw.syntax.structure import TraceRow
+
+
+@dataclass
+class TensorSummary:
+    """A feature tensor of the bitstream, in words."""
+
+    name: str
+    axes: str
+    shape: tuple[int, ...]
+    dtype: str
+    quantizer: str
+    bit_depth: int | None
+    range_scope: str | None
+    minimum: float | None
+    maximum: float | None
+    payload: str
+    layout: str
+    grid: tuple[int, int]
+    coded_size: tuple[int, int]
+    pictures_per_sample: int
+    samples: int = 0
+    payload_bytes: int = 0
+    configuration_bytes: int = 0
+    refined: bool = False
+    network_id: str = ""
+    model_digest: str | None = None
+    digests: list[str] = field(default_factory=list)
+
+    @property
+    def element_bytes(self) -> int:
+        """Bytes of the tensor before coding."""
+        from refsw.syntax.codes import ElementType
+        from refsw.tensor.axes import DTYPES
+
+        elements = self.samples if "N" in self.axes or "T" in self.axes else 1
+        for extent in self.shape[1:] if self.axes[0] in "NT" else self.shape:
+            elements *= extent
+        return elements * DTYPES[ElementType[self.dtype.upper()]].itemsize
+
+
+@dataclass
+class Inspection:
+    """What `inspect` finds; `error` is set where reading stopped."""
+
+    version: str = ""
+    profile: str = ""
+    level: int = 0
+    bytes: int = 0
+    units: dict[str, int] = field(default_factory=dict)
+    tensors: list[TensorSummary] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
+    rows: list[TraceRow] = field(default_factory=list)
+    error: DfcError | None = None
+
+    @property
+    def overhead_bytes(self) -> int:
+        """Bytes that are not the payload codec's."""
+        return self.bytes - sum(t.payload_bytes + t.configuration_bytes for t in self.tensors)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as JSON types, without the trace."""
+        return {
+            "version": self.version,
+            "profile": self.profile,
+            "level": self.level,
+            "bytes": self.bytes,
+            "overhead_bytes": self.overhead_bytes,
+            "units": self.units,
+            "tensors": [asdict(t) for t in self.tensors],
+            "metadata": self.metadata,
+            "error": self.error.as_dict() if self.error else None,
+        }
+
+
+def inspect(data: bytes | BinaryIO, *, trace: bool = False) -> Inspection:
+    """Read a bitstream without decoding payloads.
+
+    Args:
+        data: the bitstream, or a file or pipe.
+        trace: keep a row for every syntax element, in order of bit position.
+
+    Returns:
+        What was read, up to the first error if there is one.
+    """
+    stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
+    found = Inspection()
+    reader: BitstreamReader | None = None
+
+    def on_row(row: TraceRow) -> None:
+        if row.element == "unit_type":
+            name = _unit_name(row.value)
+            found.units[name] = found.units.get(name, 0) + 1
+        if trace:
+            value = bytes(row.value) if isinstance(row.value, memoryview) else row.value
+            found.rows.append(row._replace(value=value))
+
+    by_id: dict[int, TensorSummary] = {}
+    try:
+        reader = BitstreamReader(stream, trace=on_row)
+        found.version = f"1.{reader.header.version_minor}"
+        found.profile, found.level = reader.header.profile.name.lower(), reader.header.level.value
+        for content in reader:
+            if isinstance(content, Parameters):
+                by_id[content.id] = _summary(content)
+                found.tensors.append(by_id[content.id])
+            elif isinstance(content, UnitContent):
+                summary = by_id[content.parameters.id]
+                summary.samples += content.samples
+                summary.payload_bytes += len(content.payload)
+                summary.shape = content.parameters.axes.shape(summary.samples)
+                _widen(summary, content)
+            elif isinstance(content, MetadataContent):
+                found.metadata |= content.entries
+            elif isinstance(content, DigestContent):
+                by_id[content.parameters.id].digests.append(content.digest.hex())
+    except DfcError as error:
+        found.error = error
+    if reader is not None:
+        found.bytes = reader.units.source.offset
+    found.rows.sort(key=lambda row: row.bit_offset)
+    return found
+
+
+def _unit_name(number: int) -> str:
+    from refsw.syntax.codes import UnitType
+
+    known = number in UnitType.__members__.values()
+    return UnitType(number).name.lower() if known else f"type {number}"
+
+
+def _widen(summary: TensorSummary, content: UnitContent) -> None:
+    for limits in content.ranges:
+        if limits is not None:
+            summary.minimum = limits[0] if summary.minimum is None else min(summary.minimum, limits[0])
+            summary.maximum = limits[1] if summary.maximum is None else max(summary.maximum, limits[1])
+
+
+def _summary(p: Parameters) -> TensorSummary:
+    quantized = p.quantizer is not Quantizer.NONE
+    lows, highs = [low for low, _ in p.ranges], [high for _, high in p.ranges]
+    summary = TensorSummary(
+        name=p.name,
+        axes=p.axes.letters,
+        shape=p.axes.shape(0),
+        dtype=p.element_type.name.lower(),
+        quantizer=p.quantizer.name.lower(),
+        bit_depth=p.bit_depth if quantized else None,
+        range_scope=p.range_scope.name.lower() if quantized else None,
+        minimum=min(lows) if lows else None,
+        maximum=max(highs) if highs else None,
+        payload=p.payload_codec.name.lower(),
+        layout=p.packing.layout.name.lower(),
+        grid=(p.packing.grid_rows, p.packing.grid_columns),
+        coded_size=(p.packing.coded_height, p.packing.coded_width),
+        pictures_per_sample=p.packing.pictures(len(p.coded_channels)),
+        configuration_bytes=len(p.configuration),
+        refined=p.refinement is not None,
+        network_id=p.network_id,
+        model_digest=p.model_digest.hex() if p.model_digest else None,
+    )
+    if p.range_scope is RangeScope.SAMPLE:
+        summary.minimum = summary.maximum = None
+    return summary

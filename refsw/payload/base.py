@@ -1,0 +1,136 @@
+"""8.1 What every payload codec has in common: pictures of one size and number format, coded and decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from refsw.errors import ErrorClass, PayloadError, UsageError
+from refsw.syntax.codes import PayloadCodec
+from refsw.tensor.axes import Array
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFormat:
+    """Size and number format of the pictures of a tensor.
+
+    Args:
+        height, width: coded size in elements.
+        bit_depth: n of the levels; for tensors without a quantizer, the bits of an element.
+        dtype: of the arrays: uint8 or uint16 for levels, else that of the elements.
+        intra_only: whether the profile forbids prediction between pictures.
+    """
+
+    height: int
+    width: int
+    bit_depth: int
+    dtype: np.dtype[Any]
+    intra_only: bool = True
+
+    @property
+    def picture_bytes(self) -> int:
+        """Bytes of one picture."""
+        return self.height * self.width * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Informative: what a payload encoder is asked for. Every codec takes what concerns it.
+
+    Args:
+        qp: quantization parameter of HEVC, 0 to 51; smaller is better.
+        effort: name of a set of encoder parameters in `refsw.payload.hevc.EFFORTS`.
+        quality: of JPEG, 1 to 100; larger is better.
+        rate: JPEG 2000: compression ratio aimed at; 1 is lossless.
+        compression_level: of the byte codecs and PNG, 0 to 9.
+        command: an external HEVC encoder (see `refsw.payload.external`).
+    """
+
+    qp: int = 22
+    effort: str = "balanced"
+    quality: int = 75
+    rate: float = 1.0
+    compression_level: int = 9
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSettings:
+    """How payloads are decoded: by FFmpeg inside this process, or by an external HEVC decoder."""
+
+    command: str | None = None
+
+
+class Codec(Protocol):
+    """One payload codec."""
+
+    bit_depths: range | tuple[int, ...]
+
+    def encode(
+        self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings
+    ) -> tuple[bytes, bytes]:
+        """Pictures (P, height, width) -> (codec configuration, payload)."""
+
+    def decode(
+        self,
+        configuration: bytes,
+        payload: memoryview,
+        count: int,
+        picture_format: PictureFormat,
+        settings: DecoderSettings,
+    ) -> Array:
+        """`count` pictures of the format, as (count, height, width); raises PayloadError."""
+
+    def check(
+        self, configuration: bytes, payload: memoryview, count: int, picture_format: PictureFormat
+    ) -> list[PayloadError]:
+        """Every requirement of the codec's clause that the payload breaks, found without decoding it."""
+
+
+def payload_error(
+    requirement: str,
+    element: str,
+    expected: str,
+    got: str,
+    error_class: ErrorClass = ErrorClass.PAYLOAD_ERROR,
+    offset: int | None = None,
+) -> PayloadError:
+    """A PayloadError; `offset` counts bits from the start of the payload until the decoder adds its place."""
+    return PayloadError(error_class, requirement, element, offset, expected=expected, got=got)
+
+
+def guarded(requirement: str, what: str, decode: Callable[[], Array], *errors: type[Exception]) -> Array:
+    """Run a library's decoder; whatever of `errors` it raises becomes a PayloadError."""
+    try:
+        return decode()
+    except errors as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise payload_error(requirement, "payload", f"{what} that decodes", reason) from error
+
+
+def codec(payload_codec: PayloadCodec) -> Codec:
+    """The implementation of a payload codec.
+
+    Raises:
+        UsageError: there is none that encodes or decodes it here.
+    """
+    if payload_codec in (PayloadCodec.STORED, PayloadCodec.ZLIB, PayloadCodec.GZIP, PayloadCodec.LZMA):
+        from refsw.payload.bytecodecs import ByteCodec
+
+        return ByteCodec(payload_codec)
+    if payload_codec in (PayloadCodec.PNG, PayloadCodec.JPEG, PayloadCodec.JPEG2000):
+        from refsw.payload.images import ImageCodec
+
+        return ImageCodec(payload_codec)
+    if payload_codec is PayloadCodec.HEVC:
+        from refsw.payload.hevc import HevcCodec
+
+        return HevcCodec()
+    if payload_codec is PayloadCodec.VVC:
+        from refsw.payload.vvc import VvcCodec
+
+        return VvcCodec()
+    raise UsageError(f"no codec for {payload_codec!r}")

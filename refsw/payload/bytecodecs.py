@@ -1,0 +1,112 @@
+"""8.2 Byte codecs: stored, zlib, gzip and LZMA over the bytes of the pictures."""
+
+from __future__ import annotations
+
+import lzma
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from refsw.errors import ErrorClass, PayloadError
+from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, payload_error
+from refsw.syntax.codes import PayloadCodec
+from refsw.tensor.axes import Array
+
+ZLIB_WINDOW, GZIP_WINDOW = 15, 31
+LZMA_MEMORY = 1 << 27  # 8.2.4: a dictionary of at most 64 MiB, and the decoder's own state
+
+
+@dataclass(frozen=True, slots=True)
+class ByteCodec:
+    """One of the byte codecs."""
+
+    payload_codec: PayloadCodec
+    bit_depths: range = range(1, 65)
+
+    def encode(
+        self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings
+    ) -> tuple[bytes, bytes]:
+        """Pictures in raster order, one after the other, little-endian, compressed as a whole."""
+        raw = np.ascontiguousarray(pictures).astype(picture_format.dtype, copy=False).tobytes()
+        return b"", self._compress(raw, settings.compression_level)
+
+    def _compress(self, raw: bytes, level: int) -> bytes:
+        if self.payload_codec is PayloadCodec.STORED:
+            return raw
+        if self.payload_codec is PayloadCodec.LZMA:
+            return lzma.compress(raw, format=lzma.FORMAT_XZ, preset=level)
+        window = ZLIB_WINDOW if self.payload_codec is PayloadCodec.ZLIB else GZIP_WINDOW
+        compressor = zlib.compressobj(level, zlib.DEFLATED, window)
+        return compressor.compress(raw) + compressor.flush()
+
+    def decode(
+        self,
+        configuration: bytes,
+        payload: memoryview,
+        count: int,
+        picture_format: PictureFormat,
+        settings: DecoderSettings,
+    ) -> Array:
+        """The inverse; the expanded size is known beforehand and never exceeded."""
+        for error in self.check(configuration, payload, count, picture_format):
+            raise error
+        size = count * picture_format.picture_bytes
+        raw: bytes | memoryview = payload
+        if self.payload_codec is not PayloadCodec.STORED:
+            raw = self._expand(payload, size)
+        shape = (count, picture_format.height, picture_format.width)
+        if picture_format.dtype == np.bool_ and np.frombuffer(raw, np.uint8).max(initial=0) > 1:
+            raise payload_error("bytes.bool", "payload", "bytes 0 and 1", "another", ErrorClass.OUT_OF_RANGE)
+        return np.frombuffer(raw, picture_format.dtype).reshape(shape)
+
+    def _expand(self, payload: memoryview, size: int) -> bytes:
+        name = self.payload_codec.name.lower()
+        if self.payload_codec is PayloadCodec.LZMA:
+            expander = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=LZMA_MEMORY)
+        else:
+            window = ZLIB_WINDOW if self.payload_codec is PayloadCodec.ZLIB else GZIP_WINDOW
+            expander = zlib.decompressobj(window)
+        try:
+            raw = expander.decompress(payload, size + 1)
+        except (zlib.error, lzma.LZMAError, MemoryError) as error:
+            raise payload_error("bytes.format", "payload", f"{name} data that decodes", str(error)) from error
+        if len(raw) != size or not expander.eof:
+            got = f"{len(raw)} bytes" if len(raw) < size else "more bytes, or no end of the data"
+            raise payload_error(
+                "bytes.size", "payload", f"{size} bytes and the end", got, ErrorClass.LENGTH_MISMATCH
+            )
+        if expander.unused_data:
+            raise payload_error(
+                "bytes.trailing",
+                "payload",
+                "nothing after the end",
+                f"{len(expander.unused_data)} bytes",
+                ErrorClass.TRAILING_DATA,
+                8 * (len(payload) - len(expander.unused_data)),
+            )
+        return raw
+
+    def check(
+        self, configuration: bytes, payload: memoryview, count: int, picture_format: PictureFormat
+    ) -> list[PayloadError]:
+        """8.2: no configuration; a stored payload has exactly the size of the pictures."""
+        errors = []
+        if configuration:
+            errors.append(
+                payload_error(
+                    "bytes.no-configuration",
+                    "codec_configuration_length",
+                    "0",
+                    str(len(configuration)),
+                    ErrorClass.LENGTH_MISMATCH,
+                )
+            )
+        size = count * picture_format.picture_bytes
+        if self.payload_codec is PayloadCodec.STORED and len(payload) != size:
+            errors.append(
+                payload_error("bytes.size", "payload", f"{size} bytes", f"{len(payload)}", ErrorClass.LENGTH_MISMATCH)
+            )
+        return errors
+
+

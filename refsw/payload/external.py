@@ -1,0 +1,116 @@
+"""8.4.7 External HEVC encoders and decoders (HM, x265, dec265, ...), run by command.
+
+A command is a line with placeholders, split as a shell would but never passed to one:
+
+    x265 --input {input} --input-res {width}x{height} --input-depth {bit_depth} --fps 25 --input-csp i400
+         --keyint 1 --qp {qp} -o {output}
+    TAppEncoder -c main.cfg -i {input} -wdt {width} -hgt {height} -f {frames} -q {qp} -b {output} -o {recon}
+    libde265-dec265 -q {input} -o {output}
+
+{input} and {output} are files: raw 4:0:0 pictures (one byte a sample at 8 bits, else two, little-endian)
+on one side, an HEVC byte stream on the other. With {recon} the encoder's own reconstruction is compared
+with what FFmpeg decodes.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from refsw.errors import CodecError, ErrorClass, UsageError
+from refsw.payload import nal
+from refsw.payload.base import EncoderSettings, PictureFormat, payload_error
+from refsw.tensor.axes import Array
+
+TIMEOUT_SECONDS = 3600.0
+
+
+def run(template: str, fields: dict[str, str | int]) -> None:
+    """Run a command template; its placeholders are replaced in every word of its own.
+
+    Raises:
+        UsageError: an unknown placeholder, or no such program.
+        CodecError: it took too long or ended with an exit code other than 0.
+    """
+    try:
+        words = [word.format(**fields) for word in shlex.split(template)]
+    except (KeyError, IndexError, ValueError) as error:
+        raise UsageError(f"command {template!r}: unknown placeholder {error}; known: {', '.join(fields)}") from error
+    try:
+        done = subprocess.run(
+            words, capture_output=True, timeout=TIMEOUT_SECONDS, check=False, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CodecError(f"{words[0]} did not end within {TIMEOUT_SECONDS:.0f} s") from error
+    except OSError as error:
+        raise UsageError(f"{words[0]}: {error.strerror or error}") from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        raise CodecError(f"{words[0]} ended with exit code {done.returncode}: {said[-1] if said else 'no message'}")
+
+
+def encode_with_command(settings: EncoderSettings, pictures: Array, picture_format: PictureFormat) -> bytes:
+    """Pictures (P, height, width) -> byte stream, checked by decoding: count, size, and {recon} if given."""
+    from refsw.payload.hevc import decode_packets
+
+    template = settings.command or ""
+    with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
+        source, output, recon = (Path(folder) / name for name in ("pictures.yuv", "stream.hevc", "recon.yuv"))
+        source.write_bytes(np.ascontiguousarray(pictures, picture_format.dtype).tobytes())
+        fields: dict[str, str | int] = {
+            "input": str(source),
+            "output": str(output),
+            "recon": str(recon),
+            "width": picture_format.width,
+            "height": picture_format.height,
+            "frames": len(pictures),
+            "bit_depth": picture_format.bit_depth,
+            "qp": settings.qp,
+        }
+        run(template, fields)
+        if not output.exists():
+            raise CodecError(f"{shlex.split(template)[0]} wrote no stream")
+        stream = output.read_bytes()
+        packets = [nal.join(group) for group in nal.pictures_of(nal.split(stream)) if any(n.is_slice for n in group)]
+        decoded = decode_packets("hevc", packets, len(pictures), picture_format)
+        if "{recon}" in template and not np.array_equal(_read(recon, len(pictures), picture_format), decoded):
+            raise CodecError(f"{shlex.split(template)[0]}'s own reconstruction differs from the decoded pictures")
+    return stream
+
+
+def decode_with_command(template: str, stream: bytes, count: int, picture_format: PictureFormat) -> Array:
+    """Byte stream -> pictures (count, height, width) of an external decoder.
+
+    Raises:
+        PayloadError: the decoder fails, or writes another number of bytes than the pictures have.
+    """
+    with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
+        source, output = Path(folder) / "stream.hevc", Path(folder) / "pictures.yuv"
+        source.write_bytes(stream)
+        try:
+            run(template, {"input": str(source), "output": str(output)})
+        except CodecError as error:
+            raise payload_error("hevc.decodes", "payload", "a stream that decodes", str(error)) from error
+        return _read(output, count, picture_format)
+
+
+def _read(path: Path, count: int, picture_format: PictureFormat) -> Array:
+    """Raw pictures of a file: luma only, or 4:2:0 with chroma planes that are passed over."""
+    data = np.fromfile(path, picture_format.dtype) if path.exists() else np.empty(0, picture_format.dtype)
+    luma = picture_format.height * picture_format.width
+    chroma = 2 * ((picture_format.height + 1) // 2) * ((picture_format.width + 1) // 2)
+    for size in (luma, luma + chroma):
+        if data.size == count * size:
+            pictures = data.reshape(count, size)[:, :luma]
+            return pictures.reshape(count, picture_format.height, picture_format.width)
+    raise payload_error(
+        "hevc.picture-count",
+        "payload",
+        f"{count} pictures of {picture_format.height} rows of {picture_format.width}",
+        f"{data.size} samples",
+        ErrorClass.LENGTH_MISMATCH,
+    )

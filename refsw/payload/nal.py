@@ -1,0 +1,285 @@
+"""8.4.2 to 8.4.5: the NAL units of an HEVC payload and what this specification constrains in them.
+
+Parsed is only what the constraints need: the picture format in the sequence parameter set, and the start
+of every slice header (Rec. ITU-T H.265, 7.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+from refsw.errors import DfcError, ErrorClass, PayloadError
+from refsw.payload.base import PictureFormat, payload_error
+from refsw.syntax.bits import BitReader
+
+START_CODE = b"\x00\x00\x01"
+SLICE_I = 2
+
+
+class NalType(IntEnum):
+    """NAL unit types of H.265, Table 7-1, as far as they are used here."""
+
+    VPS = 32
+    SPS = 33
+    PPS = 34
+    AUD = 35
+    EOS = 36
+    EOB = 37
+    FILLER = 38
+    PREFIX_SEI = 39
+    SUFFIX_SEI = 40
+
+
+PARAMETER_SETS = (NalType.VPS, NalType.SPS, NalType.PPS)
+LAST_SLICE_TYPE = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Nal:
+    """One NAL unit: its bytes after the start code, and where they stand."""
+
+    data: bytes
+    place: int
+
+    @property
+    def type(self) -> int:
+        """nal_unit_type."""
+        return self.data[0] >> 1 & 0x3F
+
+    @property
+    def is_slice(self) -> bool:
+        """Whether it is a slice segment (VCL)."""
+        return self.type <= LAST_SLICE_TYPE
+
+    @property
+    def first_in_picture(self) -> bool:
+        """first_slice_segment_in_pic_flag of a slice segment."""
+        return self.data[2] >= 0x80
+
+
+def split(stream: bytes | memoryview, element: str = "payload") -> list[Nal]:
+    """8.4.2 The NAL units of a byte stream: each after 0x000001, without trailing zero bytes.
+
+    Raises:
+        PayloadError: bytes before the first start code, or a NAL unit too short for its header.
+    """
+    data = bytes(stream)
+    if not data:
+        return []
+    parts = data.split(START_CODE)
+    if parts[0].strip(b"\0"):
+        raise payload_error("hevc.start-code", element, "the start code 0x000001", data[:3].hex(" "), offset=0)
+    nals, place = [], len(parts[0])
+    for part in parts[1:]:
+        place += 3
+        body = part.rstrip(b"\0")
+        if len(body) < 3:
+            raise payload_error(
+                "hevc.nal-length", element, "a NAL unit of at least 3 bytes", f"{len(body)}", offset=8 * place
+            )
+        nals.append(Nal(body, place))
+        place += len(part)
+    return nals
+
+
+def join(nals: list[Nal]) -> bytes:
+    """NAL units as a byte stream with three-byte start codes."""
+    return b"".join(START_CODE + nal.data for nal in nals)
+
+
+def pictures_of(nals: list[Nal]) -> Iterator[list[Nal]]:
+    """NAL units by picture (access unit of HEVC): what precedes a first slice segment belongs to it."""
+    current: list[Nal] = []
+    has_slice = False
+    for nal in nals:
+        starts = nal.first_in_picture if nal.is_slice else nal.type != NalType.SUFFIX_SEI
+        if has_slice and starts:
+            yield current
+            current, has_slice = [], False
+        current.append(nal)
+        has_slice = has_slice or nal.is_slice
+    if current:
+        yield current
+
+
+def _rbsp(nal: bytes, limit: int | None = None) -> bytes:
+    """H.265 7.3.1.1: the payload of a NAL unit without emulation prevention bytes."""
+    return nal[2:limit].replace(b"\x00\x00\x03", b"\x00\x00")
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceParameters:
+    """What this specification constrains in a sequence parameter set, and what slice headers need of it."""
+
+    sps_id: int
+    chroma_format: int
+    height: int
+    width: int
+    bit_depth: int
+    slice_address_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureParameters:
+    """What slice headers need of a picture parameter set."""
+
+    sps_id: int
+    dependent_slices: bool
+    extra_bits: int
+
+
+def parse_sps(nal: bytes) -> SequenceParameters:
+    """H.265 7.3.2.2 up to log2_diff_max_min_luma_coding_block_size."""
+    r = BitReader(_rbsp(nal), where="an HEVC sequence parameter set")
+    r.u(4)
+    sub_layers = r.u(3)
+    r.u(1)
+    r.u(88)  # general profile
+    r.u(8)  # general level
+    present = [(r.u(1), r.u(1)) for _ in range(sub_layers)]
+    if sub_layers:
+        r.u(2 * (8 - sub_layers))
+    for profile, level in present:
+        r.u(88 * profile + 8 * level)
+    sps_id = r.ue()
+    chroma = r.ue()
+    if chroma == 3:
+        r.u(1)
+    width, height = r.ue(), r.ue()
+    coded_width, coded_height = width, height
+    if r.u(1):
+        step_x, step_y = (1 if chroma in (0, 3) else 2), (2 if chroma == 1 else 1)
+        left, right, top, bottom = r.ue(), r.ue(), r.ue(), r.ue()
+        width -= step_x * (left + right)
+        height -= step_y * (top + bottom)
+    depth = 8 + r.ue()
+    r.ue()  # chroma bit depth
+    r.ue()  # picture order count bits
+    all_sub_layers = r.u(1)
+    for _ in range(0 if all_sub_layers else sub_layers, sub_layers + 1):
+        for _ in range(3):
+            r.ue()
+    block_bits = 3 + r.ue() + r.ue()
+    if block_bits > 6 or coded_width > 1 << 16 or coded_height > 1 << 16:
+        raise payload_error("hevc.sps", "codec_configuration", "coding tree blocks of up to 64", f"2^{block_bits}")
+    blocks = -(-coded_width >> block_bits) * -(-coded_height >> block_bits)
+    return SequenceParameters(sps_id, chroma, height, width, depth, max(blocks - 1, 0).bit_length())
+
+
+def parse_pps(nal: bytes) -> tuple[int, PictureParameters]:
+    """H.265 7.3.2.3 up to num_extra_slice_header_bits: (pps id, parameters)."""
+    r = BitReader(_rbsp(nal), where="an HEVC picture parameter set")
+    pps_id, sps_id = r.ue(), r.ue()
+    dependent, _ = r.u(1), r.u(1)
+    return pps_id, PictureParameters(sps_id, bool(dependent), r.u(3))
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A parsed codec configuration."""
+
+    nals: tuple[Nal, ...]
+    sps: SequenceParameters
+    pps: dict[int, PictureParameters]
+
+    @property
+    def stream(self) -> bytes:
+        """The parameter sets as a byte stream."""
+        return join(list(self.nals))
+
+
+@lru_cache(maxsize=64)
+def parse_configuration(data: bytes) -> Configuration:
+    """8.4.3 The codec configuration: one VPS, one SPS, one or more PPS, in that order.
+
+    Raises:
+        PayloadError: it is anything else.
+    """
+    element = "codec_configuration"
+    nals = split(data, element)
+    types = [nal.type for nal in nals]
+    if types[:3] != list(PARAMETER_SETS) or set(types[3:]) - {NalType.PPS}:
+        raise payload_error("hevc.configuration", element, "a VPS, an SPS, then PPSs", f"NAL unit types {types}")
+    try:
+        sps = parse_sps(nals[1].data)
+        pps = dict(parse_pps(nal.data) for nal in nals[2:])
+    except DfcError as error:
+        raise payload_error("hevc.configuration", element, "parameter sets that parse", error.got) from error
+    return Configuration(tuple(nals), sps, pps)
+
+
+def check_format(sps: SequenceParameters, picture_format: PictureFormat) -> list[PayloadError]:
+    """8.4.4 The SPS against the parameter set: 4:0:0, bit depth, size."""
+    errors = []
+    element = "codec_configuration"
+    if sps.chroma_format != 0:
+        errors.append(
+            payload_error(
+                "hevc.chroma-format", element, "chroma_format_idc 0 (4:0:0)", str(sps.chroma_format),
+                ErrorClass.LAYOUT_MISMATCH,
+            )
+        )  # fmt: skip
+    if sps.bit_depth != picture_format.bit_depth:
+        errors.append(
+            payload_error(
+                "hevc.bit-depth", element, f"{picture_format.bit_depth} bits", f"{sps.bit_depth}",
+                ErrorClass.LAYOUT_MISMATCH,
+            )
+        )  # fmt: skip
+    if (sps.height, sps.width) != (picture_format.height, picture_format.width):
+        errors.append(
+            payload_error(
+                "hevc.picture-size",
+                element,
+                f"{picture_format.height} rows of {picture_format.width}",
+                f"{sps.height} rows of {sps.width}",
+                ErrorClass.LAYOUT_MISMATCH,
+            )
+        )
+    return errors
+
+
+def check_nal_types(nals: list[Nal]) -> list[PayloadError]:
+    """8.4.5 A payload holds slice segments and SEI only; parameter sets stay where they were checked."""
+    return [
+        payload_error(
+            "hevc.payload-nal-types",
+            "payload",
+            "slice segments (types 0 to 21) and SEI (39, 40)",
+            f"NAL unit type {nal.type}",
+            offset=8 * nal.place,
+        )
+        for nal in nals
+        if not nal.is_slice and nal.type not in (NalType.PREFIX_SEI, NalType.SUFFIX_SEI)
+    ]
+
+
+def slice_types(nals: list[Nal], configuration: Configuration) -> Iterator[tuple[Nal, int]]:
+    """slice_type of every independent slice segment (H.265 7.3.6.1): 0 B, 1 P, 2 I.
+
+    Raises:
+        PayloadError: a slice header that does not parse.
+    """
+    for nal in nals:
+        if not nal.is_slice:
+            continue
+        r = BitReader(_rbsp(nal.data, 64), where="an HEVC slice header")
+        try:
+            first = r.u(1)
+            if 16 <= nal.type <= 23:
+                r.u(1)
+            pps = configuration.pps[r.ue()]
+            if not first:
+                dependent = r.u(1) if pps.dependent_slices else 0
+                r.u(configuration.sps.slice_address_bits)
+                if dependent:
+                    continue
+            r.u(pps.extra_bits)
+            yield nal, r.ue()
+        except (DfcError, KeyError) as error:
+            raise payload_error(
+                "hevc.slice-header", "payload", "a slice header of a known PPS", str(error)[:120], offset=8 * nal.place
+            ) from error

@@ -1,0 +1,1 @@
+"""Chapters 4 to 6: descriptors, units, syntax structures and code points."""

@@ -1,0 +1,170 @@
+"""6.2 Code points: the enumerated values of syntax elements.
+
+The first line of each member's documentation is in spec/06-syntax.md, rendered from `DESCRIPTIONS`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class UnitType(IntEnum):
+    """Type of a unit."""
+
+    FEATURE_PARAMETER_SET = 1
+    FEATURE_DATA = 2
+    DIGEST = 3
+    METADATA = 4
+    END_OF_BITSTREAM = 5
+    MODEL_HEADER = 8
+    MODEL_DATA = 9
+
+
+class Profile(IntEnum):
+    """Profile that the bitstream conforms to (chapter 11)."""
+
+    INTRA = 1
+    INTER = 2
+    LOSSLESS = 3
+    IMAGE = 4
+    EXTENDED = 5
+
+
+class Level(IntEnum):
+    """Level that the bitstream conforms to (chapter 11)."""
+
+    L1 = 1
+    L2 = 2
+    L3 = 3
+
+
+class AxisRole(IntEnum):
+    """What an axis of the feature tensor counts."""
+
+    C = 0
+    H = 1
+    W = 2
+    N = 3
+    T = 4
+
+
+class ElementType(IntEnum):
+    """Number format of the elements of the feature tensor."""
+
+    FLOAT32 = 0
+    FLOAT16 = 1
+    BFLOAT16 = 2
+    FLOAT64 = 3
+    UINT8 = 4
+    INT8 = 5
+    UINT16 = 6
+    INT16 = 7
+    UINT32 = 8
+    INT32 = 9
+    UINT64 = 10
+    INT64 = 11
+    BOOL = 12
+
+
+class Quantizer(IntEnum):
+    """Pre-quantizer whose inverse the decoder applies."""
+
+    NONE = 0
+    UNIFORM = 1
+    LOG = 2
+    LOG_NONNEGATIVE = 3
+
+
+class RangeScope(IntEnum):
+    """What one pair of minimum and maximum holds for."""
+
+    SAMPLE = 0
+    SEQUENCE = 1
+    CHANNEL = 2
+
+
+class RepackLayout(IntEnum):
+    """How channels are laid into pictures."""
+
+    SEQUENCE = 0
+    MOSAIC = 1
+    QUILT = 2
+
+
+class PayloadCodec(IntEnum):
+    """Codec of the payload."""
+
+    STORED = 0
+    ZLIB = 1
+    GZIP = 2
+    LZMA = 3
+    PNG = 4
+    JPEG = 5
+    JPEG2000 = 6
+    HEVC = 7
+    VVC = 8
+
+
+class DigestKind(IntEnum):
+    """What a digest is taken over."""
+
+    TENSOR = 0
+    LEVELS = 1
+
+
+DESCRIPTIONS: dict[IntEnum, str] = {
+    UnitType.FEATURE_PARAMETER_SET: "feature parameter set (6.5)",
+    UnitType.FEATURE_DATA: "feature data: one or more whole samples (6.6)",
+    UnitType.DIGEST: "digest of decoded samples (6.7)",
+    UnitType.METADATA: "metadata for people (6.8)",
+    UnitType.END_OF_BITSTREAM: "end of bitstream (6.9)",
+    UnitType.MODEL_HEADER: "model update header (chapter 10)",
+    UnitType.MODEL_DATA: "model update tensor data (chapter 10)",
+    Profile.INTRA: "HEVC, intra pictures only",
+    Profile.INTER: "HEVC, inter pictures allowed",
+    Profile.LOSSLESS: "byte codecs: stored, zlib, gzip, LZMA",
+    Profile.IMAGE: "still-image codecs: PNG, JPEG, JPEG 2000",
+    Profile.EXTENDED: "every payload codec of this version, VVC included",
+    Level.L1: "level 1",
+    Level.L2: "level 2",
+    Level.L3: "level 3",
+    AxisRole.C: "channels",
+    AxisRole.H: "rows (tokens, where the tensor has no columns)",
+    AxisRole.W: "columns",
+    AxisRole.N: "samples",
+    AxisRole.T: "samples in order of time",
+    ElementType.FLOAT32: "IEEE 754 binary32",
+    ElementType.FLOAT16: "IEEE 754 binary16",
+    ElementType.BFLOAT16: "the 16 most significant bits of a binary32",
+    ElementType.FLOAT64: "IEEE 754 binary64",
+    ElementType.UINT8: "unsigned integer, 8 bits",
+    ElementType.INT8: "two's complement integer, 8 bits",
+    ElementType.UINT16: "unsigned integer, 16 bits",
+    ElementType.INT16: "two's complement integer, 16 bits",
+    ElementType.UINT32: "unsigned integer, 32 bits",
+    ElementType.INT32: "two's complement integer, 32 bits",
+    ElementType.UINT64: "unsigned integer, 64 bits",
+    ElementType.INT64: "two's complement integer, 64 bits",
+    ElementType.BOOL: "one byte, 0 or 1",
+    Quantizer.NONE: "none: pictures hold the elements themselves",
+    Quantizer.UNIFORM: "uniform (7.4.2)",
+    Quantizer.LOG: "logarithmic with offset (7.4.3)",
+    Quantizer.LOG_NONNEGATIVE: "logarithmic, minimum inferred to be 0 (7.4.3)",
+    RangeScope.SAMPLE: "one range a sample, in its feature data unit",
+    RangeScope.SEQUENCE: "one range for all samples, in the parameter set",
+    RangeScope.CHANNEL: "one range a channel for all samples, in the parameter set",
+    RepackLayout.SEQUENCE: "sequence: one channel a picture",
+    RepackLayout.MOSAIC: "mosaic: channels tiled in a grid",
+    RepackLayout.QUILT: "quilt: elements of a grid of channels interleaved",
+    PayloadCodec.STORED: "picture bytes as they are (8.2)",
+    PayloadCodec.ZLIB: "picture bytes, zlib format (8.2)",
+    PayloadCodec.GZIP: "picture bytes, gzip format (8.2)",
+    PayloadCodec.LZMA: "picture bytes, xz format (8.2)",
+    PayloadCodec.PNG: "one PNG image a picture (8.3)",
+    PayloadCodec.JPEG: "one JPEG image a picture (8.3)",
+    PayloadCodec.JPEG2000: "one JPEG 2000 codestream a picture (8.3)",
+    PayloadCodec.HEVC: "HEVC byte stream (8.4)",
+    PayloadCodec.VVC: "VVC byte stream (8.5)",
+    DigestKind.TENSOR: "the decoded elements of the feature tensor",
+    DigestKind.LEVELS: "the integers before dequantization",
+}

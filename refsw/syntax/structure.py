@@ -1,0 +1,417 @@
+"""Chapter 6, form: how a syntax structure is declared, and everything that follows from it.
+
+A structure is declared once, as a tree of nodes. `read_structure` and `write_structure` walk that tree;
+the trace, the tables of spec/06-syntax.md and spec/syntax.json come from it as well. Conditions, counts
+and bounds are expressions over the elements already read, written as they stand in the spec's tables,
+and the very same text is what the reader evaluates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
+from refsw.syntax.bits import BitReader, BitWriter
+
+Values = dict[str, Any]
+"""Element name -> value; an element inside a Repeat has a list."""
+
+
+def ceil_log2(value: int) -> int:
+    """4.2 Ceil(Log2(x)), for x >= 1."""
+    return (value - 1).bit_length()
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One syntax element.
+
+    Args:
+        name: the element's name in the spec.
+        descriptor: ``u(n)``, ``ue(v)``, ``se(v)``, ``f(32)`` or ``b(n)``; n is an expression.
+        doc: the semantics in a sentence or two, with units.
+        low, high: inclusive bounds as expressions; None means what the descriptor allows.
+        values: the code points, where the element is an enumeration; others are reserved.
+        inferred: the value when the element is absent, as an expression.
+    """
+
+    name: str
+    descriptor: str
+    doc: str
+    low: str | None = None
+    high: str | None = None
+    values: type[IntEnum] | None = None
+    inferred: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """The descriptor without its argument."""
+        return self.descriptor.partition("(")[0]
+
+    @property
+    def argument(self) -> str:
+        """The descriptor's argument."""
+        return self.descriptor.partition("(")[2][:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Nodes that are present if `condition` holds."""
+
+    condition: str
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Nodes that are repeated for `index` from 0 to `count` - 1."""
+
+    index: str
+    count: str
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Align:
+    """byte_alignment()."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derive:
+    """A variable that later nodes and chapters use: ``name = expression``."""
+
+    name: str
+    expression: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """From here on, the elements and variables of the parameter set named by `element` are in scope."""
+
+    element: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """All bytes that are left in the unit's body, as one element of type b(n)."""
+
+    name: str
+    doc: str
+
+
+Node = Element | When | Repeat | Align | Derive | Activate | Rest
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A syntax structure: a name, its clause, a title for people, and its nodes in order."""
+
+    name: str
+    clause: str
+    title: str
+    nodes: tuple[Node, ...]
+    constants: dict[str, int] = field(default_factory=dict)
+
+    def elements(self) -> Iterator[Element]:
+        """All elements, in order of their appearance."""
+        yield from _elements(self.nodes)
+
+    def requirement(self, element: str) -> str:
+        """The id of the requirement that bounds an element: ``structure.element``."""
+        return f"{self.name}.{element}"
+
+
+def _elements(nodes: tuple[Node, ...]) -> Iterator[Element]:
+    for node in nodes:
+        if isinstance(node, Element):
+            yield node
+        elif isinstance(node, When | Repeat):
+            yield from _elements(node.body)
+
+
+class TraceRow(NamedTuple):
+    """One line of a trace: where an element stands, how long it is, and its value."""
+
+    bit_offset: int
+    bits: int
+    clause: str
+    structure: str
+    element: str
+    descriptor: str
+    value: Any
+
+
+Trace = Callable[[TraceRow], None]
+Report = Callable[[DfcError], None]
+Activation = Callable[[int, int | None], Values]
+"""Parameter set id and the bit offset where it stands -> the elements and variables of that set."""
+
+
+@lru_cache(maxsize=None)
+def _compiled(expression: str) -> Any:
+    return compile(expression, f"<{expression}>", "eval")
+
+
+def extent_of(role: int, roles: list[int], extents_minus1: list[int]) -> int:
+    """7.1 ExtentOf: the extent of the axis with a role; 1 if the tensor has no such axis."""
+    return next((e + 1 for r, e in zip(roles, extents_minus1, strict=True) if r == role), 1)
+
+
+FUNCTIONS = {"ceil_log2": ceil_log2, "extent_of": extent_of, "max": max, "__builtins__": {}}
+
+
+def evaluate(expression: str, scope: Values) -> Any:
+    """The value of an expression of the declaration; `scope` holds elements, constants, functions."""
+    return eval(_compiled(expression), scope)  # noqa: S307 - text of our own declarations only
+
+
+def _raise(error: DfcError) -> None:
+    raise error
+
+
+def read_structure(
+    structure: Structure,
+    reader: BitReader,
+    *,
+    activate: Activation | None = None,
+    trace: Trace | None = None,
+    report: Report = _raise,
+) -> Values:
+    """Read one structure.
+
+    Args:
+        structure: the declaration.
+        reader: stands at the structure's first bit.
+        activate: finds the parameter set that an Activate node names.
+        trace: receives a row for every element.
+        report: receives every value that is reserved or out of range; raises by default. What cannot
+            be read at all (too few bits, an impossible count) is always raised.
+
+    Returns:
+        The values of the elements that are present, or inferred where the declaration says so, and of
+        the variables.
+    """
+    return _Reading(structure, reader, activate, trace, report).run()
+
+
+class _Reading:
+    def __init__(
+        self,
+        structure: Structure,
+        reader: BitReader,
+        activate: Activation | None,
+        trace: Trace | None,
+        report: Report,
+    ) -> None:
+        self.structure = structure
+        self.reader = reader
+        self.activate = activate
+        self.trace = trace
+        self.report = report
+        self.scope: Values = dict(FUNCTIONS) | structure.constants
+        self.values: Values = {}
+        self.indices: list[int] = []
+
+    def run(self) -> Values:
+        self.walk(self.structure.nodes)
+        return self.values
+
+    def walk(self, nodes: tuple[Node, ...]) -> None:
+        for node in nodes:
+            if isinstance(node, Element):
+                self.element(node)
+            elif isinstance(node, When):
+                if evaluate(node.condition, self.scope):
+                    self.walk(node.body)
+                else:
+                    self.infer(node.body)
+            elif isinstance(node, Repeat):
+                self.repeat(node)
+            elif isinstance(node, Align):
+                self.align()
+            elif isinstance(node, Derive):
+                self.scope[node.name] = self.values[node.name] = evaluate(node.expression, self.scope)
+            elif isinstance(node, Activate):
+                if self.activate is not None:
+                    self.scope |= self.activate(self.values[node.element], self.reader.base) | self.values
+            else:
+                self.rest(node)
+
+    def infer(self, nodes: tuple[Node, ...]) -> None:
+        # Elements of an absent Repeat have no entries, hence nothing to infer.
+        for node in nodes:
+            if isinstance(node, When):
+                self.infer(node.body)
+            elif isinstance(node, Element) and node.inferred is not None:
+                self.store(node.name, evaluate(node.inferred, self.scope))
+
+    def store(self, name: str, value: Any) -> None:
+        if self.indices:
+            self.values.setdefault(name, []).append(value)
+        else:
+            self.values[name] = value
+        self.scope[name] = self.values[name]
+
+    def element(self, node: Element) -> None:
+        start = self.reader.offset
+        value = self.descriptor(node)
+        self.store(node.name, value)
+        if self.trace is not None:
+            self.row(start, node.name, node.descriptor, value)
+        error = check_value(self.structure, node, value, self.scope, start)
+        if error is not None:
+            self.report(error)
+
+    def descriptor(self, node: Element) -> Any:
+        if node.kind == "ue":
+            return self.reader.ue(node.name)
+        if node.kind == "se":
+            return self.reader.se(node.name)
+        if node.kind == "f":
+            return self.reader.f32(node.name)
+        size = evaluate(node.argument, self.scope)
+        if node.kind == "u":
+            return self.reader.u(size, node.name)
+        # b(n): whole bytes, not necessarily aligned; the bound comes before the allocation.
+        return self.reader.u(size * 8, node.name).to_bytes(size, "big")
+
+    def repeat(self, node: Repeat) -> None:
+        count = evaluate(node.count, self.scope)
+        # An element has at least one bit, so a count beyond the bits that are left cannot be honest.
+        if count > self.reader.remaining:
+            raise ParseError(
+                ErrorClass.TRUNCATED,
+                "unit.complete-element",
+                f"{self.structure.name} ({node.count} entries)",
+                self.reader.offset,
+                expected=f"at least {count} more bits",
+                got=f"{self.reader.remaining}",
+            )
+        for name in _elements(node.body):
+            self.values.setdefault(name.name, [])
+            self.scope[name.name] = self.values[name.name]
+        for index in range(count):
+            self.scope[node.index] = index
+            self.indices.append(index)
+            self.walk(node.body)
+            self.indices.pop()
+
+    def align(self) -> None:
+        start = self.reader.offset
+        padding = -self.reader.position % 8
+        self.reader.align()
+        if padding and self.trace is not None:
+            self.row(start, "byte_alignment_bits", f"f({padding})", 0)
+
+    def rest(self, node: Rest) -> None:
+        start = self.reader.offset
+        data = self.reader.rest()
+        self.store(node.name, data)
+        if self.trace is not None:
+            self.row(start, node.name, "b(n)", data)
+
+    def row(self, start: int, name: str, descriptor: str, value: Any) -> None:
+        if self.trace is not None:
+            label = name + "".join(f"[{i}]" for i in self.indices)
+            bits = self.reader.offset - start
+            structure = self.structure
+            self.trace(TraceRow(start, bits, structure.clause, structure.name, label, descriptor, value))
+
+
+def check_value(
+    structure: Structure, node: Element, value: Any, scope: Values, offset: int | None
+) -> DfcError | None:
+    """The requirement ``structure.element``: the value is defined and within its bounds."""
+    requirement = structure.requirement(node.name)
+
+    def error(error_class: ErrorClass, expected: str) -> DfcError:
+        kind = ParseError if error_class is ErrorClass.RESERVED_VALUE else SemanticError
+        return kind(error_class, requirement, node.name, offset, expected=expected, got=repr(value))
+
+    if node.values is not None and value not in node.values.__members__.values():
+        return error(ErrorClass.RESERVED_VALUE, "one of " + ", ".join(f"{v.value} ({v.name})" for v in node.values))
+    if node.kind == "f":
+        if not math.isfinite(value):
+            return error(ErrorClass.NONFINITE, "a finite binary32 value")
+        if value == 0 and math.copysign(1, value) < 0:
+            return error(ErrorClass.RESERVED_VALUE, "positive zero (bits 0x00000000)")
+    if node.low is not None and value < (low := evaluate(node.low, scope)):
+        return error(ErrorClass.OUT_OF_RANGE, f"at least {low}")
+    if node.high is not None and value > (high := evaluate(node.high, scope)):
+        return error(ErrorClass.OUT_OF_RANGE, f"at most {high}")
+    return None
+
+
+def write_structure(
+    structure: Structure, writer: BitWriter, values: Values, active: Values | None = None
+) -> None:
+    """Write one structure; the inverse of `read_structure`.
+
+    Args:
+        structure: the declaration.
+        writer: receives the bits.
+        values: a value for every element that is present; lists inside a Repeat.
+        active: elements and variables of the active parameter set, where the structure activates one.
+
+    Raises:
+        DfcError: a value breaks its bounds; nothing invalid is ever written.
+        KeyError: an element that is present according to the declaration has no value.
+    """
+    _Writing(structure, writer, values, active or {}).run()
+
+
+class _Writing:
+    def __init__(self, structure: Structure, writer: BitWriter, values: Values, active: Values) -> None:
+        self.structure = structure
+        self.writer = writer
+        self.scope: Values = dict(FUNCTIONS) | structure.constants | active | values
+        self.values = values
+        self.indices: list[int] = []
+
+    def run(self) -> None:
+        self.walk(self.structure.nodes)
+
+    def walk(self, nodes: tuple[Node, ...]) -> None:
+        for node in nodes:
+            if isinstance(node, Element):
+                self.element(node)
+            elif isinstance(node, When):
+                if evaluate(node.condition, self.scope):
+                    self.walk(node.body)
+            elif isinstance(node, Repeat):
+                for index in range(evaluate(node.count, self.scope)):
+                    self.scope[node.index] = index
+                    self.indices.append(index)
+                    self.walk(node.body)
+                    self.indices.pop()
+            elif isinstance(node, Align):
+                self.writer.align()
+            elif isinstance(node, Derive):
+                self.scope[node.name] = evaluate(node.expression, self.scope)
+            elif isinstance(node, Rest):
+                self.writer.raw(self.values[node.name])
+
+    def element(self, node: Element) -> None:
+        value = self.values[node.name]
+        for index in self.indices:
+            value = value[index]
+        error = check_value(self.structure, node, value, self.scope, None)
+        if error is not None:
+            raise error
+        if node.kind == "ue":
+            self.writer.ue(value)
+        elif node.kind == "se":
+            self.writer.se(value)
+        elif node.kind == "f":
+            self.writer.f32(value)
+        elif node.kind == "u":
+            self.writer.u(int(value), evaluate(node.argument, self.scope))
+        else:
+            size = evaluate(node.argument, self.scope)
+            self.writer.u(int.from_bytes(value, "big"), 8 * size)

@@ -1,0 +1,345 @@
+"""Chapter 6: the syntax structures, declared once.
+
+Reader, writer, trace, the tables of spec/06-syntax.md and spec/syntax.json all come from here.
+"""
+
+from __future__ import annotations
+
+from refsw.syntax.codes import (
+    AxisRole,
+    DigestKind,
+    ElementType,
+    Level,
+    PayloadCodec,
+    Profile,
+    Quantizer,
+    RangeScope,
+    RepackLayout,
+    UnitType,
+)
+from refsw.syntax.structure import Activate, Align, Derive, Element, Repeat, Rest, Structure, When
+
+SIGNATURE = 0x89444643
+VERSION_MAJOR = 1
+VERSION_MINOR = 0
+MAX_PARAMETER_SETS = 64
+MAX_EXTENT = 2**24
+MAX_LISTED_CHANNELS = 2**16
+HEADER_BYTES = 12
+
+CONSTANTS = {
+    name: int(member)
+    for kind, prefix in (
+        (AxisRole, "AXIS_"),
+        (Quantizer, "QUANTIZER_"),
+        (RangeScope, "SCOPE_"),
+        (RepackLayout, "LAYOUT_"),
+    )
+    for name, member in ((prefix + m.name, m) for m in kind)
+}
+
+BITSTREAM_HEADER = Structure(
+    "bitstream_header",
+    "6.3",
+    "Bitstream header",
+    (
+        Element(
+            "signature",
+            "u(32)",
+            "The bytes 0x89 0x44 0x46 0x43 (0x89 and `DFC`).",
+            low=str(SIGNATURE),
+            high=str(SIGNATURE),
+        ),
+        Element("version_major", "u(8)", "Major version of this specification; see 5.5.", low="1", high="1"),
+        Element("version_minor", "u(8)", "Minor version of this specification; see 5.5."),
+        Element("profile_idc", "u(8)", "Profile that the bitstream conforms to (11.2).", values=Profile),
+        Element("level_idc", "u(8)", "Level that the bitstream conforms to (11.3).", values=Level),
+        Element("header_crc", "u(32)", "CRC-32 (4.5) of the eight bytes before it."),
+    ),
+    CONSTANTS,
+)
+
+UNIT_HEADER = Structure(
+    "unit_header",
+    "6.4",
+    "Unit header",
+    (
+        Element("unit_type", "u(7)", "What the unit body holds (6.2). Other values than those of 6.2: see 5.4."),
+        Element("skippable_flag", "u(1)", "1: a decoder that does not know unit_type ignores the unit (5.4)."),
+    ),
+    CONSTANTS,
+)
+
+FEATURE_PARAMETER_SET = Structure(
+    "feature_parameter_set",
+    "6.5",
+    "Feature parameter set",
+    (
+        Element(
+            "parameter_set_id",
+            "ue(v)",
+            "Names the parameter set and with it one feature tensor of the bitstream.",
+            high=str(MAX_PARAMETER_SETS - 1),
+        ),
+        Element("network_id_length", "u(8)", "Length of network_id in bytes; 0: the network is not named."),
+        Element("network_id", "b(network_id_length)", "Name of the network, UTF-8."),
+        Element("layer_id_length", "u(8)", "Length of layer_id in bytes; 0: the layer is not named."),
+        Element("layer_id", "b(layer_id_length)", "Name of the layer (the tensor) that the features leave, UTF-8."),
+        Element("model_digest_flag", "u(1)", "1: model_digest is present."),
+        When(
+            "model_digest_flag",
+            (Element("model_digest", "b(32)", "SHA-256 digest of the model that the features belong to (9.6)."),),
+        ),
+        Element("axis_count_minus1", "u(2)", "Number of axes of the feature tensor, minus 1."),
+        Repeat(
+            "i",
+            "axis_count_minus1 + 1",
+            (
+                Element("axis_role", "u(3)", "What axis i counts (7.1).", values=AxisRole),
+                When(
+                    "axis_role[i] <= AXIS_W",
+                    (
+                        Element(
+                            "axis_extent_minus1",
+                            "ue(v)",
+                            "Extent of axis i, minus 1. Axes N and T have no extent here: it is the number of samples.",
+                            high=str(MAX_EXTENT - 1),
+                            inferred="0",
+                        ),
+                    ),
+                ),
+                When(
+                    "axis_role[i] == AXIS_T",
+                    (
+                        Element("time_scale", "u(32)", "Ticks of the clock in a second.", low="1", inferred="1"),
+                        Element("time_step", "u(32)", "Ticks from one sample to the next.", low="1", inferred="1"),
+                    ),
+                ),
+            ),
+        ),
+        Derive("channels", "extent_of(AXIS_C, axis_role, axis_extent_minus1)", "Number of channels C."),
+        Derive("rows", "extent_of(AXIS_H, axis_role, axis_extent_minus1)", "Number of rows H of a channel."),
+        Derive("columns", "extent_of(AXIS_W, axis_role, axis_extent_minus1)", "Number of columns W of a channel."),
+        Element("element_type", "u(4)", "Number format of the decoded elements.", values=ElementType),
+        Element("quantizer", "u(2)", "Pre-quantizer (7.4).", values=Quantizer),
+        When(
+            "quantizer != QUANTIZER_NONE",
+            (
+                Element("bit_depth_minus1", "u(4)", "Bit depth n of the quantized integers (levels), minus 1."),
+                Element(
+                    "range_scope",
+                    "u(2)",
+                    "What a range holds for (7.3).",
+                    values=RangeScope,
+                    high=f"SCOPE_CHANNEL if channels <= {MAX_LISTED_CHANNELS} else SCOPE_SEQUENCE",
+                    inferred="SCOPE_SEQUENCE",
+                ),
+                Derive(
+                    "range_count",
+                    "0 if range_scope == SCOPE_SAMPLE else 1 if range_scope == SCOPE_SEQUENCE else channels",
+                    "Number of ranges in the parameter set.",
+                ),
+                Repeat(
+                    "r",
+                    "range_count",
+                    (
+                        When(
+                            "quantizer != QUANTIZER_LOG_NONNEGATIVE",
+                            (
+                                Element(
+                                    "range_minimum",
+                                    "f(32)",
+                                    "Minimum of range r: the value of level 0.",
+                                    inferred="0.0",
+                                ),
+                            ),
+                        ),
+                        Element("range_maximum", "f(32)", "Maximum of range r: the value of the highest level."),
+                    ),
+                ),
+                Element("refinement_flag", "u(1)", "1: levels are refined before dequantization (7.4.1)."),
+                When(
+                    "refinement_flag",
+                    (
+                        Element(
+                            "refinement_spacing_minus1",
+                            "ue(v)",
+                            "Distance of the refinement nodes in levels, minus 1.",
+                            high="2 ** (bit_depth_minus1 + 1) - 1",
+                        ),
+                        Element("refinement_count_minus1", "u(5)", "Number of refinement nodes, minus 1."),
+                        Repeat(
+                            "k",
+                            "refinement_count_minus1 + 1",
+                            (
+                                Element(
+                                    "refinement_offset",
+                                    "se(v)",
+                                    "What is added at node k, in sixteenths of a level.",
+                                    low="-16 * 2 ** (bit_depth_minus1 + 1)",
+                                    high="16 * 2 ** (bit_depth_minus1 + 1)",
+                                ),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Element("payload_codec", "u(8)", "Codec of the payload (chapter 8).", values=PayloadCodec),
+        Element("repack_layout", "u(2)", "How channels are laid into pictures (7.5).", values=RepackLayout),
+        When(
+            "repack_layout != LAYOUT_SEQUENCE",
+            (
+                Element(
+                    "grid_rows_minus1",
+                    "ue(v)",
+                    "Rows of the grid of channels in a picture, minus 1.",
+                    high=str(MAX_EXTENT - 1),
+                    inferred="0",
+                ),
+                Element(
+                    "grid_columns_minus1",
+                    "ue(v)",
+                    "Columns of the grid of channels in a picture, minus 1.",
+                    high=str(MAX_EXTENT - 1),
+                    inferred="0",
+                ),
+            ),
+        ),
+        Element("coded_width_minus1", "ue(v)", "Width of the coded pictures in elements, minus 1."),
+        Element("coded_height_minus1", "ue(v)", "Height of the coded pictures in elements, minus 1."),
+        Element(
+            "channel_order_flag",
+            "u(1)",
+            "1: channel_order is present; 0: channels are in their own order.",
+            high=f"1 if channels <= {MAX_LISTED_CHANNELS} else 0",
+        ),
+        When(
+            "channel_order_flag",
+            (
+                Repeat(
+                    "k",
+                    "channels",
+                    (
+                        Element(
+                            "channel_order",
+                            "u(max(1, ceil_log2(channels)))",
+                            "Channel that is the k-th in the order of repacking.",
+                            high="channels - 1",
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Element("tensor_digest_flag", "u(1)", "1: digests of kind TENSOR cover all samples (9.5)."),
+        Element("levels_digest_flag", "u(1)", "1: digests of kind LEVELS cover all samples (9.5)."),
+        Element("codec_configuration_length", "ue(v)", "Length of codec_configuration in bytes."),
+        Element(
+            "codec_configuration",
+            "b(codec_configuration_length)",
+            "What the payload codec sends once for all units: for HEVC and VVC the parameter sets (8.4, 8.5).",
+        ),
+        Align(),
+    ),
+    CONSTANTS,
+)
+
+FEATURE_DATA = Structure(
+    "feature_data",
+    "6.6",
+    "Feature data",
+    (
+        Element("parameter_set_id", "ue(v)", "Parameter set of the samples.", high=str(MAX_PARAMETER_SETS - 1)),
+        Activate("parameter_set_id"),
+        Element("first_sample", "ue(v)", "Index of the first sample of the unit; the first of a tensor is 0."),
+        Element("sample_count_minus1", "ue(v)", "Number of samples of the unit, minus 1."),
+        When(
+            "range_scope == SCOPE_SAMPLE",
+            (
+                Repeat(
+                    "s",
+                    "sample_count_minus1 + 1",
+                    (
+                        When(
+                            "quantizer != QUANTIZER_LOG_NONNEGATIVE",
+                            (
+                                Element(
+                                    "sample_minimum",
+                                    "f(32)",
+                                    "Minimum of the s-th sample: the value of level 0.",
+                                    inferred="0.0",
+                                ),
+                            ),
+                        ),
+                        Element("sample_maximum", "f(32)", "Maximum of the s-th sample: the value of the top level."),
+                    ),
+                ),
+            ),
+        ),
+        Align(),
+        Rest("payload", "The pictures of the samples, coded with payload_codec (chapter 8)."),
+    ),
+    CONSTANTS,
+)
+
+DIGEST = Structure(
+    "digest",
+    "6.7",
+    "Digest",
+    (
+        Element("parameter_set_id", "ue(v)", "Parameter set of the samples.", high=str(MAX_PARAMETER_SETS - 1)),
+        Element("digest_kind", "u(2)", "What the digest is taken over (9.5).", values=DigestKind),
+        Element("first_sample", "ue(v)", "Index of the first sample that the digest covers."),
+        Element("sample_count_minus1", "ue(v)", "Number of samples that the digest covers, minus 1."),
+        Element("digest_length_minus1", "u(5)", "Length of digest in bytes, minus 1.", low="3"),
+        Element("digest", "b(digest_length_minus1 + 1)", "The first bytes of the SHA-256 digest (9.5)."),
+        Align(),
+    ),
+    CONSTANTS,
+)
+
+METADATA = Structure(
+    "metadata",
+    "6.8",
+    "Metadata",
+    (
+        Element("entry_count_minus1", "u(8)", "Number of entries, minus 1."),
+        Repeat(
+            "i",
+            "entry_count_minus1 + 1",
+            (
+                Element("key_length", "u(8)", "Length of key in bytes.", low="1"),
+                Element("key", "b(key_length[i])", "What the entry is about, UTF-8."),
+                Element("text_length", "u(16)", "Length of text in bytes."),
+                Element("text", "b(text_length[i])", "The entry, UTF-8. It has no effect on decoding."),
+            ),
+        ),
+    ),
+    CONSTANTS,
+)
+
+END_OF_BITSTREAM = Structure(
+    "end_of_bitstream",
+    "6.9",
+    "End of bitstream",
+    (
+        Element("tensor_count", "ue(v)", "Number of feature tensors.", high=str(MAX_PARAMETER_SETS)),
+        Repeat(
+            "i",
+            "tensor_count",
+            (Element("sample_count", "ue(v)", "Number of samples of the tensor whose parameter set came i-th."),),
+        ),
+        Align(),
+        Element("bitstream_crc", "u(32)", "CRC-32 (4.5) of the CRCs of everything before this unit (5.6)."),
+    ),
+    CONSTANTS,
+)
+
+BY_UNIT_TYPE = {
+    UnitType.FEATURE_PARAMETER_SET: FEATURE_PARAMETER_SET,
+    UnitType.FEATURE_DATA: FEATURE_DATA,
+    UnitType.DIGEST: DIGEST,
+    UnitType.METADATA: METADATA,
+    UnitType.END_OF_BITSTREAM: END_OF_BITSTREAM,
+}
+STRUCTURES = (BITSTREAM_HEADER, UNIT_HEADER, *BY_UNIT_TYPE.values())

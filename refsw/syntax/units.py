@@ -1,0 +1,305 @@
+"""Chapter 5: the bitstream as a sequence of length-prefixed, CRC-protected units."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, UnsupportedError
+from refsw.syntax.bits import BitReader, BitWriter
+from refsw.syntax.codes import Level, Profile, UnitType
+from refsw.syntax.structure import Report, Structure, Trace, TraceRow, Values, _raise, read_structure, write_structure
+from refsw.syntax.structures import (
+    BITSTREAM_HEADER,
+    BY_UNIT_TYPE,
+    HEADER_BYTES,
+    SIGNATURE,
+    UNIT_HEADER,
+    VERSION_MAJOR,
+    VERSION_MINOR,
+)
+
+MAX_LENGTH_BYTES = 5
+MAX_UNIT_LENGTH = 2**32 - 1
+CHUNK = 1 << 20
+PEEK = 32
+SKIPPABLE = {UnitType.DIGEST, UnitType.METADATA}
+
+
+def crc32(data: bytes | memoryview, start: int = 0) -> int:
+    """4.5 CRC-32 as in ISO 3309 and zlib: polynomial 0x04C11DB7, reflected, inverted."""
+    return zlib.crc32(data, start)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """6.3 The bitstream header."""
+
+    profile: Profile
+    level: Level
+    version_minor: int = VERSION_MINOR
+    crc: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """6.4 One unit whose length and CRC are right.
+
+    `offset` is that of the unit's first byte, `body_offset` that of its body, both in bytes from the
+    start of the bitstream.
+    """
+
+    type: int
+    skippable: bool
+    body: memoryview
+    offset: int
+    body_offset: int
+    crc: int
+
+    @property
+    def known(self) -> UnitType | None:
+        """The type, if this version defines it."""
+        return UnitType(self.type) if self.type in UnitType.__members__.values() else None
+
+
+def leb128(value: int) -> bytes:
+    """4.3.4 leb(v): 7 bits a byte, least significant first; the shortest form."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def pack_header(profile: Profile, level: Level) -> bytes:
+    """The bitstream header as bytes."""
+    writer = BitWriter()
+    values = {
+        "signature": SIGNATURE,
+        "version_major": VERSION_MAJOR,
+        "version_minor": VERSION_MINOR,
+        "profile_idc": profile,
+        "level_idc": level,
+        "header_crc": 0,
+    }
+    write_structure(BITSTREAM_HEADER, writer, values)
+    start = writer.getvalue()[:-4]
+    return start + crc32(start).to_bytes(4, "big")
+
+
+def pack_unit(unit_type: int, body: bytes, *, skippable: bool | None = None) -> bytes:
+    """A whole unit: header, length, body, CRC."""
+    if skippable is None:
+        skippable = unit_type in SKIPPABLE
+    head = bytes([unit_type << 1 | skippable]) + leb128(len(body))
+    return b"".join((head, body, crc32(body, crc32(head)).to_bytes(4, "big")))
+
+
+def pack_body(structure: Structure, values: Values, active: Values | None = None) -> bytes:
+    """The body of a unit from the values of its elements."""
+    writer = BitWriter()
+    write_structure(structure, writer, values, active)
+    return writer.getvalue()
+
+
+class ByteSource:
+    """Bytes of a file or a pipe, read in order, never more at once than have arrived."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.offset = 0
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; fewer only at the end."""
+        parts: list[bytes] = []
+        while size:
+            part = self.stream.read(min(size, CHUNK))
+            if not part:
+                break
+            parts.append(part)
+            size -= len(part)
+            self.offset += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def skip(self, size: int) -> None:
+        """Pass over bytes of a seekable file."""
+        self.stream.seek(size, io.SEEK_CUR)
+        self.offset += size
+
+
+class UnitReader:
+    """5.2 Reads the bitstream header and then unit after unit.
+
+    Args:
+        stream: a binary file or pipe.
+        trace: receives a row for every element of the framing.
+        report: receives what does not hinder reading on (a wrong CRC); raises by default.
+
+    `max_unit_bytes`, the longest body that the level allows, is checked before a body is read.
+    """
+
+    def __init__(self, stream: BinaryIO, *, trace: Trace | None = None, report: Report = _raise) -> None:
+        self.source = ByteSource(stream)
+        self.trace = trace
+        self.report = report
+        self.chain = self.previous_chain = 0
+        self.max_unit_bytes = MAX_UNIT_LENGTH
+        self.header = self._read_header()
+
+    def _read_header(self) -> Header:
+        data = self.source.read(HEADER_BYTES)
+        signature = SIGNATURE.to_bytes(4, "big")
+        if data[:4] != signature[: len(data)] or not data:
+            raise ParseError(
+                ErrorClass.BAD_SIGNATURE if data else ErrorClass.TRUNCATED,
+                "bitstream.signature",
+                "signature",
+                0,
+                expected=f"a DFC bitstream ({signature.hex(' ')})",
+                got=data[:4].hex(" ") if data else "an empty input",
+            )
+        if len(data) >= 5 and data[4] != VERSION_MAJOR:
+            raise _unsupported_version(data[4])
+        if len(data) < HEADER_BYTES:
+            raise _truncated("bitstream_header", 0, HEADER_BYTES, len(data))
+        # The CRC comes first: a damaged header is damaged, whatever values it seems to hold.
+        crc = crc32(data[:-4])
+        if crc != int.from_bytes(data[-4:], "big"):
+            self.report(_crc_error("bitstream.header-crc", "header_crc", 8 * (HEADER_BYTES - 4), crc, data[-4:]))
+        values = read_structure(BITSTREAM_HEADER, BitReader(data), trace=self.trace, report=self.report)
+        self.chain = crc32(data[-4:])
+        try:
+            profile, level = Profile(values["profile_idc"]), Level(values["level_idc"])
+        except ValueError:  # reported above; the widest of both lets a validator read on
+            profile, level = Profile.EXTENDED, Level.L3
+        return Header(profile, level, values["version_minor"], values["header_crc"])
+
+    def __iter__(self) -> Iterator[Unit]:
+        while (unit := self.read_unit()) is not None:
+            yield unit
+
+    def read_unit(self, wanted: Callable[[int, bytes], bool] | None = None) -> Unit | None:
+        """The next unit, or None at the end of the input.
+
+        Args:
+            wanted: 5.7, in a seekable file: units for whose type and first body bytes it is False are
+                passed over unread.
+        """
+        while (head := self._read_unit_head()) is not None:
+            first, length_bytes, length, offset = head
+            body_offset = self.source.offset
+            start = self.source.read(min(length, PEEK)) if wanted else b""
+            if wanted is not None and not wanted(first[0] >> 1, start):
+                self.source.skip(length - len(start) + 4)
+                continue
+            data = start + self.source.read(length - len(start) + 4)
+            if len(data) < length + 4:
+                raise _truncated("unit_body and unit_crc", body_offset, length + 4, len(data))
+            return self._check_unit(first, length_bytes, offset, body_offset, data)
+        return None
+
+    def _check_unit(self, first: bytes, length_bytes: bytes, offset: int, body_offset: int, data: bytes) -> Unit:
+        body, stored = memoryview(data)[:-4], data[-4:]
+        crc = crc32(body, crc32(first + length_bytes))
+        if crc != int.from_bytes(stored, "big"):
+            self.report(_crc_error("unit.crc", "unit_crc", 8 * (body_offset + len(body)), crc, stored))
+        if self.trace is not None:
+            self._trace_framing(first, length_bytes, len(body), offset, stored)
+        self.previous_chain, self.chain = self.chain, crc32(stored, self.chain)
+        return Unit(first[0] >> 1, bool(first[0] & 1), body, offset, body_offset, int.from_bytes(stored, "big"))
+
+    def _read_unit_head(self) -> tuple[bytes, bytes, int, int] | None:
+        offset = self.source.offset
+        first = self.source.read(1)
+        if not first:
+            return None
+        length_bytes = b""
+        while True:
+            byte = self.source.read(1)
+            if not byte:
+                raise _truncated("unit_length", offset + 1, 1, 0)
+            length_bytes += byte
+            if byte[0] < 0x80:
+                break
+            if len(length_bytes) == MAX_LENGTH_BYTES:
+                raise ParseError(
+                    ErrorClass.OUT_OF_RANGE,
+                    "descriptor.leb-length",
+                    "unit_length",
+                    8 * (offset + 1),
+                    expected=f"at most {MAX_LENGTH_BYTES} bytes",
+                    got="more",
+                )
+        length = sum((b & 0x7F) << 7 * i for i, b in enumerate(length_bytes))
+        if leb128(length) != length_bytes or length > MAX_UNIT_LENGTH:
+            raise ParseError(
+                ErrorClass.OUT_OF_RANGE,
+                "descriptor.leb-shortest",
+                "unit_length",
+                8 * (offset + 1),
+                expected=f"the shortest form of a number up to {MAX_UNIT_LENGTH}",
+                got=length_bytes.hex(" "),
+            )
+        if length > self.max_unit_bytes:
+            raise LimitError(
+                ErrorClass.RESOURCE_LIMIT,
+                "level.unit-bytes",
+                "unit_length",
+                8 * (offset + 1),
+                expected=f"at most {self.max_unit_bytes} bytes at this level",
+                got=str(length),
+            )
+        return first, length_bytes, length, offset
+
+    def _trace_framing(self, first: bytes, length_bytes: bytes, length: int, offset: int, stored: bytes) -> None:
+        assert self.trace is not None
+        read_structure(UNIT_HEADER, BitReader(first, 8 * offset), trace=self.trace)
+        at = offset + 1
+        bits = 8 * len(length_bytes)
+        self.trace(TraceRow(8 * at, bits, UNIT_HEADER.clause, "unit", "unit_length", "leb(v)", length))
+        end = at + len(length_bytes) + length
+        crc = int.from_bytes(stored, "big")
+        self.trace(TraceRow(8 * end, 32, UNIT_HEADER.clause, "unit", "unit_crc", "u(32)", crc))
+
+
+def body_reader(unit: Unit) -> BitReader:
+    """A reader over a unit's body that knows its place in the bitstream."""
+    name = BY_UNIT_TYPE[unit.known].name if unit.known in BY_UNIT_TYPE else f"unit type {unit.type}"
+    return BitReader(unit.body, 8 * unit.body_offset, f"the body of {name}")
+
+
+def _unsupported_version(major: int) -> DfcError:
+    return UnsupportedError(
+        ErrorClass.UNSUPPORTED_VERSION,
+        "bitstream.version-major",
+        "version_major",
+        32,
+        expected=str(VERSION_MAJOR),
+        got=str(major),
+    )
+
+
+def _truncated(element: str, offset: int, expected: int, got: int) -> ParseError:
+    return ParseError(
+        ErrorClass.TRUNCATED,
+        "unit.complete",
+        element,
+        8 * offset,
+        expected=f"{expected} bytes",
+        got=f"{got} before the end of the input",
+    )
+
+
+def _crc_error(requirement: str, element: str, offset: int, expected: int, got: bytes) -> ParseError:
+    return ParseError(
+        ErrorClass.CRC_MISMATCH,
+        requirement,
+        element,
+        offset,
+        expected=f"0x{expected:08x} as computed",
+        got=f"0x{got.hex()}",
+    )

@@ -1,0 +1,105 @@
+"""Informative counterpart of 7.4: the pre-quantizers as this encoder applies them.
+
+The levels are those whose decision intervals, in the quantizer's own domain, the elements fall into. The
+decision thresholds are exact, so that every machine gets the same levels whatever its logarithm.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refsw.errors import FeatureError
+from refsw.syntax.codes import Quantizer
+from refsw.tensor.axes import Array
+from refsw.tensor.dequantize import log_points
+
+
+def level_dtype(bit_depth: int) -> type[np.uint8] | type[np.uint16]:
+    """The dtype that holds levels: uint8 up to 8 bits, else uint16."""
+    return np.uint8 if bit_depth <= 8 else np.uint16
+
+
+def to_binary32(sample: Array) -> npt.NDArray[np.float32]:
+    """Elements of any float dtype as binary32, the format in which ranges are sent.
+
+    Raises:
+        FeatureError: NaN, infinity, or a magnitude beyond binary32.
+    """
+    if sample.dtype != np.float32:
+        with np.errstate(over="ignore"):
+            sample = sample.astype(np.float32)
+    # One pass: the sum of extrema is finite exactly if all elements are (max and min propagate NaN).
+    if sample.size and not (np.isfinite(sample.max()) and np.isfinite(sample.min())):
+        where = np.unravel_index(int(np.flatnonzero(~np.isfinite(sample))[0]), sample.shape)
+        raise FeatureError(
+            f"the element at {tuple(map(int, where))} of the sample (channel, row, column) is {sample[where]}: "
+            "NaN, infinity and values beyond binary32 cannot be coded by a quantizer"
+        )
+    return sample
+
+
+def element_range(sample: npt.NDArray[np.float32], clip: float = 100.0) -> tuple[float, float]:
+    """Minimum and maximum of a sample; with `clip` below 100, of its central share in percent.
+
+    `clip` is a percentile: 99.9 takes for the maximum the element that 0.1 % of the elements exceed, and
+    for the minimum the one that 0.1 % fall below. No interpolation: the range is made of elements.
+    """
+    if clip >= 100:
+        low, high = float(sample.min()), float(sample.max())
+    else:
+        rank = int(round((sample.size - 1) * clip / 100))
+        other = sample.size - 1 - rank
+        ordered = np.partition(sample.reshape(-1), (other, rank))
+        low, high = float(ordered[other]), float(ordered[rank])
+    return low + 0.0, high + 0.0  # negative zero becomes positive
+
+
+def quantize(
+    sample: npt.NDArray[np.float32],
+    quantizer: Quantizer,
+    bit_depth: int,
+    minimum: float,
+    maximum: float,
+    sublevels: int = 1,
+) -> Array:
+    """Levels of a sample: same shape, uint8 or uint16; elements outside the range are clipped to it.
+
+    LOG is MM'19 (5), LOG_NONNEGATIVE is 000 (4), UNIFORM is 004 (2)(3); round is to the nearest level.
+    With `sublevels` above 1, positions in as many parts of a level, int32.
+    """
+    top = ((1 << bit_depth) - 1) * sublevels
+    dtype = level_dtype(bit_depth) if sublevels == 1 else np.int32
+    if quantizer is not Quantizer.UNIFORM:
+        return _quantize_log(sample, top, minimum, maximum, dtype)
+    low, high = np.float64(minimum), np.float64(maximum)
+    scaled = np.clip(sample, low, high, dtype=np.float64)
+    scaled -= low
+    scaled *= top / (high - low)
+    return np.rint(scaled, out=scaled).astype(dtype)
+
+
+def _quantize_log(sample: npt.NDArray[np.float32], top: int, minimum: float, maximum: float, dtype: Any) -> Array:
+    thresholds = _log_thresholds(top, minimum, maximum)
+    # A first guess from a fast logarithm, at most one level off, then compared with the thresholds.
+    work = np.clip(sample, np.float32(minimum), np.float32(maximum))
+    if top > 255 or abs(minimum) > 2**20:
+        work = work.astype(np.float64)
+    work = work - work.dtype.type(minimum)
+    np.log1p(work, out=work)
+    work *= work.dtype.type(top / np.log1p(np.float64(maximum) - np.float64(minimum)))
+    guess = np.rint(work, out=work).astype(np.intp)
+    np.clip(guess, 0, top, out=guess)
+    guess += sample >= thresholds[guess + 1]
+    guess -= sample < thresholds[guess]
+    return guess.astype(dtype)
+
+
+@lru_cache(maxsize=64)
+def _log_thresholds(top: int, minimum: float, maximum: float) -> npt.NDArray[np.float32]:
+    """Element i is where level i begins, correctly rounded to binary32; infinities at both ends."""
+    inner = log_points(minimum, maximum, 2 * np.arange(1, top + 1) - 1, 2 * top)
+    return np.concatenate([[np.float32(-np.inf)], inner, [np.float32(np.inf)]]).astype(np.float32)

@@ -35,7 +35,6 @@ class TensorSummary:
     samples: int = 0
     payload_bytes: int = 0
     configuration_bytes: int = 0
-    refined: bool = False
     network_id: str = ""
     model_digest: str | None = None
     digests: list[str] = field(default_factory=list)
@@ -168,7 +167,6 @@ def _summary(p: Parameters) -> TensorSummary:
         coded_size=(p.packing.coded_height, p.packing.coded_width),
         pictures_per_sample=p.packing.pictures(len(p.coded_channels)),
         configuration_bytes=len(p.configuration),
-        refined=p.refinement is not None,
         network_id=p.network_id,
         model_digest=p.model_digest.hex() if p.model_digest else None,
     )

@@ -53,7 +53,7 @@ class Report:
         }
 
 
-class _Enough(Exception):
+class _EnoughError(Exception):
     """More violations than anyone reads."""
 
 
@@ -76,7 +76,7 @@ def validate(
     validator = _Validator(report, hevc_decoder)
     try:
         validator.run(stream, profile, level)
-    except _Enough:
+    except _EnoughError:
         pass
     except DfcError as error:
         validator.note(error, enough=False)
@@ -95,7 +95,7 @@ class _Validator:
         unsupported = error.exit_code == 69
         (self.report.unsupported if unsupported else self.report.violations).append(error)
         if enough and len(self.report.violations) >= MAX_VIOLATIONS:
-            raise _Enough
+            raise _EnoughError
 
     def run(self, stream: BinaryIO, profile: Profile | None, level: Level | None) -> None:
         reader = BitstreamReader(stream, report=self.note)
@@ -156,8 +156,4 @@ class _Validator:
 
 
 def _declared(requirement: str, element: str, offset: int, wanted: object, got: object) -> DfcError:
-    return SemanticError(
-        ErrorClass.OUT_OF_RANGE, requirement, element, offset, expected=str(wanted), got=str(got)
-    )
-
-
+    return SemanticError(ErrorClass.OUT_OF_RANGE, requirement, element, offset, expected=str(wanted), got=str(got))

@@ -21,10 +21,14 @@ from refsw.syntax.codes import Level
 @click.option("--format", "suffix", type=click.Choice([s[1:] for s in SUFFIXES]),
               help="Format of the output.  [default: by suffix; npy for a pipe]")  # fmt: skip
 @click.option("--samples", metavar="FIRST[:LAST]", help="Decode these samples only (random access, from a file).")
-@click.option("--hevc-decoder", metavar="COMMAND", help="External HEVC decoder, such as 'dec265 -q {input} -o {output}'.")
+@click.option(
+    "--hevc-decoder", metavar="COMMAND", help="External HEVC decoder, such as 'dec265 -q {input} -o {output}'."
+)
 @click.option("--model-digest", metavar="HEX", help="SHA-256 of the model here; features of another one are refused.")
 @click.option("--max-level", type=click.IntRange(1, 3), default=3, show_default=True, help="Highest level to accept.")
-@click.option("--max-output", type=int, default=1 << 40, help="Most bytes of decoded samples to accept.  [default: 2^40]")
+@click.option(
+    "--max-output", type=int, default=1 << 40, help="Most bytes of decoded samples to accept.  [default: 2^40]"
+)
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the output does not depend on it.")
 @click.option("--json", "as_json", is_flag=True, help="Tell errors as JSON.")
 def command(
@@ -37,7 +41,7 @@ def command(
     max_level: int,
     max_output: int,
     jobs: int,
-    as_json: bool,  # noqa: ARG001 - told by refsw.cli.main
+    as_json: bool,
 ) -> None:
     """Decode BITSTREAM (- for a pipe); the output appears only if all of it decodes."""
     distinct(bitstream, output)

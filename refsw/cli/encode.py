@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,17 @@ from refsw.features.config import (
 )
 from refsw.features.encoder import Encoder, TensorSpec
 from refsw.features.ranges import with_measured_ranges
-from refsw.features.sources import Source, open_features, piped_npy
 from refsw.features.sinks import copy_to
+from refsw.features.sources import Source, open_features, piped_npy
 from refsw.syntax.codes import Quantizer, RangeScope
 from refsw.tensor.axes import Axes
 
 
 @click.command(name="encode")
 @click.argument("features", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Bitstream to write; - for a pipe.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Bitstream to write; - for a pipe."
+)
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="balanced", show_default=True,
               help="What the other options start from (docs/presets.md).")  # fmt: skip
 @click.option("--qp", type=int, help="HEVC quantization parameter, 0 to 51; smaller is better.  [default: 22]")
@@ -49,7 +51,6 @@ from refsw.tensor.axes import Axes
 @click.option("--grid", metavar="ROWSxCOLUMNS", help="Channels down and across a picture.  [default: nearly square]")
 @click.option("--align", type=int, help="Coded sizes are multiples of this.  [default: 8 for video, else 1]")
 @click.option("--channel-order", metavar="own|mean|similarity|I,J,...", help="Order in which channels are laid.")
-@click.option("--refine/--no-refine", default=None, help="Refine levels by the mean of the elements behind them.")
 @click.option("--match-step/--no-match-step", default=None, help="Shift the QP to the error of the log quantizer.")
 @click.option("--payload", type=click.Choice([name for name in PAYLOADS if name != "vvc"]), help="Payload codec.")
 @click.option("--effort", type=click.Choice(["anchor", "best", "balanced", "fast"]), help="Effort of the HEVC encoder.")
@@ -57,10 +58,14 @@ from refsw.tensor.axes import Axes
 @click.option("--quality", type=int, help="JPEG quality, 1 to 100.")
 @click.option("--rate", type=float, help="JPEG 2000 compression ratio; 1 is lossless.")
 @click.option("--compression-level", type=click.IntRange(0, 9), help="Of zlib, gzip, LZMA, PNG.")
-@click.option("--samples-per-unit", type=int, help="Samples that share a unit (in profile inter, that predict another).")
+@click.option(
+    "--samples-per-unit", type=int, help="Samples that share a unit (in profile inter, that predict another)."
+)
 @click.option("--profile", type=click.Choice(list(PROFILES)), help="Profile.  [default: the narrowest]")
 @click.option("--level", type=click.Choice(list(LEVELS)), help="Level.  [default: the narrowest]")
-@click.option("--digest", type=click.Choice([d.value for d in DigestScope]), help="Write digests of the decoded tensor.")
+@click.option(
+    "--digest", type=click.Choice([d.value for d in DigestScope]), help="Write digests of the decoded tensor."
+)
 @click.option("--levels-digest", is_flag=True, default=None, help="With --digest: digests of the levels as well.")
 @click.option("--network", "network_id", help="Name of the network that the features come from.")
 @click.option("--name", default="", help="Name of the layer, for a file that has none (.npy).")
@@ -145,7 +150,7 @@ class _Counter:
 def _choices(options: dict[str, Any]) -> dict[str, Any]:
     """Options that were given, as choices of a configuration."""
     given = {key: value for key, value in options.items() if value is not None and value != ()}
-    parsers = {
+    parsers: dict[str, Callable[[Any], Any]] = {
         "ranges": _ranges,
         "grid": _grid,
         "channel_order": _channel_order,
@@ -202,11 +207,10 @@ def _model_digest(text: str) -> bytes:
 
 
 def _metadata(entries: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    pairs = tuple(tuple(entry.split("=", 1)) for entry in entries)
-    if any(len(pair) != 2 or not pair[0] for pair in pairs):
+    if not all("=" in entry[1:] for entry in entries):
         raise UsageError("--metadata KEY=TEXT")
+    split = [entry.partition("=") for entry in entries]
+    pairs = tuple((key, text) for key, _, text in split)
     if any(len(k.encode()) > 255 or len(t.encode()) > 65535 for k, t in pairs) or len(pairs) > 256:
         raise UsageError("--metadata: keys up to 255 bytes, texts up to 65,535, at most 256 entries")
     return pairs
-
-

@@ -68,12 +68,10 @@ def _print_tensor(t: TensorSummary) -> None:
     print(f"  tensor    {t.name}{network}: {t.dtype} {t.axes} {t.shape}")
     if t.bit_depth is not None:
         limits = "" if t.minimum is None else f", from {t.minimum:.6g} to {t.maximum:.6g}"
-        refined = ", refined" if t.refined else ""
-        print(f"            {t.quantizer} quantizer, {t.bit_depth} bits, range by {t.range_scope}{limits}{refined}")
+        print(f"            {t.quantizer} quantizer, {t.bit_depth} bits, range by {t.range_scope}{limits}")
     pictures = f"{t.pictures_per_sample} picture{'s' * (t.pictures_per_sample != 1)} a sample"
-    print(
-        f"            {t.layout} {t.grid[0]}x{t.grid[1]}, {pictures} of {t.coded_size[0]} rows x {t.coded_size[1]} columns"
-    )
+    size = f"{t.coded_size[0]} rows x {t.coded_size[1]} columns"
+    print(f"            {t.layout} {t.grid[0]}x{t.grid[1]}, {pictures} of {size}")
     coded = t.payload_bytes + t.configuration_bytes
     share = f", {100 * coded / t.element_bytes:.2f} % of {t.element_bytes:,}" if t.element_bytes else ""
     print(f"            {t.payload}: {coded:,} bytes{share}")

@@ -24,16 +24,12 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How every sample of a tensor is coded: what goes into the parameter set, and the encoder's own choices.
-
-    `pilot` is the payload of the first sample, if making the plan has coded it.
-    """
+    """How every sample of a tensor is coded: what goes into the parameter set, and the encoder's own choices."""
 
     parameters: Parameters
     config: EncoderConfig
     settings: EncoderSettings
     profile: Profile
-    pilot: bytes | None = None
 
 
 def binary32_range(low: float, high: float, quantizer: Quantizer) -> Range:
@@ -67,15 +63,13 @@ def sample_range(plan: Plan, values: npt.NDArray[np.float32]) -> Range | None:
     return binary32_range(*element_range(values, plan.config.clip), p.quantizer)
 
 
-def quantize_sample(
-    p: Parameters, values: npt.NDArray[np.float32], limits: Range | None, sublevels: int = 1
-) -> Array:
-    """Levels of the coded channels in order (K, H, W); with `sublevels`, as many times finer."""
+def quantize_sample(p: Parameters, values: npt.NDArray[np.float32], limits: Range | None) -> Array:
+    """Levels of the coded channels in order (K, H, W)."""
     channels = values if p.in_own_order else values[p.coded_channels]
     if limits is not None:
-        return quantize(channels, p.quantizer, p.bit_depth, *limits, sublevels)
+        return quantize(channels, p.quantizer, p.bit_depth, limits)
     parts = [
-        quantize(channel, p.quantizer, p.bit_depth, *p.ranges[number], sublevels)
+        quantize(channel, p.quantizer, p.bit_depth, p.ranges[number])
         for channel, number in zip(channels, p.coded_channels, strict=True)
     ]
     return np.stack(parts)
@@ -89,14 +83,13 @@ class CodedUnit:
     content: UnitContent
 
 
-def encode_unit(plan: Plan, samples: list[Array], first_sample: int, pilot: bytes | None = None) -> CodedUnit:
+def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUnit:
     """One feature data unit.
 
     Args:
         plan: of the tensor.
         samples: in the user's order of axes.
         first_sample: index of the first.
-        pilot: the payload, if it is known already.
 
     Raises:
         FeatureError: a sample that cannot be coded, with its index.
@@ -106,14 +99,14 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int, pilot: byte
     pictures = []
     for index, sample in enumerate(samples, first_sample):
         try:
-            limits, packed = _pictures(plan, p.axes.to_canonical(sample), wanted=pilot is None)
+            limits, packed = _pictures(plan, p.axes.to_canonical(sample))
         except FeatureError as error:
             raise FeatureError(f"{p.name}, sample {index}: {error}") from error
         if limits is not None:
             ranges.append(limits)
         if packed is not None:
             pictures.append(packed)
-    payload = pilot or b""
+    payload = b""
     if pictures:
         stack = np.concatenate(pictures)
         picture_format = p.picture_format(plan.profile)
@@ -121,7 +114,11 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int, pilot: byte
         if configuration != p.configuration:
             raise CodecError("the payload encoder changed its parameter sets from one sample to the next")
     content = UnitContent(
-        p, first_sample, tuple(ranges) if p.range_scope is RangeScope.SAMPLE else p.shared_ranges(len(samples)), payload, 0
+        p,
+        first_sample,
+        tuple(ranges) if p.range_scope is RangeScope.SAMPLE else p.shared_ranges(len(samples)),
+        payload,
+        0,
     )
     values = {
         "parameter_set_id": p.id,
@@ -135,7 +132,7 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int, pilot: byte
     return CodedUnit(pack_unit(UnitType.FEATURE_DATA, pack_body(FEATURE_DATA, values, active)), content)
 
 
-def _pictures(plan: Plan, sample: Array, *, wanted: bool) -> tuple[Range | None, Array | None]:
+def _pictures(plan: Plan, sample: Array) -> tuple[Range | None, Array | None]:
     p = plan.parameters
     if p.quantizer is Quantizer.NONE:
         ordered = sample if p.in_own_order else sample[p.coded_channels]
@@ -145,6 +142,6 @@ def _pictures(plan: Plan, sample: Array, *, wanted: bool) -> tuple[Range | None,
         raise FeatureError("quantizer log-nonnegative: negative elements cannot be coded")
     limits = sample_range(plan, values)
     constant = limits is not None and limits[0] == limits[1]
-    if constant or len(p.coded_channels) == 0 or not wanted:
+    if constant or len(p.coded_channels) == 0:
         return limits, None
     return limits, pack(quantize_sample(p, values, limits), p.packing)

@@ -65,7 +65,6 @@ class EncoderConfig:
         grid: rows and columns of the grid of channels; None chooses it.
         align: coded sizes are multiples of this; None: 8 with HEVC and VVC, 1 otherwise.
         channel_order: one of `ChannelOrder`, or the channels in order.
-        refine: refine levels by the mean of the elements behind them, measured on the first sample (7.4.1).
         match_step: with HEVC, shift the QP so that the error is that of the log quantizer at 8 bits.
         payload: payload codec.
         settings: for the payload encoder: QP, effort, quality, external command.
@@ -88,7 +87,6 @@ class EncoderConfig:
     grid: tuple[int, int] | None = None
     align: int | None = None
     channel_order: ChannelOrder | tuple[int, ...] = ChannelOrder.OWN
-    refine: bool = False
     match_step: bool = False
     payload: PayloadCodec = PayloadCodec.HEVC
     settings: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
@@ -172,7 +170,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "quantizer": Quantizer.UNIFORM,
         "bit_depth": 10,
         "layout": RepackLayout.MOSAIC,
-        "refine": True,
         "match_step": True,
         "settings": EncoderSettings(effort="best"),
     },

@@ -6,7 +6,7 @@ import io
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -131,11 +131,9 @@ class Encoder:
         group, first = tensor.group, tensor.samples
         tensor.group = []
         tensor.samples += len(group)
-        pilot = plan.pilot if first == 0 and len(group) == 1 else None
         if len(group) * tensor.axes.elements > LEVELS[self._level].unit_elements:
             raise UsageError(f"{tensor.name}: {len(group)} samples in a unit exceed level {self._level.name}")
-        # The pilot stays here: a plan that is sent to other processes should be small.
-        self._waiting.append((tensor, self._pool.submit(encode_unit, tensor.sent_plan, group, first, pilot)))
+        self._waiting.append((tensor, self._pool.submit(encode_unit, plan, group, first)))
 
     def _drain(self, allowed: int) -> None:
         while len(self._waiting) > allowed or (self._waiting and self._window == 1):
@@ -219,13 +217,11 @@ class _Tensor:
         self.config = config
         self.samples = 0
         self.plan: Plan | None = None
-        self.sent_plan: Plan | None = None
         self.group: list[Array] = []
         self.digests: list[RunningDigest] = []
 
     def start(self, plan: Plan) -> None:
         self.plan = plan
-        self.sent_plan = replace(plan, pilot=None)
         self.digests = [RunningDigest(plan.parameters, kind) for kind in DigestKind if kind in plan.parameters.digests]
 
     def check(self, sample: Array) -> None:

@@ -26,7 +26,6 @@ from refsw.syntax.codes import (
 )
 from refsw.syntax.structure import Values
 from refsw.tensor.axes import DTYPES, FLOAT_TYPES, SAMPLE_ROLES, Axes
-from refsw.tensor.dequantize import Refinement
 from refsw.tensor.quantize import level_dtype
 from refsw.tensor.repack import Packing
 
@@ -52,7 +51,6 @@ class Parameters:
     ranges: tuple[tuple[float, float], ...]
     payload_codec: PayloadCodec
     packing: Packing
-    refinement: Refinement | None = None
     channel_order: tuple[int, ...] = ()
     configuration: bytes = b""
     network_id: str = ""
@@ -64,7 +62,7 @@ class Parameters:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """dtype of the decoded elements."""
+        """Dtype of the decoded elements."""
         return DTYPES[self.element_type]
 
     @property
@@ -146,9 +144,6 @@ def from_values(values: Values) -> Parameters:
             values["coded_height_minus1"] + 1,
             values["coded_width_minus1"] + 1,
         ),
-        refinement=Refinement(values["refinement_spacing_minus1"] + 1, tuple(values["refinement_offset"]))
-        if values.get("refinement_flag")
-        else None,
         channel_order=tuple(values.get("channel_order", ())),
         configuration=values["codec_configuration"],
         network_id=values["network_id"].decode(),
@@ -182,10 +177,6 @@ def to_values(p: Parameters) -> Values:
         "range_scope": p.range_scope,
         "range_minimum": [low for low, _ in p.ranges],
         "range_maximum": [high for _, high in p.ranges],
-        "refinement_flag": int(p.refinement is not None),
-        "refinement_spacing_minus1": p.refinement.spacing - 1 if p.refinement else None,
-        "refinement_count_minus1": len(p.refinement.offsets) - 1 if p.refinement else None,
-        "refinement_offset": p.refinement.offsets if p.refinement else (),
         "payload_codec": p.payload_codec,
         "repack_layout": p.packing.layout,
         "grid_rows_minus1": p.packing.grid_rows - 1,
@@ -208,9 +199,7 @@ def check_values(values: Values, offset: int | None = None) -> Iterator[DfcError
         try:
             values[element].decode()
         except UnicodeDecodeError as error:
-            yield ParseError(
-                ErrorClass.OUT_OF_RANGE, "fps.utf8", element, offset, expected="UTF-8", got=error.reason
-            )
+            yield ParseError(ErrorClass.OUT_OF_RANGE, "fps.utf8", element, offset, expected="UTF-8", got=error.reason)
     roles = values["axis_role"]
     named = [AxisRole(r) for r in roles if r in AxisRole.__members__.values()]
     if len(set(roles)) != len(roles) or len([r for r in named if r in SAMPLE_ROLES]) > 1:
@@ -228,9 +217,7 @@ def check_values(values: Values, offset: int | None = None) -> Iterator[DfcError
 
 
 def _layout(requirement: str, element: str, expected: str, got: object, offset: int | None) -> DfcError:
-    return SemanticError(
-        ErrorClass.LAYOUT_MISMATCH, requirement, element, offset, expected=expected, got=str(got)
-    )
+    return SemanticError(ErrorClass.LAYOUT_MISMATCH, requirement, element, offset, expected=expected, got=str(got))
 
 
 def _check_ranges(values: Values, offset: int | None) -> Iterator[DfcError]:

@@ -12,14 +12,14 @@ from refsw.errors import UsageError
 from refsw.features.coding import Plan, Range, binary32_range, quantize_sample, sample_range
 from refsw.features.config import ChannelOrder, DigestScope, EncoderConfig
 from refsw.features.parameters import MAX_MARGIN, Parameters
-from refsw.payload.base import DecoderSettings, codec
+from refsw.features.reconstruct import all_levels
+from refsw.payload.base import codec
 from refsw.payload.hevc import MAX_QP, MAX_QP_12_BIT, MIN_SIDE, hevc_configuration
 from refsw.profiles import LEVELS
 from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
 from refsw.tensor.axes import FLOAT_TYPES, Array, Axes, element_type_of
-from refsw.tensor.dequantize import SUBLEVELS, Refinement
 from refsw.tensor.quantize import element_range, to_binary32
-from refsw.tensor.repack import Packing, choose_grid, order_by_mean, order_by_similarity, pack, unpack
+from refsw.tensor.repack import Packing, choose_grid, order_by_mean, order_by_similarity
 
 VIDEO = (PayloadCodec.HEVC, PayloadCodec.VVC)
 
@@ -97,29 +97,28 @@ def _packing(config: EncoderConfig, axes: Axes) -> Packing:
 
 
 def _measured(plan: Plan, sample: Array | None) -> Plan:
-    """Add what is measured on the first sample: channel order, QP shift, refinement, codec configuration."""
+    """Add what is measured on the first sample: channel order, QP shift, codec configuration."""
     p, config = plan.parameters, plan.config
-    order: tuple[int, ...] = ()
     if isinstance(config.channel_order, tuple):
-        order = config.channel_order
-        if sorted(order) != list(range(p.axes.channels)):
+        if sorted(config.channel_order) != list(range(p.axes.channels)):
             raise UsageError(f"a channel order names each of the {p.axes.channels} channels once")
-    elif config.channel_order is not ChannelOrder.OWN and sample is not None and p.quantizer is not Quantizer.NONE:
-        levels = quantize_sample(p, to_binary32(sample), sample_range(plan, to_binary32(sample)), coded_only=False)
-        find = order_by_mean if config.channel_order is ChannelOrder.MEAN else order_by_similarity
-        order = tuple(find(levels))
-    plan = dataclasses.replace(plan, parameters=dataclasses.replace(p, channel_order=order))
-    p = plan.parameters
+        plan = _ordered(plan, config.channel_order)
     if sample is None or p.quantizer is Quantizer.NONE:
         return _with_configuration(plan)
     values = to_binary32(sample)
     limits = sample_range(plan, values)
     if (limits is not None and limits[0] == limits[1]) or len(p.coded_channels) == 0:
         return _with_configuration(plan)
+    if config.channel_order in (ChannelOrder.MEAN, ChannelOrder.SIMILARITY):
+        find = order_by_mean if config.channel_order is ChannelOrder.MEAN else order_by_similarity
+        plan = _ordered(plan, tuple(find(all_levels(p, quantize_sample(p, values, limits)))))
     if config.match_step and p.payload_codec in VIDEO:
         plan = _matched(plan, values, limits)
-    plan = _with_configuration(plan)
-    return _refined(plan, values, limits) if config.refine else plan
+    return _with_configuration(plan)
+
+
+def _ordered(plan: Plan, order: tuple[int, ...]) -> Plan:
+    return dataclasses.replace(plan, parameters=dataclasses.replace(plan.parameters, channel_order=order))
 
 
 def _with_configuration(plan: Plan) -> Plan:
@@ -145,45 +144,3 @@ def _matched(plan: Plan, values: npt.NDArray[np.float32], limits: Range | None) 
     highest = MAX_QP_12_BIT if depth == 12 else MAX_QP
     qp = min(max(plan.settings.qp + shift, -6 * (depth - 8)), highest)
     return dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, qp=qp))
-
-
-REFINEMENT_NODES = 9
-
-
-def _refined(plan: Plan, values: npt.NDArray[np.float32], limits: Range | None) -> Plan:
-    """7.4.1 from the first sample: nodes a quantization step apart, fitted to where the elements lie."""
-    p = plan.parameters
-    levels = quantize_sample(p, values, limits)
-    picture_format = p.picture_format(plan.profile)
-    pictures = pack(levels, p.packing)
-    _, payload = codec(p.payload_codec).encode(pictures, picture_format, plan.settings)
-    decoded = codec(p.payload_codec).decode(
-        p.configuration, memoryview(payload), len(pictures), picture_format, DecoderSettings()
-    )
-    found = unpack(decoded, p.packing, len(p.coded_channels))
-    fine = quantize_sample(p, values, limits, SUBLEVELS)
-    spacing = min(max(1, round(2 ** ((plan.settings.qp - 4) / 6 + p.bit_depth - 8))), (1 << p.bit_depth) - 1)
-    refinement = fit_refinement(found, fine, p.bit_depth, spacing)
-    return dataclasses.replace(
-        plan, parameters=dataclasses.replace(p, refinement=refinement), pilot=payload
-    )
-
-
-def fit_refinement(found: Array, fine: Array, bit_depth: int, spacing: int) -> Refinement:
-    """Least squares over the nodes: decoded levels against where the elements lie, in sixteenths of a level.
-
-    The sums are of integers and hence exact; only the small system of equations is in floating point.
-    """
-    top = 1 << bit_depth
-    counts = np.bincount(found.reshape(-1), minlength=top).astype(np.float64)
-    error = fine.reshape(-1).astype(np.int64) - SUBLEVELS * found.reshape(-1).astype(np.int64)
-    sums = np.bincount(found.reshape(-1), weights=error, minlength=top)
-    nodes = np.arange(REFINEMENT_NODES) * spacing
-    levels = np.arange(top)
-    # (levels, nodes): how much of every node's offset a level gets
-    share = np.stack([np.interp(levels, nodes, row) for row in np.eye(REFINEMENT_NODES)], axis=1)
-    system = share.T @ (share * counts[:, None])
-    system += np.eye(REFINEMENT_NODES) * 1e-3  # nodes that no element is near stay at zero
-    offsets = np.linalg.solve(system, share.T @ sums)
-    limit = SUBLEVELS * top
-    return Refinement(spacing, tuple(int(np.clip(round(o), -limit, limit)) for o in offsets))

@@ -289,7 +289,7 @@ class BitstreamReader:
             p = tensor.parameters
             if not p.axes.has_samples and tensor.samples != 1 and not self._lost:
                 self.report(_error(SemanticError, ErrorClass.LENGTH_MISMATCH, "fps.single-sample", "sample_count",
-                                   offset, "one sample, since no axis counts samples", str(tensor.samples)))  # fmt: skip
+                                   offset, "one sample: no axis counts samples", str(tensor.samples)))  # fmt: skip
             for kind in p.digests:
                 if tensor.digested.get(kind, 0) != tensor.samples and not self._lost:
                     self.report(_error(SemanticError, ErrorClass.LENGTH_MISMATCH, "digest.complete", "digest", offset,
@@ -307,5 +307,3 @@ def _error(
     got: str,
 ) -> DfcError:
     return kind(error_class, requirement, element, offset, expected=expected, got=got)
-
-

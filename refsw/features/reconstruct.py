@@ -98,7 +98,7 @@ def levels_of(content: UnitContent, pictures: Array) -> Iterator[Array]:
 
 def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Array:
     """9.4.3 One sample (C, H, W) of the tensor's dtype from its coded levels (K, H, W)."""
-    shape = (p.axes.channels, p.axes.rows, p.axes.columns)
+    shape = p.axes.canonical_shape
     if p.quantizer is Quantizer.NONE:
         if p.in_own_order:
             return levels
@@ -111,7 +111,7 @@ def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Arr
     low, high = sample_range
     if low == high:
         return np.full(shape, to_dtype(np.array(low, np.float32), p.dtype), p.dtype)
-    table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high, p.refinement), p.dtype)
+    table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.dtype)
     values = table.take(levels)
     if p.in_own_order:
         return values
@@ -120,12 +120,12 @@ def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Arr
     return out
 
 
-def _by_channel(p: Parameters, levels: Array, shape: tuple[int, int, int]) -> Array:
+def _by_channel(p: Parameters, levels: Array, shape: tuple[int, ...]) -> Array:
     out = np.empty(shape, p.dtype)
     out[:] = to_dtype(np.array([low for low, _ in p.ranges], np.float32), p.dtype)[:, None, None]
     for place, channel in enumerate(p.coded_channels):
         low, high = p.ranges[channel]
-        table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high, p.refinement), p.dtype)
+        table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.dtype)
         out[channel] = table.take(levels[place])
     return out
 
@@ -144,7 +144,7 @@ def all_levels(p: Parameters, levels: Array) -> Array:
     """9.5.2 Levels of all channels (C, H, W), 0 where a channel or the sample is not coded."""
     if len(levels) and p.in_own_order:
         return levels
-    out = np.zeros((p.axes.channels, p.axes.rows, p.axes.columns), levels.dtype)
+    out = np.zeros(p.axes.canonical_shape, levels.dtype)
     if len(levels):
         out[p.coded_channels] = levels
     return out

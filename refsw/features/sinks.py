@@ -33,7 +33,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as direct:
             yield direct
         return
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # the name that was asked for, not the temporary one
+        raise
     beside = Path(name)
     try:
         with os.fdopen(handle, "wb+") as file:
@@ -41,7 +45,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
         beside.chmod(mode)
-        beside.replace(path)
+        try:
+            beside.replace(path)
+        except OSError as error:
+            error.filename, error.filename2 = str(path), None
+            raise
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -91,7 +99,9 @@ class Sink:
         """
         if self.suffix == ".npy":
             if len(parameters) != 1:
-                raise UsageError(f"{len(parameters)} tensors ({', '.join(parameters)}): write them to .npz or .safetensors")
+                raise UsageError(
+                    f"{len(parameters)} tensors ({', '.join(parameters)}): write them to .npz or .safetensors"
+                )
             self._npy(*next(iter(parameters.items())), out)
         elif self.suffix == ".npz":
             with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,11 +67,11 @@ class DecoderSettings:
 class Codec(Protocol):
     """One payload codec."""
 
-    bit_depths: range | tuple[int, ...]
+    @property
+    def bit_depths(self) -> Sequence[int]:
+        """Bit depths of levels that the codec takes."""
 
-    def encode(
-        self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings
-    ) -> tuple[bytes, bytes]:
+    def encode(self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings) -> tuple[bytes, bytes]:
         """Pictures (P, height, width) -> (codec configuration, payload)."""
 
     def decode(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +25,7 @@ class ByteCodec:
     payload_codec: PayloadCodec
     bit_depths: range = range(1, 65)
 
-    def encode(
-        self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings
-    ) -> tuple[bytes, bytes]:
+    def encode(self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings) -> tuple[bytes, bytes]:
         """Pictures in raster order, one after the other, little-endian, compressed as a whole."""
         raw = np.ascontiguousarray(pictures).astype(picture_format.dtype, copy=False).tobytes()
         return b"", self._compress(raw, settings.compression_level)
@@ -63,19 +62,17 @@ class ByteCodec:
     def _expand(self, payload: memoryview, size: int) -> bytes:
         name = self.payload_codec.name.lower()
         if self.payload_codec is PayloadCodec.LZMA:
-            expander = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=LZMA_MEMORY)
+            expander: Any = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=LZMA_MEMORY)
         else:
             window = ZLIB_WINDOW if self.payload_codec is PayloadCodec.ZLIB else GZIP_WINDOW
             expander = zlib.decompressobj(window)
         try:
-            raw = expander.decompress(payload, size + 1)
+            raw: bytes = expander.decompress(payload, size + 1)
         except (zlib.error, lzma.LZMAError, MemoryError) as error:
             raise payload_error("bytes.format", "payload", f"{name} data that decodes", str(error)) from error
         if len(raw) != size or not expander.eof:
             got = f"{len(raw)} bytes" if len(raw) < size else "more bytes, or no end of the data"
-            raise payload_error(
-                "bytes.size", "payload", f"{size} bytes and the end", got, ErrorClass.LENGTH_MISMATCH
-            )
+            raise payload_error("bytes.size", "payload", f"{size} bytes and the end", got, ErrorClass.LENGTH_MISMATCH)
         if expander.unused_data:
             raise payload_error(
                 "bytes.trailing",
@@ -108,5 +105,3 @@ class ByteCodec:
                 payload_error("bytes.size", "payload", f"{size} bytes", f"{len(payload)}", ErrorClass.LENGTH_MISMATCH)
             )
         return errors
-
-

@@ -57,9 +57,7 @@ class HevcCodec:
 
     bit_depths = BIT_DEPTHS
 
-    def encode(
-        self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings
-    ) -> tuple[bytes, bytes]:
+    def encode(self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings) -> tuple[bytes, bytes]:
         """Pictures (P, height, width) -> (parameter sets, slices), both with three-byte start codes.
 
         Inter-coded streams are decoded and compared with the encoder's own picture hashes, since x265's
@@ -156,7 +154,9 @@ def _check_count(groups: list[list[nal.Nal]], count: int) -> None:
 
 
 def _inter_error(offset: int | None, kind: str) -> PayloadError:
-    return payload_error("hevc.intra-only", "payload", "I slices only in this profile", f"a {kind} slice", offset=offset)
+    return payload_error(
+        "hevc.intra-only", "payload", "I slices only in this profile", f"a {kind} slice", offset=offset
+    )
 
 
 def annex_b(stream: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +32,11 @@ class ImageCodec:
     payload_codec: PayloadCodec
 
     @property
-    def bit_depths(self) -> range | tuple[int, ...]:
+    def bit_depths(self) -> Sequence[int]:
         """The bit depths of levels that the codec takes."""
         return BIT_DEPTHS[self.payload_codec]
 
-    def encode(
-        self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings
-    ) -> tuple[bytes, bytes]:
+    def encode(self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings) -> tuple[bytes, bytes]:
         """Every picture as a grey image of 8 bits (levels up to 8 bits) or 16, with its length before it."""
         out = []
         for picture in pictures:
@@ -62,7 +60,9 @@ class ImageCodec:
         try:
             Image.fromarray(picture).save(buffer, NAMES[self.payload_codec], **options)
         except (OSError, ValueError) as error:
-            raise CodecError(f"{NAMES[self.payload_codec]} cannot code a picture of {picture.shape}: {error}") from error
+            raise CodecError(
+                f"{NAMES[self.payload_codec]} cannot code a picture of {picture.shape}: {error}"
+            ) from error
         return buffer.getvalue()
 
     def decode(
@@ -96,9 +96,7 @@ class ImageCodec:
         if decoded.dtype.kind == "i":  # Pillow opens some 16-bit images as 32-bit integers
             decoded = decoded.astype(np.uint16)
         if decoded.dtype != picture_format.dtype:
-            raise payload_error(
-                "image.grey", "payload", f"grey samples of {picture_format.dtype}", str(decoded.dtype)
-            )
+            raise payload_error("image.grey", "payload", f"grey samples of {picture_format.dtype}", str(decoded.dtype))
         return decoded
 
     def check(
@@ -125,9 +123,7 @@ class ImageCodec:
             return [*errors, error]
         if found != count:
             errors.append(
-                payload_error(
-                    "image.count", "payload", f"{count} images", str(found), ErrorClass.LENGTH_MISMATCH
-                )
+                payload_error("image.count", "payload", f"{count} images", str(found), ErrorClass.LENGTH_MISMATCH)
             )
         return errors
 

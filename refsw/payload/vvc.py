@@ -12,9 +12,7 @@ class VvcCodec:
 
     bit_depths = (8, 10)
 
-    def encode(
-        self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings
-    ) -> tuple[bytes, bytes]:
+    def encode(self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings) -> tuple[bytes, bytes]:
         """Only an external encoder can."""
         raise UsageError("refsw does not encode VVC: code the pictures elsewhere (chapter 8.5)")
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
@@ -153,7 +153,7 @@ Activation = Callable[[int, int | None], Values]
 """Parameter set id and the bit offset where it stands -> the elements and variables of that set."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(expression: str) -> Any:
     return compile(expression, f"<{expression}>", "eval")
 
@@ -324,9 +324,7 @@ class _Reading:
             self.trace(TraceRow(start, bits, structure.clause, structure.name, label, descriptor, value))
 
 
-def check_value(
-    structure: Structure, node: Element, value: Any, scope: Values, offset: int | None
-) -> DfcError | None:
+def check_value(structure: Structure, node: Element, value: Any, scope: Values, offset: int | None) -> DfcError | None:
     """The requirement ``structure.element``: the value is defined and within its bounds."""
     requirement = structure.requirement(node.name)
 
@@ -348,9 +346,7 @@ def check_value(
     return None
 
 
-def write_structure(
-    structure: Structure, writer: BitWriter, values: Values, active: Values | None = None
-) -> None:
+def write_structure(structure: Structure, writer: BitWriter, values: Values, active: Values | None = None) -> None:
     """Write one structure; the inverse of `read_structure`.
 
     Args:

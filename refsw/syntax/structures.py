@@ -157,32 +157,6 @@ FEATURE_PARAMETER_SET = Structure(
                         Element("range_maximum", "f(32)", "Maximum of range r: the value of the highest level."),
                     ),
                 ),
-                Element("refinement_flag", "u(1)", "1: levels are refined before dequantization (7.4.1)."),
-                When(
-                    "refinement_flag",
-                    (
-                        Element(
-                            "refinement_spacing_minus1",
-                            "ue(v)",
-                            "Distance of the refinement nodes in levels, minus 1.",
-                            high="2 ** (bit_depth_minus1 + 1) - 1",
-                        ),
-                        Element("refinement_count_minus1", "u(5)", "Number of refinement nodes, minus 1."),
-                        Repeat(
-                            "k",
-                            "refinement_count_minus1 + 1",
-                            (
-                                Element(
-                                    "refinement_offset",
-                                    "se(v)",
-                                    "What is added at node k, in sixteenths of a level.",
-                                    low="-16 * 2 ** (bit_depth_minus1 + 1)",
-                                    high="16 * 2 ** (bit_depth_minus1 + 1)",
-                                ),
-                            ),
-                        ),
-                    ),
-                ),
             ),
         ),
         Element("payload_codec", "u(8)", "Codec of the payload (chapter 8).", values=PayloadCodec),

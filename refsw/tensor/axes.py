@@ -15,6 +15,7 @@ from refsw.syntax.codes import AxisRole, ElementType
 Array = npt.NDArray[Any]
 DEFAULT_AXES = {1: "C", 2: "NC", 3: "CHW", 4: "NCHW"}
 SAMPLE_ROLES = (AxisRole.N, AxisRole.T)
+CANONICAL: tuple[AxisRole, ...] = (AxisRole.C, AxisRole.H, AxisRole.W)
 
 DTYPES: dict[ElementType, np.dtype[Any]] = {
     ElementType.FLOAT32: np.dtype("<f4"),
@@ -117,6 +118,11 @@ class Axes:
         return self.channels * self.rows * self.columns
 
     @property
+    def canonical_shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return self.channels, self.rows, self.columns
+
+    @property
     def sample_shape(self) -> tuple[int, ...]:
         """Shape of one sample in the order of the user's array."""
         return tuple(e for r, e in zip(self.roles, self.extents, strict=True) if r not in SAMPLE_ROLES)
@@ -131,13 +137,13 @@ class Axes:
     def to_canonical(self, sample: Array) -> Array:
         """One sample in the user's order -> (C, H, W), a view where possible."""
         order = self._order()
-        present = [r for r in (AxisRole.C, AxisRole.H, AxisRole.W) if r in order]
+        present = [r for r in CANONICAL if r in order]
         view = sample.transpose([order.index(r) for r in present])
-        return view.reshape(self.channels, self.rows, self.columns)
+        return view.reshape(self.canonical_shape)
 
     def from_canonical(self, sample: Array) -> Array:
         """(C, H, W) -> one sample in the user's order, a view where possible."""
         order = self._order()
-        present = [r for r in (AxisRole.C, AxisRole.H, AxisRole.W) if r in order]
+        present = [r for r in CANONICAL if r in order]
         view = sample.reshape([self.extent(r) for r in present])
         return view.transpose([present.index(r) for r in order])

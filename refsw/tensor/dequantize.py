@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -13,7 +12,6 @@ import numpy.typing as npt
 from refsw.syntax.codes import Quantizer
 
 Table = npt.NDArray[np.float32]
-SUBLEVELS = 16
 
 # Relative error granted to numpy's log1p, expm1 and the operations around them: 2^-44 is far beyond
 # what any libm shows (a few units of 2^-53), and near-ties within it are settled exactly.
@@ -21,48 +19,19 @@ _SLACK = 2.0**-44
 _DIGITS = (60, 200, 600)
 
 
-@dataclass(frozen=True, slots=True)
-class Refinement:
-    """7.4.1 Where between the levels the values of the decoded levels lie.
-
-    Args:
-        spacing: distance of the nodes in levels; node k is at level k x spacing.
-        offsets: what is added at every node, in sixteenths of a level.
-    """
-
-    spacing: int
-    offsets: tuple[int, ...]
-
-
-def refined_levels(bit_depth: int, refinement: Refinement | None) -> npt.NDArray[np.int64]:
-    """7.4.1 For every level, its position in sixteenths of a level: int64 of shape (2^bit_depth,)."""
-    levels = np.arange(1 << bit_depth, dtype=np.int64)
-    positions = levels * SUBLEVELS
-    if refinement is not None:
-        spacing, offsets = refinement.spacing, np.array(refinement.offsets, np.int64)
-        last = len(offsets) - 1
-        left = np.minimum(levels // spacing, last)
-        rise = offsets[np.minimum(left + 1, last)] - offsets[left]
-        positions += offsets[left] + (2 * rise * (levels % spacing) + spacing) // (2 * spacing)
-    return np.clip(positions, 0, SUBLEVELS * levels[-1])
-
-
 @lru_cache(maxsize=64)
-def reconstruction_table(
-    quantizer: Quantizer, bit_depth: int, minimum: float, maximum: float, refinement: Refinement | None = None
-) -> Table:
+def reconstruction_table(quantizer: Quantizer, bit_depth: int, minimum: float, maximum: float) -> Table:
     """7.4 The value of every level: binary32 of shape (2^bit_depth,).
 
     Args:
         quantizer: UNIFORM, LOG or LOG_NONNEGATIVE.
         bit_depth: n, 1 to 16.
         minimum, maximum: binary32 values, minimum <= maximum.
-        refinement: that of the parameter set.
     """
-    positions = refined_levels(bit_depth, refinement)
-    span = int(SUBLEVELS * ((1 << bit_depth) - 1))
+    top = (1 << bit_depth) - 1
+    levels = np.arange(top + 1, dtype=np.int64)
     points = uniform_points if quantizer is Quantizer.UNIFORM else log_points
-    table = points(minimum, maximum, positions, span)
+    table = points(minimum, maximum, levels, top)
     table.setflags(write=False)
     return table
 
@@ -71,7 +40,9 @@ def uniform_points(minimum: float, maximum: float, numerators: npt.NDArray[np.in
     """7.4.2 min + a * (max - min) / b in binary64, one operation after the other, then binary32."""
     low, high = np.float64(minimum), np.float64(maximum)
     values = low + numerators.astype(np.float64) * (high - low) / np.float64(denominator)
-    return np.clip(values, low, high).astype(np.float32) + np.float32(0)
+    table: Table = np.clip(values, low, high).astype(np.float32)
+    table[table == 0] = 0.0  # positive zero
+    return table
 
 
 def log_points(minimum: float, maximum: float, numerators: npt.NDArray[np.int64], denominator: int) -> Table:
@@ -82,13 +53,13 @@ def log_points(minimum: float, maximum: float, numerators: npt.NDArray[np.int64]
     """
     low, high = np.float64(minimum), np.float64(maximum)
     exponents = numerators / np.float64(denominator)
-    growth = np.expm1(exponents * np.log1p(high - low))
+    growth: npt.NDArray[np.float64] = np.expm1(exponents * np.log1p(high - low))
     values = low + growth
     # exponents * log1p() is at most 90 here, so that its relative error grows to 90 times that in exp.
     error = (np.abs(growth) + np.abs(values)) * (100 * _SLACK)
-    lower, upper = (values - error).astype(np.float32), (values + error).astype(np.float32)
-    table = upper
-    for i in np.flatnonzero(lower != upper):
+    lower = (values - error).astype(np.float32)
+    table: Table = (values + error).astype(np.float32)
+    for i in np.flatnonzero(lower != table):
         table[i] = _settle(Fraction(minimum), Fraction(maximum), Fraction(int(numerators[i]), denominator))
     table[table == 0] = 0.0  # a result that rounds to zero is positive zero
     return table
@@ -131,4 +102,3 @@ def nearest_binary32(value: Fraction) -> np.float32:
     unit = Fraction(2) ** (exponent - 23)
     steps = round(value / unit)  # Fraction rounds half to even
     return np.float32(sign * float(steps * unit))
-

@@ -51,7 +51,7 @@ def element_range(sample: npt.NDArray[np.float32], clip: float = 100.0) -> tuple
     if clip >= 100:
         low, high = float(sample.min()), float(sample.max())
     else:
-        rank = int(round((sample.size - 1) * clip / 100))
+        rank = round((sample.size - 1) * clip / 100)
         other = sample.size - 1 - rank
         ordered = np.partition(sample.reshape(-1), (other, rank))
         low, high = float(ordered[other]), float(ordered[rank])
@@ -62,24 +62,23 @@ def quantize(
     sample: npt.NDArray[np.float32],
     quantizer: Quantizer,
     bit_depth: int,
-    minimum: float,
-    maximum: float,
-    sublevels: int = 1,
+    limits: tuple[float, float],
 ) -> Array:
     """Levels of a sample: same shape, uint8 or uint16; elements outside the range are clipped to it.
 
     LOG is MM'19 (5), LOG_NONNEGATIVE is 000 (4), UNIFORM is 004 (2)(3); round is to the nearest level.
-    With `sublevels` above 1, positions in as many parts of a level, int32.
     """
-    top = ((1 << bit_depth) - 1) * sublevels
-    dtype = level_dtype(bit_depth) if sublevels == 1 else np.int32
+    top = (1 << bit_depth) - 1
+    minimum, maximum = limits
+    dtype = level_dtype(bit_depth)
     if quantizer is not Quantizer.UNIFORM:
         return _quantize_log(sample, top, minimum, maximum, dtype)
     low, high = np.float64(minimum), np.float64(maximum)
     scaled = np.clip(sample, low, high, dtype=np.float64)
     scaled -= low
     scaled *= top / (high - low)
-    return np.rint(scaled, out=scaled).astype(dtype)
+    levels: Array = np.rint(scaled, out=scaled).astype(dtype)
+    return levels
 
 
 def _quantize_log(sample: npt.NDArray[np.float32], top: int, minimum: float, maximum: float, dtype: Any) -> Array:

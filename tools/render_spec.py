@@ -1,0 +1,288 @@
+"""Render what spec/ takes from the declaration in refsw/syntax, or check that it is up to date.
+
+    python tools/render_spec.py            # rewrite the rendered parts
+    python tools/render_spec.py --check    # exit 1 and name the files that differ
+
+Rendered are: the code points and syntax tables between markers in spec/06-syntax.md, the limits of the
+levels in spec/11-profiles.md, the annotated hex dump in spec/annex-a-example.md, and spec/syntax.json.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from refsw.inspection import inspect
+from refsw.profiles import LEVELS, PROFILE_CODECS, LevelLimits
+from refsw.syntax import codes
+from refsw.syntax.codes import DESCRIPTIONS
+from refsw.syntax.structure import Activate, Align, Derive, Element, Node, Repeat, Rest, Structure, When
+from refsw.syntax.structures import STRUCTURES
+
+SPEC = Path(__file__).resolve().parent.parent / "spec"
+WIDTH = 84
+ENUMERATIONS: tuple[type[IntEnum], ...] = (
+    codes.UnitType,
+    codes.Profile,
+    codes.Level,
+    codes.AxisRole,
+    codes.ElementType,
+    codes.Quantizer,
+    codes.RangeScope,
+    codes.RepackLayout,
+    codes.PayloadCodec,
+    codes.DigestKind,
+)
+ELEMENT_OF = {
+    "UnitType": "unit_type",
+    "Profile": "profile_idc",
+    "Level": "level_idc",
+    "AxisRole": "axis_role",
+    "ElementType": "element_type",
+    "Quantizer": "quantizer",
+    "RangeScope": "range_scope",
+    "RepackLayout": "repack_layout",
+    "PayloadCodec": "payload_codec",
+    "DigestKind": "digest_kind",
+}
+EXAMPLE_TITLE = "one constant and one quantized sample"
+
+
+# --- Markdown ---
+
+
+def syntax_table(structure: Structure) -> str:
+    """The structure as pseudo-code with a column of descriptors, in the style of video coding standards."""
+    lines = [f"{structure.name}( ) {{".ljust(WIDTH) + "Descriptor"]
+    lines += _lines(structure.nodes, 1, [])
+    lines.append("}")
+    return "```text\n" + "\n".join(lines) + "\n```\n"
+
+
+def _lines(nodes: tuple[Node, ...], depth: int, indices: list[str]) -> Iterator[str]:
+    pad = "    " * depth
+    subscript = "".join(f"[ {i} ]" for i in indices)
+    for node in nodes:
+        if isinstance(node, Element):
+            yield (pad + node.name + subscript).ljust(WIDTH) + node.descriptor
+        elif isinstance(node, When):
+            yield f"{pad}if( {node.condition} ) {{"
+            yield from _lines(node.body, depth + 1, indices)
+            yield pad + "}"
+        elif isinstance(node, Repeat):
+            yield f"{pad}for( {node.index} = 0; {node.index} < {node.count}; {node.index}++ ) {{"
+            yield from _lines(node.body, depth + 1, [node.index])
+            yield pad + "}"
+        elif isinstance(node, Align):
+            yield pad + "byte_alignment( )"
+        elif isinstance(node, Derive):
+            yield f"{pad}{node.name} = {node.expression}"
+        elif isinstance(node, Activate):
+            yield f"{pad}activate( {node.element} )"
+        else:
+            yield (pad + node.name).ljust(WIDTH) + "b(n), to the end of the unit body"
+
+
+def semantics_table(structure: Structure) -> str:
+    """Range, inference, requirement and meaning of every element."""
+    rows = ["| Element | Values | Requirement | Semantics |", "|---|---|---|---|"]
+    for element in structure.elements():
+        inferred = f" Inferred when absent: `{element.inferred}`." if element.inferred is not None else ""
+        requirement = f"`{structure.requirement(element.name)}`" if _bounded(element) else "-"
+        rows.append(f"| `{element.name}` | {_values(element)} | {requirement} | {element.doc}{inferred} |")
+    for node in structure.nodes:
+        if isinstance(node, Rest):
+            rows.append(f"| `{node.name}` | any bytes | - | {node.doc} |")
+    for derived in _derived(structure.nodes):
+        rows.append(f"| *{derived.name}* (variable) | | - | {derived.doc} |")
+    return "\n".join(rows) + "\n"
+
+
+def _bounded(element: Element) -> bool:
+    return bool(element.values or element.low or element.high or element.kind == "f")
+
+
+def _derived(nodes: tuple[Node, ...]) -> Iterator[Derive]:
+    for node in nodes:
+        if isinstance(node, Derive):
+            yield node
+        elif isinstance(node, When | Repeat):
+            yield from _derived(node.body)
+
+
+def _values(element: Element) -> str:
+    if element.values is not None:
+        bound = f"; at most `{element.high}`" if element.high else ""
+        return f"those of {element.values.__name__} (6.2){bound}"
+    if element.kind == "f":
+        return "finite, not negative zero"
+    if element.low is not None and element.low == element.high:
+        return f"`{_number(element.low)}`"
+    parts = []
+    if element.low is not None:
+        parts.append(f"at least `{element.low}`")
+    if element.high is not None:
+        parts.append(f"at most `{element.high}`")
+    return ", ".join(parts) or "all"
+
+
+def _number(text: str) -> str:
+    return f"0x{int(text):08X}" if text.isdigit() and int(text) > 2**16 else text
+
+
+def code_table(kind: type[IntEnum]) -> str:
+    """The code points of an enumeration."""
+    rows = [f"**{kind.__name__}** (`{ELEMENT_OF[kind.__name__]}`)", "", "| Value | Name | Meaning |", "|---|---|---|"]
+    rows += [f"| {member.value} | {member.name} | {DESCRIPTIONS[member]} |" for member in kind]
+    return "\n".join(rows) + "\n"
+
+
+def level_table() -> str:
+    """The limits of the levels."""
+    names = list(LevelLimits.__dataclass_fields__)
+    rows = ["| Limit | Requirement | " + " | ".join(f"Level {level.value}" for level in LEVELS) + " |"]
+    rows.append("|---|---|" + "---|" * len(LEVELS))
+    for name in names:
+        values = " | ".join(f"{getattr(limits, name):,}" for limits in LEVELS.values())
+        rows.append(f"| {name.replace('_', ' ')} | `level.{name.replace('_', '-')}` | {values} |")
+    return "\n".join(rows) + "\n"
+
+
+def profile_table() -> str:
+    """The codecs of the profiles."""
+    rows = ["| Value | Profile | Payload codecs |", "|---|---|---|"]
+    for profile, allowed in PROFILE_CODECS.items():
+        codecs = ", ".join(codec.name for codec in codes.PayloadCodec if codec in allowed)
+        rows.append(f"| {profile.value} | {profile.name} | {codecs} |")
+    return "\n".join(rows) + "\n"
+
+
+def hex_dump() -> str:
+    """The example bitstream, element by element."""
+    data = bytes.fromhex((SPEC / "annex-a-example.hex").read_text())
+    found = inspect(data, trace=True)
+    if found.error is not None:
+        raise found.error
+    out = ["```text", "  byte.bit  bits  bytes                     element = value"]
+    for row in found.rows:
+        value = row.value
+        shown = value.hex(" ") if isinstance(value, bytes) else str(int(value) if isinstance(value, int) else value)
+        first, end = row.bit_offset // 8, (row.bit_offset + row.bits + 7) // 8
+        raw = data[first:end]
+        text = raw[:8].hex(" ") + (" .." if len(raw) > 8 else "")
+        if isinstance(value, bytes) and len(value) > 24:
+            shown = value[:24].hex(" ") + f" .. ({len(value)} bytes)"
+        place = f"{first}.{row.bit_offset % 8}"
+        out.append(f"{place:>10} {row.bits:>5}  {text:<25} {row.element} = {shown}")
+    out += ["```", "", f"All {len(data)} bytes:", "", "```text"]
+    out += [data[i : i + 16].hex(" ") for i in range(0, len(data), 16)]
+    return "\n".join([*out, "```", ""])
+
+
+# --- JSON ---
+
+
+def syntax_json() -> dict[str, Any]:
+    """The declaration for machines."""
+    return {
+        "specification": "Deep Feature Coding",
+        "version": "1.0",
+        "code_points": {
+            kind.__name__: {
+                "element": ELEMENT_OF[kind.__name__],
+                "values": {m.name: {"value": m.value, "meaning": DESCRIPTIONS[m]} for m in kind},
+            }
+            for kind in ENUMERATIONS
+        },
+        "constants": STRUCTURES[0].constants,
+        "structures": [
+            {"name": s.name, "clause": s.clause, "title": s.title, "syntax": [_node(s, n) for n in s.nodes]}
+            for s in STRUCTURES
+        ],
+        "levels": {
+            str(level.value): {name: getattr(limits, name) for name in LevelLimits.__dataclass_fields__}
+            for level, limits in LEVELS.items()
+        },
+        "profiles": {
+            profile.name: [codec.name for codec in codes.PayloadCodec if codec in allowed]
+            for profile, allowed in PROFILE_CODECS.items()
+        },
+    }
+
+
+def _node(structure: Structure, node: Node) -> dict[str, Any]:
+    if isinstance(node, Element):
+        entry: dict[str, Any] = {"element": node.name, "descriptor": node.descriptor, "semantics": node.doc}
+        if _bounded(node):
+            entry["requirement"] = structure.requirement(node.name)
+        for key in ("low", "high", "inferred"):
+            if getattr(node, key) is not None:
+                entry[key] = getattr(node, key)
+        if node.values is not None:
+            entry["values"] = node.values.__name__
+        return entry
+    if isinstance(node, When):
+        return {"if": node.condition, "then": [_node(structure, n) for n in node.body]}
+    if isinstance(node, Repeat):
+        return {"for": node.index, "count": node.count, "do": [_node(structure, n) for n in node.body]}
+    if isinstance(node, Align):
+        return {"align": 8}
+    if isinstance(node, Derive):
+        return {"variable": node.name, "expression": node.expression, "semantics": node.doc}
+    if isinstance(node, Activate):
+        return {"activate": node.element}
+    return {"rest": node.name, "semantics": node.doc}
+
+
+# --- Files ---
+
+
+def rendered() -> dict[str, str]:
+    """Every rendered part by the name in its markers."""
+    parts = {f"syntax {s.name}": syntax_table(s) + "\n" + semantics_table(s) for s in STRUCTURES}
+    parts["code points"] = "\n".join(code_table(kind) for kind in ENUMERATIONS)
+    parts["levels"] = level_table()
+    parts["profiles"] = profile_table()
+    parts["example"] = hex_dump()
+    return parts
+
+
+def fill(text: str, parts: dict[str, str], used: set[str]) -> str:
+    """The text with the contents between its markers replaced."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        used.add(name)
+        return f"<!-- rendered: {name} -->\n\n{parts[name]}\n<!-- end -->"
+
+    return re.sub(r"<!-- rendered: ([^>]+?) -->.*?<!-- end -->", replace, text, flags=re.DOTALL)
+
+
+def files() -> dict[Path, str]:
+    """Every rendered file with the contents that it should have."""
+    parts, used = rendered(), set[str]()
+    out = {path: fill(path.read_text(), parts, used) for path in sorted(SPEC.glob("*.md"))}
+    missing = set(parts) - used
+    if missing:
+        raise SystemExit(f"no markers in spec/ for: {', '.join(sorted(missing))}")
+    out[SPEC / "syntax.json"] = json.dumps(syntax_json(), indent=1) + "\n"
+    return out
+
+
+def main() -> int:
+    """Render, or check with --check."""
+    stale = [(p, t) for p, t in files().items() if not p.exists() or p.read_text() != t]
+    for path, text in stale:
+        print(f"{path.relative_to(SPEC.parent)} {'differs from the declaration' if '--check' in sys.argv else 'rendered'}")
+        if "--check" not in sys.argv:
+            path.write_text(text)
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

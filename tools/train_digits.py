@@ -62,6 +62,7 @@ class DigitsNetwork(nn.Module):
         self.classifier = nn.Linear(CHANNELS[-1], 10)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, 1, 8, 8) -> (N, 10)."""
         x = functional.interpolate(image, scale_factor=4, mode="bilinear", align_corners=False)
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
             x = functional.relu(normalization(convolution(x)))

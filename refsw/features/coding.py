@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ from refsw.features.config import EncoderConfig
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent
 from refsw.payload.base import EncoderSettings, codec
-from refsw.syntax.codes import Profile, Quantizer, RangeScope, UnitType
+from refsw.payload.hevc import qp_bounds
+from refsw.syntax.codes import PayloadCodec, Profile, Quantizer, RangeScope, UnitType
 from refsw.syntax.structures import FEATURE_DATA
 from refsw.syntax.units import pack_body, pack_unit
 from refsw.tensor.axes import Array
@@ -83,6 +84,29 @@ class CodedUnit:
     content: UnitContent
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A sample ready for the payload encoder: its range if it has one of its own, its pictures if any."""
+
+    limits: Range | None
+    pictures: Array | None
+    qp_shift: int = 0
+
+
+def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | None) -> int:
+    """How many QPs make a level's error cost as much, in elements, as with LOG at 8 bits; 0 with LOG.
+
+    The step of a quantizer in elements is dx/dq. That of UNIFORM is the same everywhere; that of LOG grows
+    with x - min + 1, so its root mean square over the sample is taken. Six QPs double the step.
+    """
+    if p.payload_codec is not PayloadCodec.HEVC or p.quantizer is not Quantizer.UNIFORM:
+        return 0
+    low, high = limits if limits is not None else element_range(values)
+    offset = values.astype(np.float64) - (low - 1)
+    log_step = float(np.sqrt(np.mean(offset * offset))) * float(np.log1p(high - low))
+    return round(6 * float(np.log2(log_step / (high - low))))
+
+
 def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUnit:
     """One feature data unit.
 
@@ -95,24 +119,15 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
         FeatureError: a sample that cannot be coded, with its index.
     """
     p = plan.parameters
-    ranges: list[Range] = []
-    pictures = []
+    prepared = []
     for index, sample in enumerate(samples, first_sample):
         try:
-            limits, packed = _pictures(plan, p.axes.to_canonical(sample))
+            prepared.append(_prepare(plan, p.axes.to_canonical(sample)))
         except FeatureError as error:
             raise FeatureError(f"{p.name}, sample {index}: {error}") from error
-        if limits is not None:
-            ranges.append(limits)
-        if packed is not None:
-            pictures.append(packed)
-    payload = b""
-    if pictures:
-        stack = np.concatenate(pictures)
-        picture_format = p.picture_format(plan.profile)
-        configuration, payload = codec(p.payload_codec).encode(stack, picture_format, plan.settings)
-        if configuration != p.configuration:
-            raise CodecError("the payload encoder changed its parameter sets from one sample to the next")
+    ranges = [one.limits for one in prepared if one.limits is not None]
+    coded = [one for one in prepared if one.pictures is not None]
+    payload = _encode_pictures(plan, coded) if coded else b""
     content = UnitContent(
         p,
         first_sample,
@@ -132,16 +147,29 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
     return CodedUnit(pack_unit(UnitType.FEATURE_DATA, pack_body(FEATURE_DATA, values, active)), content)
 
 
-def _pictures(plan: Plan, sample: Array) -> tuple[Range | None, Array | None]:
+def _encode_pictures(plan: Plan, coded: list[_Prepared]) -> bytes:
+    p, settings = plan.parameters, plan.settings
+    if plan.config.match_step:
+        bounds = qp_bounds(p.bit_depth)
+        settings = replace(settings, qp=min(max(settings.qp + coded[0].qp_shift, bounds[0]), bounds[1]))
+    stack = np.concatenate([one.pictures for one in coded if one.pictures is not None])
+    configuration, payload = codec(p.payload_codec).encode(stack, p.picture_format(plan.profile), settings)
+    if configuration != p.configuration:
+        raise CodecError("the payload encoder changed its parameter sets from one sample to the next")
+    return payload
+
+
+def _prepare(plan: Plan, sample: Array) -> _Prepared:
     p = plan.parameters
     if p.quantizer is Quantizer.NONE:
         ordered = sample if p.in_own_order else sample[p.coded_channels]
-        return None, pack(ordered.astype(p.dtype, copy=False), p.packing)
+        return _Prepared(None, pack(ordered.astype(p.dtype, copy=False), p.packing))
     values = to_binary32(sample)
     if p.quantizer is Quantizer.LOG_NONNEGATIVE and values.min() < 0:
         raise FeatureError("quantizer log-nonnegative: negative elements cannot be coded")
     limits = sample_range(plan, values)
     constant = limits is not None and limits[0] == limits[1]
     if constant or len(p.coded_channels) == 0:
-        return limits, None
-    return limits, pack(quantize_sample(p, values, limits), p.packing)
+        return _Prepared(limits, None)
+    shift = qp_shift(p, values, limits) if plan.config.match_step else 0
+    return _Prepared(limits, pack(quantize_sample(p, values, limits), p.packing), shift)

@@ -153,6 +153,12 @@ def _choice(name: str, value: Any) -> Any:
     return known[value]
 
 
+UNIFORM_MOSAIC: dict[str, Any] = {
+    "quantizer": Quantizer.UNIFORM,
+    "bit_depth": 10,
+    "layout": RepackLayout.MOSAIC,
+    "match_step": True,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "anchor": {
         "quantizer": Quantizer.LOG,
@@ -160,24 +166,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "layout": RepackLayout.SEQUENCE,
         "settings": EncoderSettings(effort="anchor"),
     },
-    "balanced": {
-        "quantizer": Quantizer.LOG,
-        "bit_depth": 8,
-        "layout": RepackLayout.MOSAIC,
-        "settings": EncoderSettings(effort="balanced"),
-    },
-    "best": {
-        "quantizer": Quantizer.UNIFORM,
-        "bit_depth": 10,
-        "layout": RepackLayout.MOSAIC,
-        "match_step": True,
-        "settings": EncoderSettings(effort="best"),
-    },
-    "fast": {
-        "quantizer": Quantizer.LOG,
-        "bit_depth": 8,
-        "layout": RepackLayout.MOSAIC,
-        "settings": EncoderSettings(effort="fast"),
-    },
+    "balanced": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="balanced")},
+    "best": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="best")},
+    "fast": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="fast")},
 }
 """The presets: `anchor` is the configuration of MM'19 (4.1.3); the others are measured against it."""

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from refsw.errors import UsageError
 from refsw.features.coding import Plan, Range, binary32_range, quantize_sample, sample_range
@@ -14,11 +13,11 @@ from refsw.features.config import ChannelOrder, DigestScope, EncoderConfig
 from refsw.features.parameters import MAX_MARGIN, Parameters
 from refsw.features.reconstruct import all_levels
 from refsw.payload.base import codec
-from refsw.payload.hevc import MAX_QP, MAX_QP_12_BIT, MIN_SIDE, hevc_configuration
+from refsw.payload.hevc import MIN_SIDE, hevc_configuration
 from refsw.profiles import LEVELS
 from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
 from refsw.tensor.axes import FLOAT_TYPES, Array, Axes, element_type_of
-from refsw.tensor.quantize import element_range, to_binary32
+from refsw.tensor.quantize import to_binary32
 from refsw.tensor.repack import Packing, choose_grid, order_by_mean, order_by_similarity
 
 VIDEO = (PayloadCodec.HEVC, PayloadCodec.VVC)
@@ -97,7 +96,7 @@ def _packing(config: EncoderConfig, axes: Axes) -> Packing:
 
 
 def _measured(plan: Plan, sample: Array | None) -> Plan:
-    """Add what is measured on the first sample: channel order, QP shift, codec configuration."""
+    """Add what is measured on the first sample: channel order and codec configuration."""
     p, config = plan.parameters, plan.config
     if isinstance(config.channel_order, tuple):
         if sorted(config.channel_order) != list(range(p.axes.channels)):
@@ -112,8 +111,6 @@ def _measured(plan: Plan, sample: Array | None) -> Plan:
     if config.channel_order in (ChannelOrder.MEAN, ChannelOrder.SIMILARITY):
         find = order_by_mean if config.channel_order is ChannelOrder.MEAN else order_by_similarity
         plan = _ordered(plan, tuple(find(all_levels(p, quantize_sample(p, values, limits)))))
-    if config.match_step and p.payload_codec in VIDEO:
-        plan = _matched(plan, values, limits)
     return _with_configuration(plan)
 
 
@@ -128,19 +125,3 @@ def _with_configuration(plan: Plan) -> Plan:
         return plan
     configuration = hevc_configuration(p.picture_format(plan.profile), plan.settings)
     return dataclasses.replace(plan, parameters=dataclasses.replace(p, configuration=configuration))
-
-
-def _matched(plan: Plan, values: npt.NDArray[np.float32], limits: Range | None) -> Plan:
-    """Shift the QP so that a level's error costs as much, in elements, as with the log quantizer.
-
-    The step of a quantizer in elements is dx/dq; for log it grows with x - min + 1, so its root mean
-    square over the sample is taken. Six QPs double the step.
-    """
-    low, high = limits if limits is not None else element_range(values)
-    offset = values.astype(np.float64) - low + 1
-    log_step = float(np.sqrt(np.mean(offset * offset))) * float(np.log1p(high - low))
-    shift = 0 if plan.parameters.quantizer is not Quantizer.UNIFORM else round(6 * np.log2(log_step / (high - low)))
-    depth = plan.parameters.bit_depth
-    highest = MAX_QP_12_BIT if depth == 12 else MAX_QP
-    qp = min(max(plan.settings.qp + shift, -6 * (depth - 8)), highest)
-    return dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, qp=qp))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,9 @@ MAX_QP_12_BIT = 49  # FFmpeg decodes 12 bits at QP 50 and 51 to grey
 COMMON = "ipratio=1:pbratio=1:aq-mode=0:tskip=1:wpp=0:pools=none:frame-threads=1:info=0:log-level=none"
 EFFORTS: dict[str, tuple[dict[str, str], str]] = {
     "anchor": ({"preset": "slower", "tune": "psnr"}, ""),
-    "best": ({"preset": "slower", "tune": "psnr"}, ""),
-    "balanced": ({"preset": "medium"}, ":rdoq-level=2"),
-    "fast": ({"preset": "ultrafast"}, ""),
+    "best": ({"preset": "slower", "tune": "psnr"}, ":no-deblock=1"),
+    "balanced": ({"preset": "medium"}, ":rdoq-level=2:psy-rd=0:no-deblock=1:rd=5"),
+    "fast": ({"preset": "ultrafast"}, ":min-cu-size=8:rd=3:sao=1:no-deblock=1"),
 }
 
 
@@ -129,6 +130,11 @@ class HevcCodec:
         return errors
 
 
+def qp_bounds(bit_depth: int) -> tuple[int, int]:
+    """The lowest and the highest QP at a bit depth (H.265, 7.4.9.14, and what FFmpeg decodes)."""
+    return -6 * (bit_depth - 8), MAX_QP_12_BIT if bit_depth == 12 else MAX_QP
+
+
 def check_encodable(picture_format: PictureFormat, settings: EncoderSettings) -> None:
     """Refuse what x265 or a decoder is known not to take.
 
@@ -137,11 +143,9 @@ def check_encodable(picture_format: PictureFormat, settings: EncoderSettings) ->
     """
     if settings.effort not in EFFORTS:
         raise UsageError(f"effort {settings.effort}: one of {', '.join(EFFORTS)}")
-    lowest = -6 * (picture_format.bit_depth - 8)
-    if not lowest <= settings.qp <= MAX_QP:
-        raise UsageError(f"qp {settings.qp}: from {lowest} to {MAX_QP} at {picture_format.bit_depth} bits")
-    if picture_format.bit_depth == 12 and settings.qp > MAX_QP_12_BIT:
-        raise UsageError(f"qp {settings.qp}: at most {MAX_QP_12_BIT} at 12 bits, FFmpeg's decoder fails beyond")
+    lowest, highest = qp_bounds(picture_format.bit_depth)
+    if not lowest <= settings.qp <= highest:
+        raise UsageError(f"qp {settings.qp}: from {lowest} to {highest} at {picture_format.bit_depth} bits")
     if min(picture_format.height, picture_format.width) < MIN_SIDE:
         raise UsageError(f"HEVC pictures are at least {MIN_SIDE}x{MIN_SIDE}")
 
@@ -233,6 +237,8 @@ def hevc_configuration(picture_format: PictureFormat, settings: EncoderSettings)
 
     An external encoder codes one empty picture for them.
     """
+    # They do not depend on the QP, which may be out of bounds until it is shifted for a sample.
+    settings = replace(settings, qp=22)
     check_encodable(picture_format, settings)
     if settings.command:
         empty = np.zeros((1, picture_format.height, picture_format.width), picture_format.dtype)

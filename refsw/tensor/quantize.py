@@ -85,11 +85,12 @@ def _quantize_log(sample: npt.NDArray[np.float32], top: int, minimum: float, max
     thresholds = _log_thresholds(top, minimum, maximum)
     # A first guess from a fast logarithm, at most one level off, then compared with the thresholds.
     work = np.clip(sample, np.float32(minimum), np.float32(maximum))
-    if top > 255 or abs(minimum) > 2**20:
+    span = np.float64(maximum) - np.float64(minimum)
+    if top > 255 or abs(minimum) > 2**20 or not 2**-20 < span < 2**60:
         work = work.astype(np.float64)
     work = work - work.dtype.type(minimum)
     np.log1p(work, out=work)
-    work *= work.dtype.type(top / np.log1p(np.float64(maximum) - np.float64(minimum)))
+    work *= work.dtype.type(top / np.log1p(span))
     guess = np.rint(work, out=work).astype(np.intp)
     np.clip(guess, 0, top, out=guess)
     guess += sample >= thresholds[guess + 1]

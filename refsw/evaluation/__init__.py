@@ -1,0 +1,1 @@
+"""Informative: how good coded features are, measured as the papers do, and the main job on shipped data."""

@@ -1,0 +1,149 @@
+"""Informative: Bjontegaard's average differences of two rate-distortion curves.
+
+After G. Bjontegaard, VCEG-M33 (2001), with the cubic through all points replaced by an interpolation that is named
+in the result: PCHIP (Fritsch and Carlson 1980, monotone) or Akima (1970). The logarithm of the rate is what is
+interpolated or interpolated over, and the integrals are those of the piecewise cubics, exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+from refsw.evaluation.errors import CurveError
+from refsw.evaluation.extras import optional
+
+MIN_POINTS = 4
+"""As many as VCEG-M33 has; with fewer, the result says more about the interpolation than about the codec."""
+
+
+class Interpolation(StrEnum):
+    """What runs through the points of a curve."""
+
+    PCHIP = "pchip"
+    AKIMA = "akima"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of one codec, kept in the order of their rates.
+
+    Args:
+        name: for messages.
+        rates: in any unit that both curves share, above 0.
+        qualities: of the same points; more is better.
+
+    Raises:
+        CurveError: fewer than `MIN_POINTS` points, a value that is not finite, or a quality that does not rise
+            with the rate.
+    """
+
+    name: str
+    rates: tuple[float, ...]
+    qualities: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.rates) != len(self.qualities):
+            raise CurveError(f"{self.name}: {len(self.rates)} rates and {len(self.qualities)} qualities")
+        if len(self.rates) < MIN_POINTS:
+            raise CurveError(f"{self.name}: {len(self.rates)} points, at least {MIN_POINTS} are needed")
+        if not all(math.isfinite(value) for value in (*self.rates, *self.qualities)):
+            raise CurveError(f"{self.name}: a rate or a quality is NaN or infinite")
+        if min(self.rates) <= 0:
+            raise CurveError(f"{self.name}: rate {min(self.rates):g} has no logarithm")
+        points = sorted(zip(self.rates, self.qualities, strict=True))
+        for (rate, quality), (next_rate, next_quality) in pairwise(points):
+            if next_rate == rate:
+                raise CurveError(f"{self.name}: two points at rate {rate:g}")
+            if next_quality <= quality:
+                raise CurveError(
+                    f"{self.name}: not monotone: quality {quality:g} at rate {rate:g}, "
+                    f"but {next_quality:g} at the higher rate {next_rate:g}"
+                )
+        object.__setattr__(self, "rates", tuple(rate for rate, _ in points))
+        object.__setattr__(self, "qualities", tuple(quality for _, quality in points))
+
+    @property
+    def log_rates(self) -> tuple[float, ...]:
+        """Natural logarithms of the rates."""
+        return tuple(math.log(rate) for rate in self.rates)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An average difference between two curves.
+
+    Args:
+        value: BD-rate: percent of rate, negative where the proposal needs less; BD-metric: in units of the quality.
+        interpolation: what it was computed with.
+        low, high: the interval that both curves cover: of quality for BD-rate, of rate for BD-metric.
+        overlap: share of that interval in what either curve covers (of the logarithm of the rate for BD-metric).
+    """
+
+    value: float
+    interpolation: Interpolation
+    low: float
+    high: float
+    overlap: float
+
+
+def bd_rate(anchor: Curve, proposal: Curve, interpolation: Interpolation = Interpolation.PCHIP) -> Difference:
+    """Average difference in rate at equal quality, in percent of the anchor's rate.
+
+    Raises:
+        CurveError: the curves have no quality in common.
+    """
+    low, high, overlap = _common(anchor, proposal, anchor.qualities, proposal.qualities, "quality")
+    difference = _mean_difference(
+        (anchor.qualities, anchor.log_rates), (proposal.qualities, proposal.log_rates), low, high, interpolation
+    )
+    return Difference(100 * math.expm1(difference), interpolation, low, high, overlap)
+
+
+def bd_metric(anchor: Curve, proposal: Curve, interpolation: Interpolation = Interpolation.PCHIP) -> Difference:
+    """Average difference in quality at equal rate.
+
+    Raises:
+        CurveError: the curves have no rate in common.
+    """
+    low, high, overlap = _common(anchor, proposal, anchor.log_rates, proposal.log_rates, "rate")
+    difference = _mean_difference(
+        (anchor.log_rates, anchor.qualities), (proposal.log_rates, proposal.qualities), low, high, interpolation
+    )
+    return Difference(difference, interpolation, math.exp(low), math.exp(high), overlap)
+
+
+def _common(
+    anchor: Curve, proposal: Curve, first: Sequence[float], second: Sequence[float], what: str
+) -> tuple[float, float, float]:
+    """The interval that both cover, and its share in what either covers."""
+    low, high = max(first[0], second[0]), min(first[-1], second[-1])
+    if not low < high:
+        ranges = [
+            f"{curve.name} {values[0]:g} to {values[-1]:g}"
+            for curve, values in (
+                (anchor, anchor.qualities if what == "quality" else anchor.rates),
+                (proposal, proposal.qualities if what == "quality" else proposal.rates),
+            )
+        ]
+        raise CurveError(f"no {what} in common: {', '.join(ranges)}")
+    return low, high, (high - low) / (max(first[-1], second[-1]) - min(first[0], second[0]))
+
+
+Line = tuple[Sequence[float], Sequence[float]]
+
+
+def _mean_difference(anchor: Line, proposal: Line, low: float, high: float, interpolation: Interpolation) -> float:
+    areas = [float(_interpolant(line, interpolation).integrate(low, high)) for line in (anchor, proposal)]
+    return (areas[1] - areas[0]) / (high - low)
+
+
+def _interpolant(line: Line, interpolation: Interpolation) -> Any:
+    interpolate = optional("scipy.interpolate")
+    if interpolation is Interpolation.PCHIP:
+        return interpolate.PchipInterpolator(*line)
+    return interpolate.Akima1DInterpolator(*line)

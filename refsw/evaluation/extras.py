@@ -1,0 +1,25 @@
+"""Informative: the optional packages, imported where they are needed and missed in words."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from refsw.errors import UsageError
+
+DEMO_PACKAGES = ("matplotlib", "onnxruntime", "scipy")
+
+
+def optional(module: str) -> Any:
+    """A module of the extra `demo`.
+
+    Raises:
+        UsageError: its package is not installed.
+    """
+    package = module.partition(".")[0]
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        raise UsageError(f"this needs {package}, which is not installed: pip install 'refsw[demo]'") from error

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from refsw.evaluation.demo import Comparison, Demo, Point
 
 SHOWN_QP = 32
+TABLE_WIDTH = 80
 
 
 @click.command(name="demo")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("demo-output"), show_default=True,
-              help="Folder for the bitstreams, the figures and the plot.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-output"),
+              show_default=True, help="Folder for the bitstreams, the figures and the plot.")  # fmt: skip
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="balanced", show_default=True,
               help="What to show, beside the preset anchor.")  # fmt: skip
 @click.option("--jobs", type=int, default=2, show_default=True, help="Processes; the results do not depend on it.")
@@ -44,6 +45,8 @@ def _print(demo: Demo, points: Sequence[Point], comparisons: Sequence[Comparison
     from rich.console import Console
 
     console = Console(highlight=False)
+    # In a narrower window the lines of a table wrap, which is better read than figures cut short.
+    console.width = max(console.width, TABLE_WIDTH)
     images = len(demo.data.images)
     console.print(
         f"A network that reads handwritten digits ({100 * demo.data.held_out_accuracy:.1f} % right over all held-out "

@@ -122,6 +122,8 @@ class Demo:
 
     def measure(self) -> Iterator[Point]:
         """Every point, in the order preset, layer, QP; the bitstreams are written on the way."""
+        # The results of an earlier run do not describe the bitstreams that are about to be replaced.
+        (self.output / RESULTS).unlink(missing_ok=True)
         (self.output / BITSTREAMS).mkdir(exist_ok=True)
         features = {cut: self.network.front(self.data.images, cut) for cut in self.network.cuts}
         with Pool(self.jobs) as pool:
@@ -160,13 +162,13 @@ class Demo:
 
     def write(self, points: Sequence[Point], comparisons: Sequence[Comparison]) -> None:
         """The plots, and then the figures: a folder with results.json is complete."""
+        images, qps = len(self.data.images), ", ".join(map(str, sorted(self.qps)))
         figure = plots.rate_fidelity(
             [_series(layer, preset, points) for preset in self.presets for layer in self.network.cuts],
-            reference=ANCHOR,
+            reference=ANCHOR if self.preset != ANCHOR else "",
+            rate="Bytes per image",
             title="Coded features of a digit classifier: rate against fidelity",
-            subtitle=f"{len(self.data.images)} images, four layers, QP {', '.join(map(str, self.qps))} "
-            "from right to left; solid: "
-            f"preset {self.preset}" + (f", dashed: preset {ANCHOR}" if self.preset != ANCHOR else ""),
+            subtitle=f"The {images} hardest of the held-out images; QP {qps} from right to left",
         )
         for name in PLOTS:
             plots.save(figure, self.output / name)
@@ -175,7 +177,7 @@ class Demo:
                 "id": NETWORK_ID,
                 "accuracy": self.accuracy,
                 "held_out_accuracy": self.data.held_out_accuracy,
-                "images": len(self.data.images),
+                "images": images,
             },
             "preset": self.preset,
             "qps": self.qps,
@@ -231,7 +233,7 @@ def _series(layer: str, preset: str, points: Sequence[Point]) -> plots.Series:
     return plots.Series(
         layer,
         preset,
-        tuple(point.bits_per_element for point in own),
+        tuple(point.coded_bytes / point.shape[0] for point in own),
         tuple(point.agreement for point in own),
         tuple(point.snr for point in own),
     )

@@ -6,6 +6,7 @@ own besides.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from refsw.features.sinks import whole_file
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = (0, (3, 2))
 INK, FAINT = "#333333", "#DDDDDD"
 
 
@@ -25,24 +27,25 @@ class Series:
 
     Args:
         layer, preset: names.
-        bits_per_element: rates.
+        rates: in the unit that the figure names.
         agreement: top-1 agreement, 0 to 1.
         snr: in decibels.
     """
 
     layer: str
     preset: str
-    bits_per_element: tuple[float, ...]
+    rates: tuple[float, ...]
     agreement: tuple[float, ...]
     snr: tuple[float, ...]
 
 
-def rate_fidelity(series: Sequence[Series], *, reference: str, title: str, subtitle: str) -> Any:
+def rate_fidelity(series: Sequence[Series], *, reference: str, rate: str, title: str, subtitle: str) -> Any:
     """A figure with two panels over the rate: top-1 agreement and SNR.
 
     Args:
         series: what to show; the layers take their colours in the order in which they come.
-        reference: the preset to draw thin and dashed.
+        reference: the preset to draw thin and dashed, if it is there.
+        rate: what the rates are.
         title, subtitle: what the figure shows.
 
     Returns:
@@ -57,14 +60,15 @@ def rate_fidelity(series: Sequence[Series], *, reference: str, title: str, subti
     layers = list(dict.fromkeys(one.layer for one in series))
     for one in sorted(series, key=lambda one: one.preset != reference):
         style = _style(layers.index(one.layer), dashed=one.preset == reference)
-        left.plot(one.bits_per_element, [100 * share for share in one.agreement], **style)
-        right.plot(one.bits_per_element, one.snr, **style)
-    lowest = min(share for one in series for share in one.agreement)
-    left.set_ylim(100 * lowest - (103 - 100 * lowest) / 10, 101 if lowest > 0.8 else 103)
-    _dress(left, "Top-1 agreement with the uncompressed network (%)")
-    _dress(right, "Feature SNR (dB)")
-    presets = list(dict.fromkeys(one.preset for one in series))
-    _legend(figure, layers, [preset for preset in presets if preset != reference], reference)
+        left.plot(one.rates, [100 * share for share in one.agreement], **style)
+        right.plot(one.rates, one.snr, **style)
+    lowest = 100 * min(share for one in series for share in one.agreement)
+    _dress(left, "Top-1 agreement with the uncompressed network (%)", rate)
+    _dress(right, "Feature SNR (dB)", rate)
+    ticker = optional("matplotlib.ticker")
+    left.yaxis.set_major_locator(ticker.FixedLocator(_percent_ticks(lowest)))
+    left.set_ylim(lowest - (102 - lowest) / 10, 100 + (102 - lowest) / 20)
+    _legend(figure, layers, list(dict.fromkeys(one.preset for one in series)), reference)
     return figure
 
 
@@ -76,22 +80,28 @@ def save(figure: Any, path: Path) -> None:
         figure.savefig(file, format=path.suffix[1:], metadata=date)
 
 
+def _percent_ticks(lowest: float) -> list[int]:
+    """Round percentages from the lowest one shown up to 100."""
+    step = next(step for step in (1, 2, 5, 10, 20) if 100 - lowest <= 8 * step)
+    return list(range(100, math.floor(lowest) - step, -step))
+
+
 def _style(number: int, *, dashed: bool) -> dict[str, Any]:
     colour = COLOURS[number % len(COLOURS)]
     style: dict[str, Any] = {"color": colour, "marker": MARKERS[number % len(MARKERS)], "clip_on": False}
     if dashed:
-        return style | {"linestyle": (0, (3, 2)), "linewidth": 1, "markersize": 5, "markerfacecolor": "white"}
+        return style | {"linestyle": DASHES, "linewidth": 1, "markersize": 5, "markerfacecolor": "white"}
     return style | {"linewidth": 2, "markersize": 7, "markeredgecolor": "white", "markeredgewidth": 0.8}
 
 
-def _dress(axes: Any, what: str) -> None:
+def _dress(axes: Any, what: str, rate: str) -> None:
     ticker = optional("matplotlib.ticker")
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.set_title(what, loc="left", fontsize=10.5, color=INK, pad=10)
-    axes.set_xlabel("Rate (bits per element, logarithmic; binary32 has 32)", color=INK)
+    axes.set_xlabel(f"{rate} (logarithmic)", color=INK)
     axes.grid(color=FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(color=FAINT, labelcolor=INK)
@@ -105,8 +115,8 @@ def _legend(figure: Any, layers: Sequence[str], presets: Sequence[str], referenc
     line = optional("matplotlib.lines").Line2D
     entries = [line([], [], label=layer, **_style(i, dashed=False)) for i, layer in enumerate(layers)]
     for preset in presets:
-        entries.append(line([], [], color=INK, linewidth=2, label=f"preset {preset}"))
-    entries.append(line([], [], color=INK, linewidth=1, linestyle=(0, (3, 2)), label=f"preset {reference}"))
+        stroke = {"linewidth": 1, "linestyle": DASHES} if preset == reference else {"linewidth": 2}
+        entries.append(line([], [], color=INK, label=f"preset {preset}", **stroke))
     figure.legend(
         handles=entries,
         loc="lower center",

@@ -149,7 +149,7 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
 
 def _encode_pictures(plan: Plan, coded: list[_Prepared]) -> bytes:
     p, settings = plan.parameters, plan.settings
-    if plan.config.match_step:
+    if coded[0].qp_shift:
         bounds = qp_bounds(p.bit_depth)
         settings = replace(settings, qp=min(max(settings.qp + coded[0].qp_shift, bounds[0]), bounds[1]))
     stack = np.concatenate([one.pictures for one in coded if one.pictures is not None])

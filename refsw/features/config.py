@@ -39,6 +39,9 @@ class DigestScope(StrEnum):
     SAMPLE = "sample"
 
 
+LOWEST_QP, HIGHEST_QP = -24, 63
+"""Beyond 51 a QP makes sense only where `match_step` shifts it down again; below 0 with more than 8 bits."""
+
 NAMED_CHOICES: dict[str, dict[str, Any]] = {
     "quantizer": QUANTIZERS,
     "range_scope": RANGES,
@@ -111,6 +114,8 @@ class EncoderConfig:
             raise UsageError(f"bit depth {self.bit_depth}: from 1 to 16")
         if not 50 < self.clip <= 100:
             raise UsageError(f"clip {self.clip}: a percentile above 50, at most 100")
+        if not LOWEST_QP <= self.settings.qp <= HIGHEST_QP:
+            raise UsageError(f"qp {self.settings.qp}: from {LOWEST_QP} to {HIGHEST_QP}")
         if self.samples_per_unit < 1:
             raise UsageError(f"samples per unit {self.samples_per_unit}: at least 1")
 
@@ -170,4 +175,4 @@ PRESETS: dict[str, dict[str, Any]] = {
     "best": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="best")},
     "fast": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="fast")},
 }
-"""The presets: `anchor` is the configuration of MM'19 (4.1.3); the others are measured against it."""
+"""The presets: `anchor` is the configuration of MM'19, section 4.1.3; the others are measured against it."""

@@ -165,9 +165,16 @@ class BitstreamReader:
             raise _error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "order.units", "unit_type", 8 * unit.offset,
                          f"a unit that may stand {self.state.value}", kind.name)  # fmt: skip
         reader = body_reader(unit)
-        values = read_structure(
-            BY_UNIT_TYPE[kind], reader, activate=self._activate, trace=self.trace, report=self.report
-        )
+        found: list[DfcError] = []
+
+        def note(error: DfcError) -> None:
+            found.append(error)
+            self.report(error)
+
+        values = read_structure(BY_UNIT_TYPE[kind], reader, activate=self._activate, trace=self.trace, report=note)
+        if found:
+            self._lost = True  # with values that are not allowed, nothing more can be said about this unit
+            return
         self._check_rest(reader)
         self.state = TRANSITIONS[self.state, kind]
         if kind is UnitType.FEATURE_PARAMETER_SET:

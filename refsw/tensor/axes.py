@@ -50,7 +50,7 @@ def element_type_of(dtype: np.dtype[Any]) -> ElementType:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """7.1.1 The axes of a feature tensor, in the order of the user's array.
+    """7.1 The axes of a feature tensor, in the order of the user's array.
 
     Args:
         roles: one role an axis.

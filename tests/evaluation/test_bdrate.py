@@ -1,0 +1,96 @@
+"""Bjontegaard differences, against values computed by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from refsw.errors import RefswError
+from refsw.evaluation.bdrate import Curve, Interpolation, bd_metric, bd_rate
+from refsw.evaluation.errors import CurveError
+
+RATES, QUALITIES = (1.0, 2.0, 4.0, 8.0), (30.0, 33.0, 35.0, 36.0)
+ANCHOR = Curve("anchor", RATES, QUALITIES)
+
+
+@pytest.fixture(params=Interpolation)
+def interpolation(request):
+    pytest.importorskip("scipy", reason="the curves are interpolated by scipy")
+    return request.param
+
+
+def test_a_fifth_less_rate_at_every_quality_is_minus_20_percent(interpolation):
+    proposal = Curve("proposal", tuple(0.8 * rate for rate in RATES), QUALITIES)
+    assert bd_rate(ANCHOR, proposal, interpolation).value == pytest.approx(-20)
+
+
+def test_a_decibel_more_at_every_rate_is_plus_1(interpolation):
+    proposal = Curve("proposal", RATES, tuple(quality + 1 for quality in QUALITIES))
+    assert bd_metric(ANCHOR, proposal, interpolation).value == pytest.approx(1)
+
+
+def test_a_curve_against_itself_is_0_and_overlaps_wholly(interpolation):
+    for difference in (bd_rate(ANCHOR, ANCHOR, interpolation), bd_metric(ANCHOR, ANCHOR, interpolation)):
+        assert difference.value == pytest.approx(0)
+        assert difference.overlap == pytest.approx(1)
+        assert difference.interpolation is interpolation
+
+
+def test_straight_lines_of_different_slope_differ_by_the_mean_of_the_gap(interpolation):
+    # log2 rate = quality against log2 rate = quality / 2 on 0 to 6: the gap is -1.5 on average.
+    qualities = (0.0, 2.0, 4.0, 6.0)
+    anchor = Curve("anchor", tuple(2**q for q in qualities), qualities)
+    proposal = Curve("proposal", tuple(2 ** (q / 2) for q in qualities), qualities)
+    assert bd_rate(anchor, proposal, interpolation).value == pytest.approx(100 * (2**-1.5 - 1))
+
+
+def test_only_the_common_interval_counts(interpolation):
+    # On log2 rate 0 to 3 and 2 to 5: common 2 to 3, a fifth of 0 to 5; 10 more at each rate.
+    anchor = Curve("anchor", (1, 2, 4, 8), (0, 1, 2, 3))
+    proposal = Curve("proposal", (4, 8, 16, 32), (12, 13, 14, 15))
+    difference = bd_metric(anchor, proposal, interpolation)
+    assert difference.value == pytest.approx(10)
+    assert (difference.low, difference.high) == pytest.approx((4, 8))
+    assert difference.overlap == pytest.approx(1 / 5)
+
+
+def test_swapping_the_curves_inverts_the_ratio_of_rates(interpolation):
+    proposal = Curve("proposal", (0.7, 1.9, 3.0, 9.0), (30.5, 33.5, 34.0, 36.5))
+    there, back = (bd_rate(a, b, interpolation).value for a, b in ((ANCHOR, proposal), (proposal, ANCHOR)))
+    assert (1 + there / 100) * (1 + back / 100) == pytest.approx(1)
+
+
+def test_the_order_of_the_points_does_not_matter():
+    assert Curve("anchor", RATES[::-1], QUALITIES[::-1]) == ANCHOR
+
+
+@pytest.mark.parametrize(
+    ("rates", "qualities", "reason"),
+    [
+        (RATES[:3], QUALITIES[:3], "at least 4"),
+        (RATES, QUALITIES[:3], "4 rates and 3 qualities"),
+        (RATES, (30, 33, math.nan, 36), "NaN"),
+        (RATES, (30, 33, 35, math.inf), "infinite"),
+        ((0, 2, 4, 8), QUALITIES, "no logarithm"),
+        ((1, 2, 2, 8), QUALITIES, "two points at rate 2"),
+        (RATES, (30, 35, 33, 36), "not monotone: quality 35 at rate 2, but 33"),
+        (RATES, (30, 33, 36, 36), "not monotone"),
+    ],
+)
+def test_a_curve_that_is_none_is_refused_with_the_reason(rates, qualities, reason):
+    with pytest.raises(CurveError, match=reason) as caught:
+        Curve("layer 1", rates, qualities)
+    assert "layer 1" in str(caught.value)
+    assert isinstance(caught.value, RefswError)
+
+
+def test_curves_without_common_quality_have_no_bd_rate():
+    low = Curve("low", RATES, (1, 2, 3, 4))
+    with pytest.raises(CurveError, match="no quality in common: anchor 30 to 36, low 1 to 4"):
+        bd_rate(ANCHOR, low)
+
+
+def test_curves_that_only_touch_have_no_bd_metric():
+    with pytest.raises(CurveError, match="no rate in common: anchor 1 to 8, right 8 to 64"):
+        bd_metric(ANCHOR, Curve("right", (8, 16, 32, 64), QUALITIES))

@@ -1,0 +1,35 @@
+"""Optional packages."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from refsw.errors import UsageError
+from refsw.evaluation.bdrate import Curve, bd_rate
+from refsw.evaluation.extras import optional
+
+
+def test_a_package_that_is_there_is_given():
+    assert optional("json.decoder") is sys.modules["json.decoder"]
+
+
+def test_a_package_that_is_missing_is_named_with_its_extra():
+    with pytest.raises(UsageError, match=r"needs no_such_package, .* pip install 'refsw\[demo\]'"):
+        optional("no_such_package.part")
+
+
+def test_a_package_that_misses_another_is_not_called_missing(tmp_path, monkeypatch):
+    (tmp_path / "half_a_package.py").write_text("import no_such_package\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        optional("half_a_package")
+
+
+def test_bd_rate_without_scipy_is_a_usage_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.delitem(sys.modules, "scipy.interpolate", raising=False)
+    curve = Curve("curve", (1, 2, 4, 8), (1, 2, 3, 4))
+    with pytest.raises(UsageError, match="needs scipy"):
+        bd_rate(curve, curve)

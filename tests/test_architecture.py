@@ -1,0 +1,104 @@
+"""The rules of the house: imports run one way, heavy ones only where they are used, files stay small."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "refsw"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# From the bottom up: a module may import from its own layer's package and from the layers below.
+LAYERS = [
+    {"errors"},
+    {"syntax"},
+    {"tensor"},
+    {"profiles"},
+    {"payload"},
+    {"features"},
+    {"validation", "inspection"},
+    {"evaluation"},
+    {"cli"},
+]
+HEAVY = {"torch", "matplotlib", "dask", "openpyxl", "scipy", "sklearn", "onnxruntime", "pandas"}
+# What is imported when a command of the light part runs; the rest only inside functions.
+DEFERRED = HEAVY | {"av", "PIL", "safetensors"}
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0]
+
+
+def level(name: str) -> int:
+    return next(i for i, names in enumerate(LAYERS) if name in names)
+
+
+def imports(path: Path, *, top_only: bool) -> list[str]:
+    tree = ast.parse(path.read_text())
+    checking = {n for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+                for n in ast.walk(node)}  # fmt: skip
+    nodes = [n for n in (tree.body if top_only else ast.walk(tree)) if n not in checking]
+    found = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downwards(path: Path) -> None:
+    if path == PACKAGE / "__init__.py":
+        return
+    own = level(room(path))
+    for name in imports(path, top_only=False):
+        if name.startswith("refsw."):
+            assert level(name.split(".")[1]) <= own, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_libraries_are_imported_inside_functions(path: Path) -> None:
+    assert {name.split(".")[0] for name in imports(path, top_only=True)} & DEFERRED == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 450
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_unpickled(path: Path) -> None:
+    calls = [ast.unparse(n) for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+    assert [
+        c for c in calls if c.startswith("pickle.load") or ("torch.load(" in c and "weights_only=True" not in c)
+    ] == []
+    assert [c for c in calls if "np.load(" in c and "allow_pickle=False" not in c] == []
+
+
+def test_help_is_quick_to_import() -> None:
+    code = (
+        "import sys; from refsw.cli.main import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'av', 'numpy', 'rich', 'PIL') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_decoding_needs_no_extra(tmp_path: Path) -> None:
+    code = (
+        "import sys, refsw, numpy as np\n"
+        "data = refsw.encode(np.ones((1, 2, 20, 20), np.float32) * np.arange(20, dtype=np.float32))\n"
+        "refsw.decode(data); refsw.validate(data)\n"
+        f"print([m for m in {sorted(HEAVY)} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,83 @@
+"""The text of spec/ and the code say the same."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from refsw.errors import ErrorClass
+from refsw.syntax.structures import STRUCTURES
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEC = ROOT / "spec"
+CHAPTERS = sorted(SPEC.glob("[01]*.md")) + sorted(SPEC.glob("annex*.md"))
+TEXT = "\n".join(path.read_text() for path in CHAPTERS)
+SOURCES = sorted((ROOT / "refsw").rglob("*.py"))
+DEFINED = re.findall(r"^\*\*\[([a-z0-9.-]+)\]\*\*", TEXT, re.MULTILINE)
+FROM_TABLES = {s.requirement(e.name) for s in STRUCTURES for e in s.elements()} | set(
+    re.findall(r"\| `(level\.[a-z-]+)` \|", TEXT)
+)
+
+
+def test_rendered_parts_are_up_to_date() -> None:
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        import render_spec
+    finally:
+        sys.path.pop(0)
+    stale = [path.name for path, text in render_spec.files().items() if path.read_text() != text]
+    assert stale == [], "run: make spec"
+
+
+def test_syntax_json_is_json() -> None:
+    assert json.loads((SPEC / "syntax.json").read_text())["version"] == "1.0"
+
+
+def test_requirement_ids_are_unique() -> None:
+    assert sorted(DEFINED) == sorted(set(DEFINED))
+    assert not set(DEFINED) & FROM_TABLES
+
+
+def test_every_sentence_with_shall_has_a_requirement_id() -> None:
+    naked = []
+    for path in CHAPTERS:
+        for paragraph in re.split(r"\n\s*\n", path.read_text()):
+            if re.search(r"\bshall\b", paragraph) and not paragraph.lstrip().startswith("**["):
+                naked.append(f"{path.name}: {paragraph.strip()[:80]}")
+    assert naked == []
+
+
+def test_every_requirement_cited_in_the_code_is_in_the_spec() -> None:
+    families = "|".join(sorted({name.split(".")[0] for name in [*DEFINED, *FROM_TABLES]}))
+    cited = {
+        (path.relative_to(ROOT), name)
+        for path in SOURCES
+        for name in re.findall(rf'"((?:{families})\.[a-z0-9_-]+)"', path.read_text())
+        if not name.endswith((".py", ".md", ".json"))
+    }
+    unknown = [entry for entry in cited if entry[1] not in DEFINED and entry[1] not in FROM_TABLES]
+    assert unknown == []
+    assert len(cited) > 60
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_clause_cited_in_a_docstring_exists(path: Path) -> None:
+    headings = set(re.findall(r"^#+ (\d+(?:\.\d+)*)", TEXT, re.MULTILINE))
+    cited = re.findall(r'"""(?:[Cc]hapters? )?(\d+(?:\.\d+)+) ', path.read_text())
+    cited += re.findall(r"\((\d+\.\d+(?:\.\d+)*)\)", "\n".join(re.findall(r'"""(.*?)"""', path.read_text(), re.DOTALL)))
+    assert [c for c in cited if c not in headings and "H.265" not in c] == []
+
+
+def test_every_error_class_is_in_chapter_12() -> None:
+    chapter = (SPEC / "12-errors.md").read_text()
+    assert [c for c in ErrorClass if f"| {c} |" not in chapter] == []
+
+
+def test_links_between_chapters_lead_somewhere() -> None:
+    for path in [*CHAPTERS, SPEC / "README.md"]:
+        for target in re.findall(r"\]\(([a-z0-9.-]+\.md)\)", path.read_text()):
+            assert (SPEC / target).exists(), f"{path.name}: {target}"

@@ -30,7 +30,7 @@ from refsw.syntax.units import UnitReader
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 NOMINAL = (12, 22, 32, 42)
 # Agreement falls only at high QPs in deep layers: more of them, so that curves overlap.
-QPS = {layer: (12, 22, 32, 37, 42, 47) for layer in LAYERS[:3]} | {layer: (12, 22, 32, 37, 42, 47, 51) for layer in LAYERS[3:]}
+QPS = dict.fromkeys(LAYERS[:3], (12, 22, 32, 37, 42, 47)) | dict.fromkeys(LAYERS[3:], (12, 22, 32, 37, 42, 47, 51))
 BEYOND = {"conv4": (57,), "conv5": (57, 62)}  # with a matched step, the QP that is coded stays below 51
 SOFTNESS = 0.5
 

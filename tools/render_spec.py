@@ -278,7 +278,9 @@ def main() -> int:
     """Render, or check with --check."""
     stale = [(p, t) for p, t in files().items() if not p.exists() or p.read_text() != t]
     for path, text in stale:
-        print(f"{path.relative_to(SPEC.parent)} {'differs from the declaration' if '--check' in sys.argv else 'rendered'}")
+        print(
+            f"{path.relative_to(SPEC.parent)} {'differs from the declaration' if '--check' in sys.argv else 'rendered'}"
+        )
         if "--check" not in sys.argv:
             path.write_text(text)
     return 1 if stale and "--check" in sys.argv else 0

@@ -76,3 +76,14 @@ def distinct(source: Path, target: Path) -> None:
     """
     if source != PIPE and target != PIPE and source.exists() and target.exists() and source.samefile(target):
         raise UsageError(f"{target} is the input itself")
+
+
+def model_digest(text: str) -> bytes:
+    """A SHA-256 digest from hexadecimal digits."""
+    try:
+        digest = bytes.fromhex(text)
+    except ValueError:
+        digest = b""
+    if len(digest) != 32:
+        raise UsageError(f"--model-digest {text}: 64 hexadecimal digits (SHA-256)")
+    return digest

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from refsw.cli.common import PIPE, distinct, input_stream, output_stream, progress, say
+from refsw.cli.common import model_digest as parse_digest
 from refsw.errors import UsageError
 from refsw.features.decoder import Decoder, DecoderLimits
 from refsw.features.random_access import decode_samples
@@ -47,7 +48,7 @@ def command(
     distinct(bitstream, output)
     suffix = f".{suffix}" if suffix else ".npy" if output == PIPE else output.suffix
     limits = DecoderLimits(Level(max_level), max_output)
-    digest = bytes.fromhex(model_digest) if model_digest else None
+    digest = parse_digest(model_digest) if model_digest else None
     with (
         input_stream(bitstream) as stream,
         output_stream(output) as out,

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from refsw.cli.common import PIPE, distinct, input_stream, output_stream, progress, role, say
+from refsw.cli.common import PIPE, distinct, input_stream, model_digest, output_stream, progress, role, say
 from refsw.errors import UsageError
 from refsw.features.config import (
     LAYOUTS,
@@ -154,7 +154,7 @@ def _choices(options: dict[str, Any]) -> dict[str, Any]:
         "ranges": _ranges,
         "grid": _grid,
         "channel_order": _channel_order,
-        "model_digest": _model_digest,
+        "model_digest": model_digest,
         "metadata": _metadata,
     }
     for key, parse in parsers.items():
@@ -194,16 +194,6 @@ def _channel_order(text: str) -> ChannelOrder | tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(f"--channel-order {text}: own, mean, similarity, or channel numbers") from error
-
-
-def _model_digest(text: str) -> bytes:
-    try:
-        digest = bytes.fromhex(text)
-    except ValueError:
-        digest = b""
-    if len(digest) != 32:
-        raise UsageError(f"--model-digest {text}: 64 hexadecimal digits (SHA-256)")
-    return digest
 
 
 def _metadata(entries: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -103,7 +103,7 @@ def _os_exit_code(error: OSError) -> int:
     if role == "input" and isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
         return EXIT_NO_INPUT
     if role == "output" and isinstance(
-        error, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError
+        error, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError | PermissionError
     ):
         return EXIT_CANNOT_CREATE
     return EXIT_IO

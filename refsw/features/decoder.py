@@ -97,17 +97,18 @@ class Decoder:
 
     def __iter__(self) -> Iterator[Sample]:
         with Pool(self.jobs) as pool:
-            waiting: deque[tuple[Content, Future[Decoded]] | tuple[Content, None]] = deque()
+            waiting: deque[tuple[Content, Future[Decoded] | None]] = deque()
             for content in self._reader:
                 task = None
                 if isinstance(content, UnitContent):
                     self._account(content)
                     task = pool.submit(decode_unit, content, self.header.profile, self._settings)
-                waiting.append((content, task))  # type: ignore[arg-type]
+                waiting.append((content, task))
                 while waiting and (self.jobs == 1 or len(waiting) > 2 * self.jobs):
-                    yield from self._handle(*waiting.popleft())
-            while waiting:
-                yield from self._handle(*waiting.popleft())
+                    content, task = waiting.popleft()
+                    yield from self._handle(content, pool.result(task) if task else [])
+            for content, task in waiting:
+                yield from self._handle(content, pool.result(task) if task else [])
 
     def _account(self, content: UnitContent) -> None:
         p = content.parameters
@@ -122,16 +123,16 @@ class Decoder:
                 got="more",
             )
 
-    def _handle(self, content: Content, task: Future[Decoded] | None) -> Iterator[Sample]:
+    def _handle(self, content: Content, decoded: Decoded) -> Iterator[Sample]:
         if isinstance(content, Parameters):
             self._add_tensor(content)
         elif isinstance(content, MetadataContent):
             self.metadata |= content.entries
         elif isinstance(content, DigestContent):
             check_digest(content, self._digests[content.parameters.id, content.kind])
-        elif task is not None:
+        else:
             p = content.parameters
-            for i, (levels, elements) in enumerate(task.result(), content.first_sample):
+            for i, (levels, elements) in enumerate(decoded, content.first_sample):
                 for kind in p.digests:
                     self._digests[p.id, kind].add(levels, elements)
                 yield Sample(p.name, i, elements, sample_time(p, i), p)
@@ -218,4 +219,6 @@ def decode(data: bytes | BinaryIO, *, jobs: int = 1, hevc_decoder: str | None = 
 def _assemble(p: Parameters, samples: list[Array]) -> Array:
     if not p.axes.has_samples:
         return np.ascontiguousarray(samples[0])
+    if len(samples) == 1:
+        return np.ascontiguousarray(samples[0])[None]
     return np.stack(samples) if samples else np.empty(p.axes.shape(0), p.dtype)

@@ -138,7 +138,7 @@ class Encoder:
     def _drain(self, allowed: int) -> None:
         while len(self._waiting) > allowed or (self._waiting and self._window == 1):
             tensor, task = self._waiting.popleft()
-            coded = task.result()
+            coded = self._pool.result(task)
             self._put(coded.data, crc_bytes=4)
             if tensor.digests:
                 for levels, elements in decode_unit(coded.content, self._profile, DecoderSettings()):

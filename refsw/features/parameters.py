@@ -84,7 +84,7 @@ class Parameters:
 
         With ranges by channel, a channel whose minimum equals its maximum is constant and not coded.
         """
-        order = np.array(self.channel_order or range(self.axes.channels), np.intp)
+        order = np.array(self.channel_order, np.intp) if self.channel_order else np.arange(self.axes.channels)
         if self.range_scope is RangeScope.CHANNEL:
             limits = np.array(self.ranges, np.float32)[order]
             return order[limits[:, 0] < limits[:, 1]]
@@ -93,6 +93,8 @@ class Parameters:
     @cached_property
     def in_own_order(self) -> bool:
         """Whether the coded channels are all channels in their own order."""
+        if not self.channel_order and self.range_scope is not RangeScope.CHANNEL:
+            return True
         return np.array_equal(self.coded_channels, np.arange(self.axes.channels))
 
     def sample_ranges(self, values: Values) -> tuple[tuple[float, float] | None, ...]:

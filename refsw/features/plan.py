@@ -12,15 +12,13 @@ from refsw.features.coding import Plan, Range, binary32_range, quantize_sample, 
 from refsw.features.config import ChannelOrder, DigestScope, EncoderConfig
 from refsw.features.parameters import MAX_MARGIN, Parameters
 from refsw.features.reconstruct import all_levels
-from refsw.payload.base import codec
+from refsw.payload.base import VIDEO, codec
 from refsw.payload.hevc import MIN_SIDE, hevc_configuration
 from refsw.profiles import LEVELS
-from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
+from refsw.syntax.codes import DigestKind, Level, Profile, Quantizer, RangeScope, RepackLayout
 from refsw.tensor.axes import FLOAT_TYPES, Array, Axes, element_type_of
 from refsw.tensor.quantize import to_binary32
 from refsw.tensor.repack import Packing, choose_grid, order_by_mean, order_by_similarity
-
-VIDEO = (PayloadCodec.HEVC, PayloadCodec.VVC)
 
 
 def make_plan(name: str, number: int, axes: Axes, dtype: np.dtype[Any], config: EncoderConfig, profile: Profile,

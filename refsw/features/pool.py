@@ -5,10 +5,11 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Self
 
-from refsw.errors import UsageError
+from refsw.errors import CodecError, UsageError
 
 
 class Pool:
@@ -27,11 +28,30 @@ class Pool:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """A future for the result."""
         if self._executor is not None:
-            return self._executor.submit(function, *arguments)
+            try:
+                return self._executor.submit(function, *arguments)
+            except BrokenProcessPool as error:
+                broken: Future[Any] = Future()
+                broken.set_exception(error)
+                return broken
         future: Future[Any] = Future()
         # No catch-all here: what the function raises, it raises where the work is asked for.
         future.set_result(function(*arguments))
         return future
+
+    def result(self, future: Future[Any]) -> Any:
+        """What a future gives, or raises what its function raised.
+
+        Raises:
+            CodecError: the process that worked on it is gone.
+        """
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise CodecError(
+                "a worker process ended before its work was done: killed, out of memory, or started by a script "
+                "that does not guard its own work with if __name__ == '__main__'"
+            ) from error
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ import numpy as np
 
 from refsw.errors import ErrorClass, PayloadError
 from refsw.features.parameters import Parameters
-from refsw.payload.base import DecoderSettings, codec
+from refsw.payload.base import VIDEO, DecoderSettings, codec
 from refsw.syntax.codes import Profile, Quantizer, RangeScope
 from refsw.tensor.axes import Array
 from refsw.tensor.dequantize import reconstruction_table
@@ -63,7 +63,9 @@ def decode_pictures(content: UnitContent, profile: Profile, settings: DecoderSet
         pictures = codec(p.payload_codec).decode(
             p.configuration, memoryview(content.payload), count, picture_format, settings
         )
-        if picture_format.bit_depth < 8 * picture_format.dtype.itemsize and pictures.max() >> picture_format.bit_depth:
+        words_are_wider = picture_format.bit_depth < 8 * picture_format.dtype.itemsize
+        # The samples of a video codec have the bit depth that its parameter sets, compared above, declare.
+        if words_are_wider and p.payload_codec not in VIDEO and pictures.max() >> picture_format.bit_depth:
             raise PayloadError(
                 ErrorClass.OUT_OF_RANGE, "payload.level-range", "payload", 0,
                 expected=f"levels of {picture_format.bit_depth} bits", got=str(pictures.max()),

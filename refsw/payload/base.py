@@ -12,6 +12,8 @@ from refsw.errors import ErrorClass, PayloadError, UsageError
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
 
+VIDEO = (PayloadCodec.HEVC, PayloadCodec.VVC)
+
 
 @dataclass(frozen=True, slots=True)
 class PictureFormat:

@@ -53,20 +53,23 @@ class BitReader:
 
     def ue(self, element: str = "ue") -> int:
         """4.3.2 ue(v): 0-th order Exp-Golomb code of at most 31 leading zero bits."""
-        start = self.offset
-        zeros = 0
-        while self.u(1, element) == 0:
-            zeros += 1
-            if zeros > MAX_EXP_GOLOMB_PREFIX:
-                raise ParseError(
-                    ErrorClass.OUT_OF_RANGE,
-                    "descriptor.ue-prefix",
-                    element,
-                    start,
-                    expected=f"at most {MAX_EXP_GOLOMB_PREFIX} leading zero bits",
-                    got="more",
-                )
-        return (1 << zeros) - 1 + self.u(zeros, element)
+        start = self.position
+        first = start >> 3
+        # The code begins within the next 5 bytes; its prefix is what leads them up to the first one bit.
+        window = int.from_bytes(self.data[first : first + 5].tobytes().ljust(5, b"\0"), "big") & (
+            (1 << (40 - start % 8)) - 1
+        )
+        zeros = 40 - start % 8 - window.bit_length()
+        if zeros > MAX_EXP_GOLOMB_PREFIX and self.remaining > MAX_EXP_GOLOMB_PREFIX:
+            raise ParseError(
+                ErrorClass.OUT_OF_RANGE,
+                "descriptor.ue-prefix",
+                element,
+                self.offset,
+                expected=f"at most {MAX_EXP_GOLOMB_PREFIX} leading zero bits",
+                got="more",
+            )
+        return self.u(2 * zeros + 1, element) - 1
 
     def se(self, element: str = "se") -> int:
         """4.3.2 se(v): signed Exp-Golomb code; ue(v) 0, 1, 2, 3, 4 stand for 0, 1, -1, 2, -2."""

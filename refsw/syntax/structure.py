@@ -48,15 +48,21 @@ class Element:
     values: type[IntEnum] | None = None
     inferred: str | None = None
 
-    @property
-    def kind(self) -> str:
-        """The descriptor without its argument."""
-        return self.descriptor.partition("(")[0]
+    kind: str = field(init=False)
+    """The descriptor without its argument."""
+    argument: str = field(init=False)
+    """The descriptor's argument: an expression."""
+    size: int | None = field(init=False)
+    """The argument where it is a plain number."""
 
-    @property
-    def argument(self) -> str:
-        """The descriptor's argument."""
-        return self.descriptor.partition("(")[2][:-1]
+    def __post_init__(self) -> None:
+        kind, _, argument = self.descriptor[:-1].partition("(")
+        for name, value in (
+            ("kind", kind),
+            ("argument", argument),
+            ("size", int(argument) if argument.isdigit() else None),
+        ):
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +281,7 @@ class _Reading:
             return self.reader.se(node.name)
         if node.kind == "f":
             return self.reader.f32(node.name)
-        size = evaluate(node.argument, self.scope)
+        size = evaluate(node.argument, self.scope) if node.size is None else node.size
         if node.kind == "u":
             return self.reader.u(size, node.name)
         # b(n): whole bytes, not necessarily aligned; the bound comes before the allocation.
@@ -332,7 +338,7 @@ def check_value(structure: Structure, node: Element, value: Any, scope: Values, 
         kind = ParseError if error_class is ErrorClass.RESERVED_VALUE else SemanticError
         return kind(error_class, requirement, node.name, offset, expected=expected, got=repr(value))
 
-    if node.values is not None and value not in node.values.__members__.values():
+    if node.values is not None and value not in node.values._value2member_map_:
         return error(ErrorClass.RESERVED_VALUE, "one of " + ", ".join(f"{v.value} ({v.name})" for v in node.values))
     if node.kind == "f":
         if not math.isfinite(value):

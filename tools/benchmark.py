@@ -122,9 +122,8 @@ def processes(x: np.ndarray[Any, Any], samples: int) -> None:
         start = time.perf_counter()
         refsw.encode(series, "balanced", jobs=jobs)
         times[jobs] = time.perf_counter() - start
-    print(
-        f"two processes: {times[1] / times[2]:.2f} x the throughput of one ({samples} samples, {times[1]:.1f} s with one)"
-    )
+    gain = times[1] / times[2]
+    print(f"two processes: {gain:.2f} x the throughput of one ({samples} samples, {times[1]:.1f} s with one)")
 
 
 def start_up(rounds: int) -> None:

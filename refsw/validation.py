@@ -106,13 +106,17 @@ class _Validator:
             self.note(_declared("level.declared", "level_idc", 56, level, reader.header.level))
         for content in reader:
             if isinstance(content, Parameters):
-                self.parameters(content)
+                self.parameters(content, reader.header.profile)
             elif isinstance(content, UnitContent):
                 self.unit(content, reader.header.profile)
             elif isinstance(content, DigestContent):
                 self.digest(content)
 
-    def parameters(self, p: Parameters) -> None:
+    def parameters(self, p: Parameters, profile: Profile) -> None:
+        """The configuration is checked even if all samples turn out to be constant."""
+        for error in codec(p.payload_codec).check(p.configuration, memoryview(b""), 0, p.picture_format(profile)):
+            self.broken.add(p.id)
+            self.note(error)
         if p.name in self.names:
             self.note(name_twice(p))
         self.names.add(p.name)
@@ -124,6 +128,8 @@ class _Validator:
         p = content.parameters
         self.report.samples[p.name] += content.samples
         count = sum(content.pictures)
+        if p.id in self.broken or (not count and not p.digests and not content.payload):
+            return  # nothing that could be decoded, or nothing to decode
         if count:
             picture_format = p.picture_format(profile)
             implementation = codec(p.payload_codec)

@@ -21,7 +21,7 @@ from refsw.inspection import inspect
 from refsw.profiles import LEVELS, PROFILE_CODECS, LevelLimits
 from refsw.syntax import codes
 from refsw.syntax.codes import DESCRIPTIONS
-from refsw.syntax.structure import Activate, Align, Derive, Element, Node, Repeat, Rest, Structure, When
+from refsw.syntax.structure import Activate, Align, Derive, Element, Node, Repeat, Rest, Structure, TraceRow, When
 from refsw.syntax.structures import STRUCTURES
 
 SPEC = Path(__file__).resolve().parent.parent / "spec"
@@ -171,7 +171,7 @@ def hex_dump() -> str:
     out = ["```text", "  byte.bit  bits  bytes                     element = value"]
     for row in found.rows:
         value = row.value
-        shown = value.hex(" ") if isinstance(value, bytes) else str(int(value) if isinstance(value, int) else value)
+        shown = value.hex(" ") if isinstance(value, bytes) else _shown(row)
         first, end = row.bit_offset // 8, (row.bit_offset + row.bits + 7) // 8
         raw = data[first:end]
         text = raw[:8].hex(" ") + (" .." if len(raw) > 8 else "")
@@ -182,6 +182,15 @@ def hex_dump() -> str:
     out += ["```", "", f"All {len(data)} bytes:", "", "```text"]
     out += [data[i : i + 16].hex(" ") for i in range(0, len(data), 16)]
     return "\n".join([*out, "```", ""])
+
+
+def _shown(row: TraceRow) -> str:
+    value = row.value
+    if row.element == "unit_type":
+        value = codes.UnitType(value)
+    if isinstance(value, IntEnum):
+        return f"{int(value)} ({value.name})"
+    return f"0x{value:08X}" if row.element.endswith(("crc", "signature")) else str(value)
 
 
 # --- JSON ---

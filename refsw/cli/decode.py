@@ -28,7 +28,7 @@ from refsw.syntax.codes import Level
 @click.option("--model-digest", metavar="HEX", help="SHA-256 of the model here; features of another one are refused.")
 @click.option("--max-level", type=click.IntRange(1, 3), default=3, show_default=True, help="Highest level to accept.")
 @click.option(
-    "--max-output", type=int, default=1 << 40, help="Most bytes of decoded samples to accept.  [default: 2^40]"
+    "--max-output", type=int, default=1 << 36, help="Most bytes of decoded samples to accept.  [default: 2^36]"
 )
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the output does not depend on it.")
 @click.option("--json", "as_json", is_flag=True, help="Tell errors as JSON.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import click
 
 from refsw.cli.common import input_stream
 from refsw.inspection import Inspection, TensorSummary, inspect
+from refsw.syntax.codes import UnitType
+from refsw.syntax.structure import TraceRow
 
 SHOWN_BYTES = 16
 
@@ -37,7 +40,19 @@ def _shown(value: Any) -> Any:
     if isinstance(value, bytes):
         more = f" ... ({len(value)} bytes)" if len(value) > SHOWN_BYTES else ""
         return value[:SHOWN_BYTES].hex(" ") + more
-    return int(value) if isinstance(value, int) else value
+    return value
+
+
+def _named(row: TraceRow) -> Any:
+    """A value as people read it: code points with their names, CRCs and the signature in hexadecimal."""
+    value = row.value
+    if row.element == "unit_type":
+        value = UnitType._value2member_map_.get(value, value)
+    if isinstance(value, IntEnum):
+        return f"{int(value)} ({value.name})"
+    if row.element.endswith(("crc", "signature")):
+        return f"0x{value:08x}"
+    return _shown(value)
 
 
 def _print_trace(found: Inspection) -> None:
@@ -48,7 +63,8 @@ def _print_trace(found: Inspection) -> None:
             structure = row.structure
             print(f"{'':>20}  {row.clause:<7} {structure}")
         descriptor = row.descriptor if len(row.descriptor) <= 12 else row.descriptor.split("(")[0] + "(v)"
-        print(f"{row.bit_offset:>10} {row.bits:>8}  {'':<7} {row.element:<34} {descriptor:<12} {_shown(row.value)}")
+        value = _named(row)
+        print(f"{row.bit_offset:>10} {row.bits:>8}  {'':<7} {row.element:<34} {descriptor:<12} {value}")
 
 
 def _print_summary(path: Path, found: Inspection) -> None:

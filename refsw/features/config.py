@@ -116,6 +116,9 @@ class EncoderConfig:
             raise UsageError(f"clip {self.clip}: a percentile above 50, at most 100")
         if not LOWEST_QP <= self.settings.qp <= HIGHEST_QP:
             raise UsageError(f"qp {self.settings.qp}: from {LOWEST_QP} to {HIGHEST_QP}")
+        for name in ("time_scale", "time_step"):
+            if not 1 <= getattr(self, name) < 2**32:
+                raise UsageError(f"{name} {getattr(self, name)}: from 1 to 2^32 - 1")
         if self.samples_per_unit < 1:
             raise UsageError(f"samples per unit {self.samples_per_unit}: at least 1")
 

@@ -36,14 +36,18 @@ class DecoderLimits:
     """
 
     level: Level = Level.L3
-    output_bytes: int = 1 << 40
+    output_bytes: int = 1 << 36
+
+
+IN_MEMORY = DecoderLimits(output_bytes=1 << 34)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One decoded sample.
 
-    `elements` has the sample's shape in the user's order of axes and the dtype of the tensor. `time` is in
+    `elements` has the sample's shape in the user's order of axes and the dtype of the tensor; it may be
+    read-only. `time` is in
     seconds; None where the tensor has no time axis. `parameters` is the tensor's parameter set.
     """
 
@@ -193,13 +197,20 @@ def check_digest(content: DigestContent, running: RunningDigest) -> None:
         )
 
 
-def decode(data: bytes | BinaryIO, *, jobs: int = 1, hevc_decoder: str | None = None) -> Array | dict[str, Array]:
+def decode(
+    data: bytes | BinaryIO,
+    *,
+    jobs: int = 1,
+    hevc_decoder: str | None = None,
+    limits: DecoderLimits = IN_MEMORY,
+) -> Array | dict[str, Array]:
     """Decode a whole bitstream.
 
     Args:
         data: the bitstream, or a file that holds it.
         jobs: number of processes.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
+        limits: what to accept; 16 GiB of samples by default, so that a small hostile bitstream cannot ask for more.
 
     Returns:
         The feature tensor in its own shape, order of axes and dtype; a dictionary by name if there are several.
@@ -208,7 +219,7 @@ def decode(data: bytes | BinaryIO, *, jobs: int = 1, hevc_decoder: str | None = 
         DfcError: the input is not conforming, unsupported, or too large.
     """
     stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
-    decoder = Decoder(stream, jobs=jobs, hevc_decoder=hevc_decoder)
+    decoder = Decoder(stream, limits, jobs=jobs, hevc_decoder=hevc_decoder)
     samples: dict[str, list[Array]] = {}
     for sample in decoder:
         samples.setdefault(sample.tensor, []).append(sample.elements)

@@ -6,12 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import all_levels
 from refsw.syntax.codes import DigestKind, ElementType
-from refsw.tensor.axes import Array
+from refsw.tensor.axes import Array, contiguous_parts
 
 TYPE_NAMES = {t: t.name.lower() for t in ElementType}
 
@@ -34,7 +32,8 @@ class RunningDigest:
             data = all_levels(self.parameters, levels).astype("<u2")
         else:
             data = elements
-        self._hash.update(np.ascontiguousarray(data).view(np.uint8))
+        for part in contiguous_parts(data):
+            self._hash.update(part)
         self.samples += 1
 
     def take(self) -> tuple[int, int, bytes]:

@@ -30,6 +30,7 @@ from refsw.tensor.axes import Array, Axes
 from refsw.tensor.foreign import as_array
 
 DIGEST_BYTES = 16
+MAX_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,14 @@ class Encoder:
         self._tensors = [
             _Tensor(number, name, spec, spec.config or base) for number, (name, spec) in enumerate(tensors.items())
         ]
+        _check_names(self._tensors, base)
         self._by_name = {tensor.name: tensor for tensor in self._tensors}
-        self._base = base
         self._profile = base.profile or _profile(self._tensors)
         self._level = base.level or _level(self._tensors)
         self._waiting: deque[tuple[_Tensor, Future[CodedUnit]]] = deque()
         self._started: list[_Tensor] = []
         self._finished = False
+        self._last_first = 0
         self._put(pack_header(self._profile, self._level), crc_bytes=4)
         if base.metadata:
             self._unit(UnitType.METADATA, pack_body(METADATA, _metadata(base.metadata)))
@@ -103,6 +105,9 @@ class Encoder:
             if len(self._tensors) != 1:
                 raise UsageError("several tensors: write a mapping from names to samples")
             samples = {self._tensors[0].name: samples}
+        for tensor in self._tensors:
+            if tensor.group and tensor.name not in samples:
+                self._submit(tensor)  # it may have no more samples, and units come in order of their first one
         for name, sample in samples.items():
             if name not in self._by_name:
                 raise UsageError(f"no tensor {name}: {', '.join(self._by_name)}")
@@ -131,6 +136,11 @@ class Encoder:
         group, first = tensor.group, tensor.samples
         tensor.group = []
         tensor.samples += len(group)
+        if first < self._last_first:
+            raise UsageError(
+                f"{tensor.name}: write sample {first} of all tensors before sample {self._last_first} of any"
+            )
+        self._last_first = first
         if len(group) * tensor.axes.elements > LEVELS[self._level].unit_elements:
             raise UsageError(f"{tensor.name}: {len(group)} samples in a unit exceed level {self._level.name}")
         self._waiting.append((tensor, self._pool.submit(encode_unit, plan, group, first)))
@@ -231,6 +241,15 @@ class _Tensor:
             raise FeatureError(f"{self.name}: a sample of {sample.dtype}, expected {self.dtype}")
         if not self.axes.has_samples and (self.samples or self.group):
             raise FeatureError(f"{self.name}: no axis counts samples, so there is one")
+
+
+def _check_names(tensors: list[_Tensor], config: EncoderConfig) -> None:
+    names = [tensor.name or f"tensor{tensor.number}" for tensor in tensors]
+    if len(set(names)) < len(names):
+        raise UsageError(f"tensors need names of their own, not {', '.join(names)}")
+    for name in [*names, config.network_id]:
+        if len(name.encode()) > MAX_NAME_BYTES:
+            raise UsageError(f"name {name[:40]}...: at most {MAX_NAME_BYTES} bytes of UTF-8")
 
 
 def _profile(tensors: Iterable[_Tensor]) -> Profile:

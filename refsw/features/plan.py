@@ -81,7 +81,8 @@ def _packing(config: EncoderConfig, axes: Axes) -> Packing:
     align = config.align if config.align is not None else (8 if video else 1)
     if not 1 <= align <= MAX_MARGIN // 2:
         raise UsageError(f"align {align}: from 1 to {MAX_MARGIN // 2}")
-    limits = LEVELS[config.level or (Level.L1 if axes.elements <= LEVELS[Level.L1].sample_elements else Level.L3)]
+    fitting = [level for level, limits in LEVELS.items() if axes.elements <= limits.sample_elements]
+    limits = LEVELS[config.level or (fitting[0] if fitting else Level.L3)]
     grid = (1, 1)
     if config.layout is not RepackLayout.SEQUENCE:
         grid = config.grid or choose_grid(axes.channels, axes.rows, axes.columns, limits.picture_side - align)

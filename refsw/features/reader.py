@@ -13,7 +13,7 @@ from refsw.features.reconstruct import UnitContent
 from refsw.profiles import LEVELS
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import DigestKind, UnitType
-from refsw.syntax.structure import Report, Trace, Values, _raise, read_structure
+from refsw.syntax.structure import Report, Trace, TraceRow, Values, _raise, read_structure
 from refsw.syntax.structures import BY_UNIT_TYPE, VERSION_MINOR
 from refsw.syntax.units import SKIPPABLE, Unit, UnitReader, body_reader
 
@@ -120,8 +120,10 @@ class BitstreamReader:
             try:
                 yield from self.interpret(unit)
             except DfcError as error:
-                # With a reporter that does not raise, a unit that cannot be read is passed over.
-                self.report(error)
+                # With a reporter that does not raise, a unit that cannot be read is passed over; that its
+                # parameter set is missing is then no news if that one could not be read either.
+                if not (self._lost and error.requirement == "order.parameter-set-first"):
+                    self.report(error)
                 self._lost = True
             if self.state is State.END:
                 break
@@ -164,6 +166,7 @@ class BitstreamReader:
         if (self.state, kind) not in TRANSITIONS:
             raise _error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "order.units", "unit_type", 8 * unit.offset,
                          f"a unit that may stand {self.state.value}", kind.name)  # fmt: skip
+        self.state = TRANSITIONS[self.state, kind]
         reader = body_reader(unit)
         found: list[DfcError] = []
 
@@ -176,7 +179,6 @@ class BitstreamReader:
             self._lost = True  # with values that are not allowed, nothing more can be said about this unit
             return
         self._check_rest(reader)
-        self.state = TRANSITIONS[self.state, kind]
         if kind is UnitType.FEATURE_PARAMETER_SET:
             yield from self._parameter_set(unit, values)
         elif kind is UnitType.FEATURE_DATA:
@@ -189,6 +191,9 @@ class BitstreamReader:
             self._end(unit, values)
 
     def _unknown(self, unit: Unit) -> None:
+        if self.trace is not None and unit.body:
+            bits = 8 * len(unit.body)
+            self.trace(TraceRow(8 * unit.body_offset, bits, "5.4", "unit", "unit_body", "b(n)", unit.body))
         if not unit.skippable:
             raise _error(UnsupportedError, ErrorClass.RESERVED_VALUE, "unit.unknown", "unit_type", 8 * unit.offset,
                          "a unit type that this decoder knows, or a skippable one", str(unit.type))  # fmt: skip

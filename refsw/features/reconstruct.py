@@ -112,7 +112,8 @@ def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Arr
     assert sample_range is not None
     low, high = sample_range
     if low == high:
-        return np.full(shape, to_dtype(np.array(low, np.float32), p.dtype), p.dtype)
+        # A view of one number: a constant sample takes no memory until someone writes it out.
+        return np.broadcast_to(to_dtype(np.array(low, np.float32), p.dtype), shape)
     table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.dtype)
     values = table.take(levels)
     if p.in_own_order:

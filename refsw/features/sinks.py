@@ -18,7 +18,7 @@ import numpy as np
 
 from refsw.errors import UsageError
 from refsw.features.parameters import Parameters
-from refsw.tensor.axes import Array
+from refsw.tensor.axes import Array, contiguous_parts
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
 
@@ -88,7 +88,8 @@ class Sink:
         if tensor not in self._files:
             place = Path(self._folder.name) / str(len(self._files))
             self._files[tensor] = place.open("wb+")
-        np.ascontiguousarray(elements).view(np.uint8).reshape(-1).tofile(self._files[tensor])
+        for part in contiguous_parts(elements):
+            self._files[tensor].write(part.data)
         self._counts[tensor] = self._counts.get(tensor, 0) + 1
 
     def write(self, parameters: dict[str, Parameters], out: BinaryIO) -> None:

@@ -69,6 +69,14 @@ class ByteCodec:
         try:
             raw: bytes = expander.decompress(payload, size + 1)
         except (zlib.error, lzma.LZMAError, MemoryError) as error:
+            if "emory usage limit" in str(error):
+                raise payload_error(
+                    "bytes.lzma-memory",
+                    "payload",
+                    "a dictionary of at most 64 MiB",
+                    "a larger one",
+                    ErrorClass.RESOURCE_LIMIT,
+                ) from error
             raise payload_error("bytes.format", "payload", f"{name} data that decodes", str(error)) from error
         if len(raw) != size or not expander.eof:
             got = f"{len(raw)} bytes" if len(raw) < size else "more bytes, or no end of the data"

@@ -137,6 +137,7 @@ class ImageCodec:
                 warnings.simplefilter("error")
                 with Image.open(io.BytesIO(data), formats=[name]) as image:
                     size, bands = (image.height, image.width), image.getbands()
+                    progressive = bool(image.info.get("progressive"))
         except (OSError, ValueError, SyntaxError, Warning, EOFError, KeyError, Image.DecompressionBombError) as error:
             return [payload_error("image.format", "payload", f"a {name} image", str(error)[:200], offset=8 * place)]
         if size != (picture_format.height, picture_format.width):
@@ -148,6 +149,20 @@ class ImageCodec:
                     f"{size[0]} rows of {size[1]}",
                     ErrorClass.LAYOUT_MISMATCH,
                     8 * place,
+                )
+            )
+        if self.payload_codec is PayloadCodec.JPEG and progressive:
+            errors.append(
+                payload_error("image.jpeg", "payload", "a baseline image", "a progressive one", offset=8 * place)
+            )
+        if self.payload_codec is PayloadCodec.JPEG2000 and not _is_reversible(data):
+            errors.append(
+                payload_error(
+                    "image.jpeg2000",
+                    "payload",
+                    "a codestream with the reversible transform",
+                    "another",
+                    offset=8 * place,
                 )
             )
         if len(bands) != 1 or bands[0] == "P":
@@ -162,6 +177,13 @@ class ImageCodec:
                 )
             )
         return errors
+
+
+def _is_reversible(data: memoryview) -> bool:
+    """8.3.4 Whether it is a bare codestream whose COD marker segment (T.800, A.6.1) names the 5-3 transform."""
+    stream = bytes(data)
+    cod = stream.find(b"\xff\x52")
+    return stream.startswith(b"\xff\x4f") and 0 < cod < len(stream) - 13 and stream[cod + 13] == 1
 
 
 def _images(payload: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -129,6 +129,8 @@ class BitWriter:
 
     def ue(self, value: int) -> None:
         """4.3.2 ue(v)."""
+        if value < 0:
+            raise ValueError(f"{value} does not fit into ue(v)")
         size = (value + 1).bit_length()
         if size > MAX_EXP_GOLOMB_PREFIX + 1:
             raise ValueError(f"{value} is too large for ue(v)")

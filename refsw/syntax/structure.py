@@ -269,7 +269,8 @@ class _Reading:
         value = self.descriptor(node)
         self.store(node.name, value)
         if self.trace is not None:
-            self.row(start, node.name, node.descriptor, value)
+            names = node.values._value2member_map_ if node.values is not None else {}
+            self.row(start, node.name, node.descriptor, names.get(value, value))
         error = check_value(self.structure, node, value, self.scope, start)
         if error is not None:
             self.report(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,20 @@ def element_type_of(dtype: np.dtype[Any]) -> ElementType:
         if known.newbyteorder("=") == native:
             return element_type
     raise FeatureError(f"elements of dtype {dtype} cannot be coded; known are: {', '.join(map(str, DTYPES.values()))}")
+
+
+def contiguous_parts(array: Array, limit: int = 1 << 24) -> Iterator[Array]:
+    """The bytes of an array in C order, in parts of uint8 of at most about `limit` bytes where that is possible."""
+    if array.nbytes <= limit or array.ndim == 0 or array.flags.c_contiguous:
+        yield np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        return
+    step = max(1, limit // max(1, array[0].nbytes))
+    for start in range(0, len(array), step):
+        part = array[start : start + step]
+        if step == 1:
+            yield from contiguous_parts(part[0], limit)
+        else:
+            yield np.ascontiguousarray(part).reshape(-1).view(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

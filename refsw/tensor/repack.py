@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,7 +105,7 @@ def choose_grid(channels: int, rows: int, columns: int, max_side: int) -> tuple[
         height, width = grid_rows * rows, grid_columns * columns
         # The area coded, in coded pictures of at least 16x16, then how far from square.
         area = pictures * max(height, 16) * max(width, 16)
-        cost = area * (1 + 0.02 * abs(np.log2(height / width))) * (1 + 0.5 * (pictures - 1))
+        cost = area * (1 + 0.02 * abs(math.log2(height / width))) * (1 + 0.5 * (pictures - 1))
         if best is None or cost < best[0] - 1e-9:
             best = (float(cost), grid_rows, grid_columns)
     assert best is not None

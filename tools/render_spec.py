@@ -20,7 +20,7 @@ from typing import Any
 from refsw.inspection import inspect
 from refsw.profiles import LEVELS, PROFILE_CODECS, LevelLimits
 from refsw.syntax import codes
-from refsw.syntax.codes import DESCRIPTIONS
+from refsw.syntax.codes import MEANINGS
 from refsw.syntax.structure import Activate, Align, Derive, Element, Node, Repeat, Rest, Structure, TraceRow, When
 from refsw.syntax.structures import STRUCTURES
 
@@ -138,7 +138,7 @@ def _number(text: str) -> str:
 def code_table(kind: type[IntEnum]) -> str:
     """The code points of an enumeration."""
     rows = [f"**{kind.__name__}** (`{ELEMENT_OF[kind.__name__]}`)", "", "| Value | Name | Meaning |", "|---|---|---|"]
-    rows += [f"| {member.value} | {member.name} | {DESCRIPTIONS[member]} |" for member in kind]
+    rows += [f"| {member.value} | {member.name} | {MEANINGS[kind][member.name]} |" for member in kind]
     return "\n".join(rows) + "\n"
 
 
@@ -204,7 +204,7 @@ def syntax_json() -> dict[str, Any]:
         "code_points": {
             kind.__name__: {
                 "element": ELEMENT_OF[kind.__name__],
-                "values": {m.name: {"value": m.value, "meaning": DESCRIPTIONS[m]} for m in kind},
+                "values": {m.name: {"value": m.value, "meaning": MEANINGS[kind][m.name]} for m in kind},
             }
             for kind in ENUMERATIONS
         },

@@ -250,6 +250,8 @@ def _check_names(tensors: list[_Tensor], config: EncoderConfig) -> None:
     for name in [*names, config.network_id]:
         if len(name.encode()) > MAX_NAME_BYTES:
             raise UsageError(f"name {name[:40]}...: at most {MAX_NAME_BYTES} bytes of UTF-8")
+        if any(ord(c) < 0x20 or ord(c) == 0x7F for c in name):
+            raise UsageError(f"name {name!r}: no control characters")
 
 
 def _profile(tensors: Iterable[_Tensor]) -> Profile:

@@ -199,7 +199,16 @@ def check_values(values: Values, offset: int | None = None) -> Iterator[DfcError
     """9.2 The constraints that span elements of a feature parameter set; element bounds are chapter 6's."""
     for element in ("network_id", "layer_id"):
         try:
-            values[element].decode()
+            name = values[element].decode()
+            if any(ord(c) < 0x20 or ord(c) == 0x7F for c in name):
+                yield ParseError(
+                    ErrorClass.RESERVED_VALUE,
+                    "fps.name-characters",
+                    element,
+                    offset,
+                    expected="no control characters",
+                    got=repr(name),
+                )
         except UnicodeDecodeError as error:
             yield ParseError(ErrorClass.OUT_OF_RANGE, "fps.utf8", element, offset, expected="UTF-8", got=error.reason)
     roles = values["axis_role"]

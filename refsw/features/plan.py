@@ -15,7 +15,7 @@ from refsw.features.reconstruct import all_levels
 from refsw.payload.base import VIDEO, codec
 from refsw.payload.hevc import MIN_SIDE, hevc_configuration
 from refsw.profiles import LEVELS
-from refsw.syntax.codes import DigestKind, Level, Profile, Quantizer, RangeScope, RepackLayout
+from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
 from refsw.tensor.axes import FLOAT_TYPES, Array, Axes, element_type_of
 from refsw.tensor.quantize import to_binary32
 from refsw.tensor.repack import Packing, choose_grid, order_by_mean, order_by_similarity
@@ -120,7 +120,7 @@ def _ordered(plan: Plan, order: tuple[int, ...]) -> Plan:
 def _with_configuration(plan: Plan) -> Plan:
     """The codec configuration; it depends on format and settings only, not on what is in the pictures."""
     p = plan.parameters
-    if p.payload_codec not in VIDEO:
+    if p.payload_codec is not PayloadCodec.HEVC:
         return plan
     configuration = hevc_configuration(p.picture_format(plan.profile), plan.settings)
     return dataclasses.replace(plan, parameters=dataclasses.replace(p, configuration=configuration))

@@ -15,7 +15,7 @@ from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import DigestKind, UnitType
 from refsw.syntax.structure import Report, Trace, TraceRow, Values, _raise, read_structure
 from refsw.syntax.structures import BY_UNIT_TYPE, VERSION_MINOR
-from refsw.syntax.units import SKIPPABLE, Unit, UnitReader, body_reader
+from refsw.syntax.units import SKIPPABLE, Unit, UnitReader, body_reader, of_version
 
 
 class State(Enum):
@@ -172,7 +172,7 @@ class BitstreamReader:
 
         def note(error: DfcError) -> None:
             found.append(error)
-            self.report(error)
+            self.report(of_version(error, self.header.version_minor))
 
         values = read_structure(BY_UNIT_TYPE[kind], reader, activate=self._activate, trace=self.trace, report=note)
         if found:

@@ -15,6 +15,7 @@ from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
 
 ZLIB_WINDOW, GZIP_WINDOW = 15, 31
+XZ_LZMA2 = 0x21
 LZMA_MEMORY = 1 << 27  # 8.2.4: a dictionary of at most 64 MiB, and the decoder's own state
 
 
@@ -108,8 +109,30 @@ class ByteCodec:
                 )
             )
         size = count * picture_format.picture_bytes
+        if self.payload_codec is PayloadCodec.LZMA and payload and not _is_plain_xz(payload):
+            errors.append(
+                payload_error("bytes.xz", "payload", "one .xz block with LZMA2 as its only filter", "another")
+            )
         if self.payload_codec is PayloadCodec.STORED and len(payload) != size:
             errors.append(
                 payload_error("bytes.size", "payload", f"{size} bytes", f"{len(payload)}", ErrorClass.LENGTH_MISMATCH)
             )
         return errors
+
+
+def _is_plain_xz(payload: memoryview) -> bool:
+    """8.2.2 Whether an .xz stream has one block (by its index) and LZMA2 as that block's only filter.
+
+    What is damaged beyond that is left to the decompressor.
+    """
+    if len(payload) < 32:
+        return True
+    flags, place = payload[13], 14
+    for bit in (0x40, 0x80):  # optional sizes, as numbers of 7 bits a byte
+        if flags & bit:
+            while place < len(payload) - 1 and payload[place] & 0x80:
+                place += 1
+            place += 1
+    index = len(payload) - 12 - 4 * (int.from_bytes(payload[-8:-4], "little") + 1)
+    one_block = not 0 < index < len(payload) - 1 or payload[index + 1] == 1
+    return flags & 3 == 0 and payload[min(place, len(payload) - 1)] == XZ_LZMA2 and one_block

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from refsw.errors import CodecError, ErrorClass, UsageError
+from refsw.errors import CodecError, ErrorClass, PayloadError, UsageError
 from refsw.payload import nal
 from refsw.payload.base import EncoderSettings, PictureFormat, payload_error
 from refsw.tensor.axes import Array
@@ -53,13 +53,17 @@ def run(template: str, fields: dict[str, str | int]) -> None:
         raise CodecError(f"{words[0]} ended with exit code {done.returncode}: {said[-1] if said else 'no message'}")
 
 
-def encode_with_command(settings: EncoderSettings, pictures: Array, picture_format: PictureFormat) -> bytes:
-    """Pictures (P, height, width) -> byte stream, checked by decoding: count, size, and {recon} if given."""
-    from refsw.payload.hevc import decode_packets
+def run_encoder(
+    settings: EncoderSettings, pictures: Array, picture_format: PictureFormat
+) -> tuple[bytes, Array | None]:
+    """Pictures (P, height, width) -> the byte stream of an external encoder, and its {recon} if it gives one.
 
+    Raises:
+        CodecError: it failed or wrote nothing.
+    """
     template = settings.command or ""
     with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
-        source, output, recon = (Path(folder) / name for name in ("pictures.yuv", "stream.hevc", "recon.yuv"))
+        source, output, recon = (Path(folder) / name for name in ("pictures.yuv", "stream.bin", "recon.yuv"))
         source.write_bytes(np.ascontiguousarray(pictures, picture_format.dtype).tobytes())
         fields: dict[str, str | int] = {
             "input": str(source),
@@ -72,13 +76,34 @@ def encode_with_command(settings: EncoderSettings, pictures: Array, picture_form
             "qp": settings.qp,
         }
         run(template, fields)
-        if not output.exists():
+        if not output.exists() or not output.stat().st_size:
             raise CodecError(f"{shlex.split(template)[0]} wrote no stream")
         stream = output.read_bytes()
-        packets = [nal.join(group) for group in nal.pictures_of(nal.split(stream)) if any(n.is_slice for n in group)]
-        decoded = decode_packets("hevc", packets, len(pictures), picture_format)
-        if "{recon}" in template and not np.array_equal(_read(recon, len(pictures), picture_format), decoded):
-            raise CodecError(f"{shlex.split(template)[0]}'s own reconstruction differs from the decoded pictures")
+        return stream, _read(recon, len(pictures), picture_format) if "{recon}" in template else None
+
+
+def compare(recon: Array | None, decoded: Array) -> None:
+    """Compare an encoder's own reconstruction with what a decoder gives.
+
+    Raises:
+        CodecError: they differ.
+    """
+    if recon is not None and not np.array_equal(recon, decoded):
+        raise CodecError("the external encoder's own reconstruction differs from the decoded pictures")
+
+
+def encode_with_command(settings: EncoderSettings, pictures: Array, picture_format: PictureFormat) -> bytes:
+    """Pictures (P, height, width) -> HEVC byte stream, checked by decoding: count, size, and {recon} if given."""
+    from refsw.payload.hevc import decode_packets
+
+    stream, recon = run_encoder(settings, pictures, picture_format)
+    packets = [nal.join(group) for group in nal.pictures_of(nal.split(stream)) if any(n.is_slice for n in group)]
+    try:
+        compare(recon, decode_packets("hevc", packets, len(pictures), picture_format))
+    except PayloadError as error:
+        raise CodecError(
+            f"the external encoder's stream does not hold the pictures that it was given: {error}"
+        ) from error
     return stream
 
 

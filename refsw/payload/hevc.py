@@ -292,6 +292,17 @@ def decode_packets(decoder: str, packets: list[bytes], count: int, picture_forma
     return pictures
 
 
+def packets_of(decoder: str, stream: bytes) -> list[bytes]:
+    """A byte stream cut into one packet a picture by FFmpeg's parser for that codec."""
+    av = _av()
+    context = av.CodecContext.create(decoder, "r")
+    try:
+        return [bytes(packet) for packet in [*context.parse(stream), *context.parse(b"")] if packet.size]
+    except av.error.FFmpegError as error:
+        reason = type(error).__name__
+        raise payload_error("hevc.decodes", "payload", "a video stream", reason) from error
+
+
 def _check_frame(frame: Any, pixel_format: str, picture_format: PictureFormat, index: int) -> None:
     got = (frame.format.name, frame.height, frame.width)
     expected = (pixel_format, picture_format.height, picture_format.width)

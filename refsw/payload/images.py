@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +137,6 @@ class ImageCodec:
                 warnings.simplefilter("error")
                 with Image.open(io.BytesIO(data), formats=[name]) as image:
                     size, bands = (image.height, image.width), image.getbands()
-                    progressive = bool(image.info.get("progressive"))
         except (OSError, ValueError, SyntaxError, Warning, EOFError, KeyError, Image.DecompressionBombError) as error:
             return [payload_error("image.format", "payload", f"a {name} image", str(error)[:200], offset=8 * place)]
         if size != (picture_format.height, picture_format.width):
@@ -151,20 +150,9 @@ class ImageCodec:
                     8 * place,
                 )
             )
-        if self.payload_codec is PayloadCodec.JPEG and progressive:
-            errors.append(
-                payload_error("image.jpeg", "payload", "a baseline image", "a progressive one", offset=8 * place)
-            )
-        if self.payload_codec is PayloadCodec.JPEG2000 and not _is_reversible(data):
-            errors.append(
-                payload_error(
-                    "image.jpeg2000",
-                    "payload",
-                    "a codestream with the reversible transform",
-                    "another",
-                    offset=8 * place,
-                )
-            )
+        requirement, expected, holds = CONTAINERS[self.payload_codec]
+        if not holds(bytes(data)):
+            errors.append(payload_error(requirement, "payload", expected, "another", offset=8 * place))
         if len(bands) != 1 or bands[0] == "P":
             errors.append(
                 payload_error(
@@ -179,11 +167,38 @@ class ImageCodec:
         return errors
 
 
-def _is_reversible(data: memoryview) -> bool:
-    """8.3.4 Whether it is a bare codestream whose COD marker segment (T.800, A.6.1) names the 5-3 transform."""
-    stream = bytes(data)
-    cod = stream.find(b"\xff\x52")
-    return stream.startswith(b"\xff\x4f") and 0 < cod < len(stream) - 13 and stream[cod + 13] == 1
+def _is_png(data: bytes) -> bool:
+    """8.3.2 Whether the datastream ends with its IEND chunk."""
+    return data.endswith(b"\0\0\0\0IEND\xae\x42\x60\x82")
+
+
+def _is_baseline(data: bytes) -> bool:
+    """8.3.3 Whether SOI comes first, SOF0 of one component of 1x1 is the only frame header, and EOI comes last."""
+    if not (data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")):
+        return False
+    place, frames = 2, []
+    while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != 0xDA:
+        marker, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            frames.append((marker, data[place + 4 : place + 2 + size]))
+        place += 2 + size
+    return len(frames) == 1 and frames[0][0] == 0xC0 and len(frames[0][1]) == 9 and frames[0][1][7] == 0x11
+
+
+def _is_reversible(data: bytes) -> bool:
+    """8.3.4 Whether it is a bare codestream of Part 1 with the 5-3 transform (T.800, A.5.1 and A.6.1)."""
+    cod = data.find(b"\xff\x52")
+    if not (data.startswith(b"\xff\x4f\xff\x51") and data.endswith(b"\xff\xd9") and 40 < cod < len(data) - 13):
+        return False
+    part_1 = data[6] & 0xC0 == 0 and data[cod + 12] & 0x40 == 0
+    return part_1 and data[cod + 13] == 1 and data[42] < 0x80 and data[43:45] == b"\x01\x01"
+
+
+CONTAINERS: dict[PayloadCodec, tuple[str, str, Callable[[bytes], bool]]] = {
+    PayloadCodec.PNG: ("image.png", "a datastream that ends with IEND", _is_png),
+    PayloadCodec.JPEG: ("image.jpeg", "a baseline image of one component, from SOI to EOI", _is_baseline),
+    PayloadCodec.JPEG2000: ("image.jpeg2000", "a codestream with the reversible transform, to EOC", _is_reversible),
+}
 
 
 def _images(payload: memoryview) -> Iterator[tuple[int, memoryview]]:

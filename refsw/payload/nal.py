@@ -34,7 +34,9 @@ class NalType(IntEnum):
 
 
 PARAMETER_SETS = (NalType.VPS, NalType.SPS, NalType.PPS)
-LAST_SLICE_TYPE = 21
+SLICE_TYPES = frozenset({*range(8), *range(16, 22)})
+IDR_TYPES = (19, 20)
+MAX_CROPPED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,13 @@ class Nal:
 
     @property
     def is_slice(self) -> bool:
-        """Whether it is a slice segment (VCL)."""
-        return self.type <= LAST_SLICE_TYPE
+        """Whether it is a slice segment of a type that 8.4.5 allows."""
+        return self.type in SLICE_TYPES
+
+    @property
+    def layer(self) -> int:
+        """nuh_layer_id."""
+        return (self.data[0] & 1) << 5 | self.data[1] >> 3
 
     @property
     def first_in_picture(self) -> bool:
@@ -118,6 +125,7 @@ class SequenceParameters:
     chroma_format: int
     height: int
     width: int
+    cropped: int
     bit_depth: int
     slice_address_bits: int
 
@@ -166,7 +174,8 @@ def parse_sps(nal: bytes) -> SequenceParameters:
     if block_bits > 6 or coded_width > 1 << 16 or coded_height > 1 << 16:
         raise payload_error("hevc.sps", "codec_configuration", "coding tree blocks of up to 64", f"2^{block_bits}")
     blocks = -(-coded_width >> block_bits) * -(-coded_height >> block_bits)
-    return SequenceParameters(sps_id, chroma, height, width, depth, max(blocks - 1, 0).bit_length())
+    cropped = max(coded_width - width, coded_height - height)
+    return SequenceParameters(sps_id, chroma, height, width, cropped, depth, max(blocks - 1, 0).bit_length())
 
 
 def parse_pps(nal: bytes) -> tuple[int, PictureParameters]:
@@ -229,6 +238,12 @@ def check_format(sps: SequenceParameters, picture_format: PictureFormat) -> list
                 ErrorClass.LAYOUT_MISMATCH,
             )
         )  # fmt: skip
+    if sps.cropped >= MAX_CROPPED:
+        errors.append(
+            payload_error(
+                "hevc.cropping", element, f"fewer than {MAX_CROPPED} rows or columns cropped", str(sps.cropped)
+            )
+        )
     if (sps.height, sps.width) != (picture_format.height, picture_format.width):
         errors.append(
             payload_error(
@@ -248,12 +263,16 @@ def check_nal_types(nals: list[Nal]) -> list[PayloadError]:
         payload_error(
             "hevc.payload-nal-types",
             "payload",
-            "slice segments (types 0 to 21) and SEI (39, 40)",
-            f"NAL unit type {nal.type}",
+            "slice segments (types 0 to 7, 16 to 21) and SEI (39, 40) of layer 0",
+            f"NAL unit type {nal.type} of layer {nal.layer}",
             offset=8 * nal.place,
         )
         for nal in nals
-        if not nal.is_slice and nal.type not in (NalType.PREFIX_SEI, NalType.SUFFIX_SEI)
+        if nal.layer or (not nal.is_slice and nal.type not in (NalType.PREFIX_SEI, NalType.SUFFIX_SEI))
+    ] + [
+        payload_error("hevc.first-picture", "payload", "an IDR picture first", f"type {nal.type}", offset=8 * nal.place)
+        for nal in [nal for nal in nals if nal.is_slice][:1]
+        if nal.type not in IDR_TYPES
     ]
 
 

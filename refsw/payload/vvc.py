@@ -1,4 +1,4 @@
-"""8.5 VVC: a code point that decodes where an external decoder is given."""
+"""8.5 VVC payloads: decoded by FFmpeg where that is known to be right, else by command; encoded by command."""
 
 from __future__ import annotations
 
@@ -6,15 +6,37 @@ from refsw.errors import ErrorClass, PayloadError, UnsupportedError, UsageError
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
 from refsw.tensor.axes import Array
 
+# FFmpeg's decoder is wrong at 8 bits with the adaptive loop filter.
+FFMPEG_BIT_DEPTHS = (10,)
+
 
 class VvcCodec:
-    """VVC through FFmpeg where it has a decoder, else through an external command; it is never encoded here."""
+    """VVC; the whole byte stream is in the payload, parameter sets included."""
 
     bit_depths = (8, 10)
 
     def encode(self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings) -> tuple[bytes, bytes]:
-        """Only an external encoder can."""
-        raise UsageError("refsw does not encode VVC: code the pictures elsewhere (chapter 8.5)")
+        """Encode by the command of the settings (8.4.7).
+
+        Raises:
+            UsageError: there is none; refsw has no VVC encoder of its own.
+        """
+        from refsw.payload.external import run_encoder
+
+        if not settings.command:
+            raise UsageError("refsw has no VVC encoder: give one by command")
+        stream, recon = run_encoder(settings, pictures, picture_format)
+        self._compare(stream, recon, len(pictures), picture_format)
+        return b"", stream
+
+    def _compare(self, stream: bytes, recon: Array | None, count: int, picture_format: PictureFormat) -> None:
+        from refsw.payload.external import compare
+
+        try:
+            decoded = self.decode(b"", memoryview(stream), count, picture_format, DecoderSettings())
+        except UnsupportedError:
+            return  # nothing here decodes it; the one who gave the command answers for it
+        compare(recon, decoded)
 
     def decode(
         self,
@@ -24,27 +46,41 @@ class VvcCodec:
         picture_format: PictureFormat,
         settings: DecoderSettings,
     ) -> Array:
-        """Decode with the command of the settings, or FFmpeg's vvc decoder, if this build has one."""
+        """Decode with the command of the settings, or with FFmpeg.
+
+        Raises:
+            UnsupportedError: neither can.
+            PayloadError: the payload is damaged, or has other pictures than the bitstream promises.
+        """
+        from refsw.payload.external import decode_with_command
+        from refsw.payload.hevc import decode_packets, has_decoder, packets_of
+
         stream = configuration + bytes(payload)
-        if settings.command:
-            from refsw.payload.external import decode_with_command
-
-            return decode_with_command(settings.command, stream, count, picture_format)
-        from refsw.payload.hevc import decode_packets, has_decoder
-
-        if not has_decoder("vvc") or picture_format.bit_depth == 8:
-            raise UnsupportedError(
-                ErrorClass.PAYLOAD_ERROR,
-                "vvc.optional",
-                "payload_codec",
-                None,
-                expected="a VVC decoder (FFmpeg's, for 10 bits; or an external one by command)",
-                got="none on this machine that is known to decode this bit depth",
-            )
-        return decode_packets("vvc", [stream], count, picture_format)
+        try:
+            if settings.command:
+                return decode_with_command(settings.command, stream, count, picture_format)
+            if has_decoder("vvc") and picture_format.bit_depth in FFMPEG_BIT_DEPTHS:
+                return decode_packets("vvc", packets_of("vvc", stream), count, picture_format)
+        except PayloadError as error:
+            raise PayloadError(
+                error.error_class,
+                "vvc.pictures",
+                error.element,
+                error.bit_offset,
+                expected=error.expected,
+                got=error.got,
+            ) from error
+        raise UnsupportedError(
+            ErrorClass.PAYLOAD_ERROR,
+            "vvc.optional",
+            "payload_codec",
+            None,
+            expected="a VVC decoder (FFmpeg's, for 10 bits; or an external one by command)",
+            got="none on this machine that is known to decode this bit depth",
+        )
 
     def check(
         self, configuration: bytes, payload: memoryview, count: int, picture_format: PictureFormat
     ) -> list[PayloadError]:
-        """Nothing is checked inside a VVC payload."""
+        """Nothing is checked inside a VVC payload but what decoding shows."""
         return []

@@ -43,14 +43,8 @@ BITSTREAM_HEADER = Structure(
     "6.3",
     "Bitstream header",
     (
-        Element(
-            "signature",
-            "u(32)",
-            "The bytes 0x89 0x44 0x46 0x43 (0x89 and `DFC`).",
-            low=str(SIGNATURE),
-            high=str(SIGNATURE),
-        ),
-        Element("version_major", "u(8)", "Major version of this specification; see 5.5.", low="1", high="1"),
+        Element("signature", "u(32)", "The bytes 0x89 0x44 0x46 0x43 (0x89 and `DFC`); see 5.1."),
+        Element("version_major", "u(8)", "Major version of this specification, 1; see 5.5."),
         Element("version_minor", "u(8)", "Minor version of this specification; see 5.5."),
         Element("profile_idc", "u(8)", "Profile that the bitstream conforms to (11.2).", values=Profile),
         Element("level_idc", "u(8)", "Level that the bitstream conforms to (11.3).", values=Level),
@@ -206,7 +200,12 @@ FEATURE_PARAMETER_SET = Structure(
             ),
         ),
         Element("tensor_digest_flag", "u(1)", "1: digests of kind TENSOR cover all samples (9.5)."),
-        Element("levels_digest_flag", "u(1)", "1: digests of kind LEVELS cover all samples (9.5)."),
+        Element(
+            "levels_digest_flag",
+            "u(1)",
+            "1: digests of kind LEVELS cover all samples (9.5).",
+            high="0 if quantizer == QUANTIZER_NONE else 1",
+        ),
         Element("codec_configuration_length", "ue(v)", "Length of codec_configuration in bytes."),
         Element(
             "codec_configuration",
@@ -297,7 +296,7 @@ END_OF_BITSTREAM = Structure(
     "6.9",
     "End of bitstream",
     (
-        Element("tensor_count", "ue(v)", "Number of feature tensors.", high=str(MAX_PARAMETER_SETS)),
+        Element("tensor_count", "ue(v)", "Number of feature tensors.", low="1", high=str(MAX_PARAMETER_SETS)),
         Repeat(
             "i",
             "tensor_count",

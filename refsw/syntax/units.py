@@ -165,12 +165,15 @@ class UnitReader:
         if len(data) >= 5 and data[4] != VERSION_MAJOR:
             raise _unsupported_version(data[4])
         if len(data) < HEADER_BYTES:
-            raise _truncated("bitstream_header", 0, HEADER_BYTES, len(data))
+            raise _truncated("bitstream_header", 0, HEADER_BYTES, len(data), "bitstream.header-complete")
         # The CRC comes first: a damaged header is damaged, whatever values it seems to hold.
         crc = crc32(data[:-4])
         if crc != int.from_bytes(data[-4:], "big"):
             self.report(_crc_error("bitstream.header-crc", "header_crc", 8 * (HEADER_BYTES - 4), crc, data[-4:]))
-        values = read_structure(BITSTREAM_HEADER, BitReader(data), trace=self.trace, report=self.report)
+        minor = data[5]
+        values = read_structure(
+            BITSTREAM_HEADER, BitReader(data), trace=self.trace, report=lambda e: self.report(of_version(e, minor))
+        )
         self.chain = crc32(data[-4:])
         try:
             profile, level = Profile(values["profile_idc"]), Level(values["level_idc"])
@@ -272,6 +275,20 @@ def body_reader(unit: Unit) -> BitReader:
     return BitReader(unit.body, 8 * unit.body_offset, f"the body of {name}")
 
 
+def of_version(error: DfcError, version_minor: int) -> DfcError:
+    """5.5 What is reserved here may mean something in a later minor version: then it is unsupported, not wrong."""
+    if error.error_class is not ErrorClass.RESERVED_VALUE or version_minor <= VERSION_MINOR:
+        return error
+    return UnsupportedError(
+        error.error_class,
+        error.requirement,
+        error.element,
+        error.bit_offset,
+        expected=f"{error.expected}, or a decoder of minor version {version_minor}",
+        got=error.got,
+    )
+
+
 def _unsupported_version(major: int) -> DfcError:
     return UnsupportedError(
         ErrorClass.UNSUPPORTED_VERSION,
@@ -283,10 +300,10 @@ def _unsupported_version(major: int) -> DfcError:
     )
 
 
-def _truncated(element: str, offset: int, expected: int, got: int) -> ParseError:
+def _truncated(element: str, offset: int, expected: int, got: int, requirement: str = "unit.complete") -> ParseError:
     return ParseError(
         ErrorClass.TRUNCATED,
-        "unit.complete",
+        requirement,
         element,
         8 * offset,
         expected=f"{expected} bytes",

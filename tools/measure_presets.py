@@ -33,6 +33,7 @@ NOMINAL = (12, 22, 32, 42)
 QPS = dict.fromkeys(LAYERS[:3], (12, 22, 32, 37, 42, 47)) | dict.fromkeys(LAYERS[3:], (12, 22, 32, 37, 42, 47, 51))
 BEYOND = {"conv4": (57,), "conv5": (57, 62)}  # with a matched step, the QP that is coded stays below 51
 SOFTNESS = 0.5
+Points = tuple[list[float], list[float]]
 
 
 def unit_sizes(data: bytes) -> tuple[int, int]:
@@ -115,8 +116,6 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
 
 def report(arguments: argparse.Namespace) -> None:
     """Print the tables of docs/presets.md."""
-    from refsw.evaluation.bdrate import bd_rate
-
     points: dict[tuple[str, str], dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for record in records(arguments.out):
         points[record["layer"], record["preset"]][record["qp"]].append(record)
@@ -130,17 +129,39 @@ def report(arguments: argparse.Namespace) -> None:
             cells = [summary(points[layer, preset][qp][:whole]) for qp in NOMINAL]
             print(f"| {layer} | {preset} | " + " | ".join(f"{c['rate']:.3f} \\| {c['same']:.3f}" for c in cells) + " |")
     for metric in ("psnr", "same", "soft"):
-        print(f"\nBD-rate against anchor by {metric}, %")
+        print(f"\nrate against anchor at equal {metric}, % (BD-rate, PCHIP; in brackets the common interval)")
         for preset in presets[1:]:
-            values = []
+            cells, values = [], []
             for layer in LAYERS:
                 curves = [curve(points[layer, name], metric, whole) for name in ("anchor", preset)]
-                try:
-                    values.append(bd_rate(*curves[0], *curves[1]))
-                except refsw.RefswError as error:
-                    values.append(float("nan"))
-                    print(f"  {layer} {preset}: {error}")
-            print(f"| {preset} | " + " | ".join(f"{v:.1f}" for v in values) + f" | {np.nanmean(values):.1f} |")
+                value, low, high = difference(*curves)
+                cells.append(f"{value:.1f} ({low:.3g} to {high:.3g})" if low < high else "no overlap")
+                values.append(value)
+            print(f"| {preset} | " + " | ".join(cells) + f" | {np.nanmean(values):.1f} |")
+    print("\nextended points: bytes an image, PSNR, top-1 agreement, soft agreement")
+    for layer in LAYERS:
+        for preset in presets:
+            for qp in sorted(points[layer, preset]):
+                c = summary(points[layer, preset][qp][:whole])
+                print(
+                    f"| {layer} | {preset} | {qp} | {c['bytes']:.0f} | {c['psnr']:.2f} | "
+                    f"{c['same']:.3f} | {c['soft']:.3f} |"
+                )
+
+
+def difference(anchor: Points, proposal: Points) -> tuple[float, float, float]:
+    """BD-rate in % over the common interval of the metric, and that interval; NaN where there is none.
+
+    Like `refsw.evaluation.bdrate`, but with as few as two points: agreement says nothing where it is 1.
+    """
+    from scipy.interpolate import PchipInterpolator
+
+    low = max(anchor[1][0], proposal[1][0])
+    high = min(anchor[1][-1], proposal[1][-1])
+    if low >= high or min(len(anchor[0]), len(proposal[0])) < 2:
+        return float("nan"), 0.0, 0.0
+    means = [PchipInterpolator(v, np.log(r)).integrate(low, high) / (high - low) for r, v in (anchor, proposal)]
+    return 100 * float(np.exp(means[1] - means[0]) - 1), low, high
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -150,12 +171,10 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
     return out | {"bytes": size / len(rows), "rate": size / sum(4 * r["elements"] for r in rows)}
 
 
-def curve(qps: dict[int, list[dict[str, Any]]], metric: str, whole: int) -> tuple[list[float], list[float]]:
+def curve(qps: dict[int, list[dict[str, Any]]], metric: str, whole: int) -> Points:
     """Rates and values by rising rate; agreement is made monotone (isotonic) and cut to where it says something."""
     rows = sorted((summary(rs[:whole]) for rs in qps.values()), key=lambda r: r["bytes"])
     rates, values = [r["bytes"] for r in rows], [r[metric] for r in rows]
-    if metric == "psnr":
-        return rates, values
     from scipy.optimize import isotonic_regression
 
     fitted = isotonic_regression(values).x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -9,7 +10,8 @@ import click
 from refsw.cli.common import PIPE, distinct, input_stream, output_stream, progress, say
 from refsw.cli.common import model_digest as parse_digest
 from refsw.errors import UsageError
-from refsw.features.decoder import Decoder, DecoderLimits
+from refsw.features.decoder import Decoder, DecoderLimits, Sample
+from refsw.features.parameters import Parameters
 from refsw.features.random_access import decode_samples
 from refsw.features.sinks import SUFFIXES, Sink
 from refsw.syntax.codes import Level
@@ -54,21 +56,18 @@ def command(
         output_stream(output) as out,
         Sink(None if output == PIPE else output, suffix) as sink,
     ):
-        decoder = Decoder(stream, limits=limits, hevc_decoder=hevc_decoder, model_digest=digest, jobs=jobs)
-        count = 0
+        parameters: dict[str, Parameters] = {}
         if samples is None:
-            for sample in progress(decoder, "decoding"):
-                sink.add(sample.tensor, sample.elements)
-                count += 1
-            parameters = decoder.parameters
+            decoder = Decoder(stream, limits=limits, hevc_decoder=hevc_decoder, model_digest=digest, jobs=jobs)
+            decoded: Iterable[Sample] = decoder
         else:
             first, last = _selection(samples)
-            stream.seek(0)
-            parameters = {}
-            for sample in decode_samples(stream, first, last, hevc_decoder=hevc_decoder):
-                sink.add(sample.tensor, sample.elements)
-                parameters[sample.tensor] = sample.parameters
-                count += 1
+            decoded = decode_samples(stream, first, last, hevc_decoder=hevc_decoder, model_digest=digest, limits=limits)
+        for sample in progress(decoded, "decoding"):
+            sink.add(sample.tensor, sample.elements)
+            parameters[sample.tensor] = sample.parameters
+        if samples is None:
+            parameters = decoder.parameters  # tensors without samples included
         sink.write(parameters, out)
     shapes = ", ".join(f"{name} {p.dtype} {sink.shape(name, p)}" for name, p in parameters.items())
     say(f"{output}: {shapes}", output)

@@ -79,6 +79,8 @@ def command(features: Path, output: Path, preset: str, axes: str | None, name: s
     distinct(features, output)
     with ExitStack() as stack:
         sources = _open(features, name, config, stack)
+        if axes is not None and all(len(axes) != len(s.shape) for s in sources):
+            raise UsageError(f"axes {axes} fit no tensor: {', '.join(str(s.shape) for s in sources)}")
         parsed = {s.name: Axes.parse(_axes_for(axes, s), s.shape) for s in sources}
         specs = {}
         for source in sources:
@@ -200,7 +202,4 @@ def _metadata(entries: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     if not all("=" in entry[1:] for entry in entries):
         raise UsageError("--metadata KEY=TEXT")
     split = [entry.partition("=") for entry in entries]
-    pairs = tuple((key, text) for key, _, text in split)
-    if any(len(k.encode()) > 255 or len(t.encode()) > 65535 for k, t in pairs) or len(pairs) > 256:
-        raise UsageError("--metadata: keys up to 255 bytes, texts up to 65,535, at most 256 entries")
-    return pairs
+    return tuple((key, text) for key, _, text in split)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ def command(bitstream: Path, as_json: bool, trace: bool) -> None:
     with input_stream(bitstream) as stream:
         found = inspect(stream, trace=trace)
     if as_json:
-        rows = [row._replace(value=_shown(row.value))._asdict() for row in found.rows]
-        print(json.dumps(found.as_dict() | ({"trace": rows} if trace else {}), indent=2))
+        rows = [row._replace(value=_json(row.value))._asdict() for row in found.rows]
+        print(json.dumps(found.as_dict() | ({"trace": rows} if trace else {}), indent=2, allow_nan=False))
     elif trace:
         _print_trace(found)
     else:
@@ -41,6 +42,11 @@ def _shown(value: Any) -> Any:
         more = f" ... ({len(value)} bytes)" if len(value) > SHOWN_BYTES else ""
         return value[:SHOWN_BYTES].hex(" ") + more
     return value
+
+
+def _json(value: Any) -> Any:
+    """A value as JSON has it: NaN and infinity are words."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else _shown(value)
 
 
 def _named(row: TraceRow) -> Any:

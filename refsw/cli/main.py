@@ -60,8 +60,13 @@ def main() -> None:
     # Ended by another program, it still removes what it has begun to write.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        code = cli.main(standalone_mode=False)
+        # Not cli.main(): it would take a closed pipe for success of a kind.
+        with cli.make_context("refsw", sys.argv[1:]) as context:
+            cli.invoke(context)
         sys.stdout.flush()
+        code = 0
+    except click.exceptions.Exit as leave:
+        code = leave.exit_code
     except Exception as error:
         code = tell(error)
     except KeyboardInterrupt:

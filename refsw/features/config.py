@@ -39,8 +39,8 @@ class DigestScope(StrEnum):
     SAMPLE = "sample"
 
 
-LOWEST_QP, HIGHEST_QP = -24, 63
-"""Beyond 51 a QP makes sense only where `match_step` shifts it down again; below 0 with more than 8 bits."""
+LOWEST_QP, HIGHEST_QP = 0, 63
+"""Beyond 51 a QP makes sense only where `match_step` shifts it down again."""
 
 NAMED_CHOICES: dict[str, dict[str, Any]] = {
     "quantizer": QUANTIZERS,
@@ -116,6 +116,13 @@ class EncoderConfig:
             raise UsageError(f"clip {self.clip}: a percentile above 50, at most 100")
         if not LOWEST_QP <= self.settings.qp <= HIGHEST_QP:
             raise UsageError(f"qp {self.settings.qp}: from {LOWEST_QP} to {HIGHEST_QP}")
+        if self.ranges is not None and self.range_scope is not RangeScope.CHANNEL and len(self.ranges) != 1:
+            raise UsageError(f"{len(self.ranges)} ranges: range by {self.range_scope.name.lower()} takes one")
+        if (
+            any(len(utf8(k)) > 255 or not k or len(utf8(t)) > 65535 for k, t in self.metadata)
+            or len(self.metadata) > 256
+        ):
+            raise UsageError("metadata: keys of 1 to 255 bytes, texts up to 65,535 bytes, at most 256 entries")
         for name in ("time_scale", "time_step"):
             if not 1 <= getattr(self, name) < 2**32:
                 raise UsageError(f"{name} {getattr(self, name)}: from 1 to 2^32 - 1")
@@ -136,6 +143,18 @@ class EncoderConfig:
     def replace(self, **changes: Any) -> Self:
         """The same configuration with changes."""
         return _changed(self, changes)
+
+
+def utf8(text: str) -> bytes:
+    """Text as UTF-8.
+
+    Raises:
+        UsageError: it holds what is no text, such as bytes of the shell that are not UTF-8.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{text!r} is not UTF-8") from error
 
 
 def _changed(config: _C, changes: dict[str, Any]) -> _C:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -69,6 +69,7 @@ class Decoder:
         model_digest: SHA-256 of the receiver's model; samples that need another one are refused (9.6).
         jobs: number of processes that decode units; the result does not depend on it.
         trace: receives every syntax element.
+        wanted: for random access (9.7), see `BitstreamReader`.
 
     Raises, while iterating:
         DfcError: the input is not conforming, unsupported, or too large.
@@ -80,11 +81,12 @@ class Decoder:
     model_digest: bytes | None = None
     jobs: int = 1
     trace: Trace | None = None
+    wanted: Callable[[int, bytes], bool] | None = None
     parameters: dict[str, Parameters] = field(init=False, default_factory=dict)
     metadata: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._reader = BitstreamReader(self.stream, trace=self.trace)
+        self._reader = BitstreamReader(self.stream, trace=self.trace, wanted=self.wanted)
         self.header = self._reader.header
         if self.header.level > self.limits.level:
             raise CapacityError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from refsw.errors import FeatureError, UsageError
 from refsw.features.coding import CodedUnit, Plan, encode_unit
-from refsw.features.config import DigestScope, EncoderConfig
+from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters, check_limits, to_values
 from refsw.features.plan import make_plan
@@ -248,7 +248,7 @@ def _check_names(tensors: list[_Tensor], config: EncoderConfig) -> None:
     if len(set(names)) < len(names):
         raise UsageError(f"tensors need names of their own, not {', '.join(names)}")
     for name in [*names, config.network_id]:
-        if len(name.encode()) > MAX_NAME_BYTES:
+        if len(utf8(name)) > MAX_NAME_BYTES:
             raise UsageError(f"name {name[:40]}...: at most {MAX_NAME_BYTES} bytes of UTF-8")
         if any(ord(c) < 0x20 or ord(c) == 0x7F for c in name):
             raise UsageError(f"name {name!r}: no control characters")
@@ -271,7 +271,7 @@ def _level(tensors: list[_Tensor]) -> Level:
 
 
 def _metadata(entries: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    keys, texts = [k.encode() for k, _ in entries], [t.encode() for _, t in entries]
+    keys, texts = [utf8(k) for k, _ in entries], [utf8(t) for _, t in entries]
     return {
         "entry_count_minus1": len(entries) - 1,
         "key_length": [len(k) for k in keys],
@@ -303,6 +303,8 @@ def encode(
     base = EncoderConfig.preset(config, **choices) if isinstance(config, str) else config.replace(**choices)
     named = features if isinstance(features, Mapping) else {"": features}
     arrays = {name: as_array(array) for name, array in named.items()}
+    if axes is not None and all(len(axes) != array.ndim for array in arrays.values()):
+        raise UsageError(f"axes {axes} fit no tensor: {', '.join(str(array.shape) for array in arrays.values())}")
     specs = {}
     for name, array in arrays.items():
         parsed = Axes.parse(axes if axes is None or len(axes) == array.ndim else None, array.shape)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from refsw.errors import CapacityError, ErrorClass, UsageError
-from refsw.features.decoder import Sample, sample_time
-from refsw.features.reader import BitstreamReader
-from refsw.features.reconstruct import UnitContent, decode_unit
-from refsw.payload.base import DecoderSettings
+from refsw.errors import DfcError, UsageError
+from refsw.features.decoder import IN_MEMORY, Decoder, DecoderLimits, Sample
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import UnitType
 
 
 def decode_samples(
-    data: bytes | BinaryIO, first: int, last: int | None = None, *, hevc_decoder: str | None = None
+    data: bytes | BinaryIO,
+    first: int,
+    last: int | None = None,
+    *,
+    hevc_decoder: str | None = None,
+    model_digest: bytes | None = None,
+    limits: DecoderLimits = IN_MEMORY,
 ) -> Iterator[Sample]:
     """Decode the samples from `first` to `last`, inclusive, of every tensor; other units are passed over.
 
@@ -26,11 +29,12 @@ def decode_samples(
         data: the bitstream, or a seekable file.
         first, last: sample indices from 0; `last` None means `first` alone.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
+        model_digest: SHA-256 of the receiver's model; samples that need another one are refused (9.6).
+        limits: what to accept.
 
     Raises:
-        DfcError: a unit that is read is not conforming.
-        CapacityError: the bitstream has no such sample.
-        UsageError: the input is a pipe, or the indices are not in order.
+        DfcError: a unit that is read is not conforming, or exceeds the limits.
+        UsageError: the input is a pipe, the indices are not in order, or a tensor has no such sample.
     """
     last = first if last is None else last
     if not 0 <= first <= last:
@@ -39,33 +43,29 @@ def decode_samples(
     if not stream.seekable():
         raise UsageError("random access needs a file, not a pipe")
 
+    decoder = Decoder(stream, limits, hevc_decoder, model_digest, wanted=_selection(first, last))
+    found: dict[str, int] = {}
+    for sample in decoder:
+        if first <= sample.index <= last:
+            found[sample.tensor] = sample.index
+            yield sample
+    for name in decoder.parameters:
+        if found.get(name) != last:
+            raise UsageError(f"{name} has no sample {last} [requirement access.sample]")
+
+
+def _selection(first: int, last: int) -> Callable[[int, bytes], bool]:
     def wanted(unit_type: int, start: bytes) -> bool:
         if unit_type in (UnitType.DIGEST, UnitType.METADATA):
             return False
         if unit_type != UnitType.FEATURE_DATA:
             return True
         reader = BitReader(start)
-        reader.ue()  # parameter_set_id
-        index = reader.ue()
-        return index <= last and first <= index + reader.ue()
+        try:
+            reader.ue()  # parameter_set_id
+            index = reader.ue()
+            return index <= last and first <= index + reader.ue()
+        except DfcError:
+            return True  # what is wrong with it is told, with its place, when it is read
 
-    reader = BitstreamReader(stream, wanted=wanted)
-    found = False
-    for content in reader:
-        if not isinstance(content, UnitContent):
-            continue
-        p = content.parameters
-        decoded = decode_unit(content, reader.header.profile, DecoderSettings(hevc_decoder))
-        for index, (_, elements) in enumerate(decoded, content.first_sample):
-            if first <= index <= last:
-                found = True
-                yield Sample(p.name, index, elements, sample_time(p, index), p)
-    if not found:
-        raise CapacityError(
-            ErrorClass.OUT_OF_RANGE,
-            "access.sample",
-            "first_sample",
-            None,
-            expected=f"a sample from {first} to {last}",
-            got="none in this bitstream",
-        )
+    return wanted

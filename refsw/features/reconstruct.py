@@ -13,7 +13,7 @@ from refsw.features.parameters import Parameters
 from refsw.payload.base import VIDEO, DecoderSettings, codec
 from refsw.syntax.codes import Profile, Quantizer, RangeScope
 from refsw.tensor.axes import Array
-from refsw.tensor.dequantize import reconstruction_table
+from refsw.tensor.dequantize import points, reconstruction_table
 from refsw.tensor.repack import unpack
 
 Range = tuple[float, float]
@@ -124,8 +124,19 @@ def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Arr
 
 
 def _by_channel(p: Parameters, levels: Array, shape: tuple[int, ...]) -> Array:
+    limits = np.array(p.ranges, np.float32)
     out = np.empty(shape, p.dtype)
-    out[:] = to_dtype(np.array([low for low, _ in p.ranges], np.float32), p.dtype)[:, None, None]
+    out[:] = to_dtype(limits[:, 0], p.dtype)[:, None, None]
+    if not len(levels):
+        return out
+    per_channel = levels[0].size
+    if p.quantizer is Quantizer.UNIFORM or per_channel < 1 << p.bit_depth:
+        # Fewer elements than levels, or as cheap as a table: compute every element on its own.
+        lows, highs = (np.repeat(limits[p.coded_channels, i], per_channel) for i in (0, 1))
+        flat = levels.reshape(-1).astype(np.int64)
+        values = points(p.quantizer, lows, highs, flat, (1 << p.bit_depth) - 1)
+        out[p.coded_channels] = to_dtype(values, p.dtype).reshape(levels.shape)
+        return out
     for place, channel in enumerate(p.coded_channels):
         low, high = p.ranges[channel]
         table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.dtype)

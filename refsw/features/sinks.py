@@ -29,7 +29,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
     A special file (a pipe, /dev/null) is written directly.
     """
-    if path.exists() and not path.is_file():
+    if is_special(path):
         with path.open("wb") as direct:
             yield direct
         return
@@ -55,6 +55,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def is_special(path: Path) -> bool:
+    """Whether a path is no place for a file: a device, a pipe, a name of an open file such as /dev/stdout."""
+    return (path.exists() and not path.is_file()) or path.absolute().parts[1:2] in (("dev",), ("proc",))
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -78,7 +83,7 @@ class Sink:
         self.suffix = suffix or (path.suffix if path else ".npy")
         if self.suffix not in SUFFIXES:
             raise UsageError(f"{path}: decoded tensors are written to {', '.join(SUFFIXES)} files")
-        folder = path.parent if path and path.parent.is_dir() else None
+        folder = path.parent if path and not is_special(path) and path.parent.is_dir() else None
         self._folder = tempfile.TemporaryDirectory(prefix=".refsw-", dir=folder)
         self._files: dict[str, BinaryIO] = {}
         self._counts: dict[str, int] = {}

@@ -119,7 +119,7 @@ def _npy(path: Path, single_name: str) -> list[Source]:
 
 
 def _npz(path: Path, _: str) -> list[Source]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     return [Source(name, a.shape, a.dtype, a) for name, a in arrays.items()]
 

@@ -58,6 +58,14 @@ class EncoderSettings:
     compression_level: int = 9
     command: str | None = None
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise UsageError(f"quality {self.quality}: from 1 to 100")
+        if not 1 <= self.rate < float("inf"):
+            raise UsageError(f"rate {self.rate}: a compression ratio of at least 1")
+        if not 0 <= self.compression_level <= 9:
+            raise UsageError(f"compression level {self.compression_level}: from 0 to 9")
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderSettings:

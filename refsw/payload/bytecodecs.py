@@ -16,7 +16,7 @@ from refsw.tensor.axes import Array
 
 ZLIB_WINDOW, GZIP_WINDOW = 15, 31
 XZ_LZMA2 = 0x21
-LZMA_MEMORY = 1 << 27  # 8.2.4: a dictionary of at most 64 MiB, and the decoder's own state
+LZMA_MEMORY = (64 << 20) + (1 << 20)  # 8.2.4: a dictionary of at most 64 MiB, and the decoder's own state
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,8 @@ class ByteCodec:
                 ErrorClass.TRAILING_DATA,
                 8 * (len(payload) - len(expander.unused_data)),
             )
+        if self.payload_codec is PayloadCodec.LZMA and not _is_plain_xz(payload):
+            raise payload_error("bytes.xz", "payload", "one .xz block with LZMA2 as its only filter", "another")
         return raw
 
     def check(
@@ -109,10 +111,6 @@ class ByteCodec:
                 )
             )
         size = count * picture_format.picture_bytes
-        if self.payload_codec is PayloadCodec.LZMA and payload and not _is_plain_xz(payload):
-            errors.append(
-                payload_error("bytes.xz", "payload", "one .xz block with LZMA2 as its only filter", "another")
-            )
         if self.payload_codec is PayloadCodec.STORED and len(payload) != size:
             errors.append(
                 payload_error("bytes.size", "payload", f"{size} bytes", f"{len(payload)}", ErrorClass.LENGTH_MISMATCH)
@@ -123,10 +121,10 @@ class ByteCodec:
 def _is_plain_xz(payload: memoryview) -> bool:
     """8.2.2 Whether an .xz stream has one block (by its index) and LZMA2 as that block's only filter.
 
-    What is damaged beyond that is left to the decompressor.
+    The payload has been decompressed to its end: it has no damage and nothing after it.
     """
-    if len(payload) < 32:
-        return True
+    if len(payload) <= 32:
+        return True  # no block at all: an empty picture
     flags, place = payload[13], 14
     for bit in (0x40, 0x80):  # optional sizes, as numbers of 7 bits a byte
         if flags & bit:
@@ -134,5 +132,4 @@ def _is_plain_xz(payload: memoryview) -> bool:
                 place += 1
             place += 1
     index = len(payload) - 12 - 4 * (int.from_bytes(payload[-8:-4], "little") + 1)
-    one_block = not 0 < index < len(payload) - 1 or payload[index + 1] == 1
-    return flags & 3 == 0 and payload[min(place, len(payload) - 1)] == XZ_LZMA2 and one_block
+    return flags & 3 == 0 and payload[place] == XZ_LZMA2 and payload[index + 1] == 1

@@ -38,8 +38,10 @@ def run(template: str, fields: dict[str, str | int]) -> None:
     """
     try:
         words = [word.format(**fields) for word in shlex.split(template)]
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(f"command {template!r}: unknown placeholder {error}; known: {', '.join(fields)}") from error
+    if not words:
+        raise UsageError("an empty command")
     try:
         done = subprocess.run(
             words, capture_output=True, timeout=TIMEOUT_SECONDS, check=False, stdin=subprocess.DEVNULL
@@ -49,8 +51,10 @@ def run(template: str, fields: dict[str, str | int]) -> None:
     except OSError as error:
         raise UsageError(f"{words[0]}: {error.strerror or error}") from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        raise CodecError(f"{words[0]} ended with exit code {done.returncode}: {said[-1] if said else 'no message'}")
+        said = (done.stderr + done.stdout).decode(errors="replace").splitlines()
+        lines = [line.strip() for line in said if any(c.isalnum() for c in line)]
+        told = [line for line in lines if "rror" in line] or lines[-1:]
+        raise CodecError(f"{words[0]} ended with exit code {done.returncode}: {'; '.join(told[:3]) or 'no message'}")
 
 
 def run_encoder(
@@ -97,8 +101,9 @@ def encode_with_command(settings: EncoderSettings, pictures: Array, picture_form
     from refsw.payload.hevc import decode_packets
 
     stream, recon = run_encoder(settings, pictures, picture_format)
-    packets = [nal.join(group) for group in nal.pictures_of(nal.split(stream)) if any(n.is_slice for n in group)]
     try:
+        groups = nal.pictures_of(nal.split(stream))
+        packets = [nal.join(group) for group in groups if any(unit.is_slice for unit in group)]
         compare(recon, decode_packets("hevc", packets, len(pictures), picture_format))
     except PayloadError as error:
         raise CodecError(

@@ -119,20 +119,19 @@ class HevcCodec:
             nals = nal.split(payload)
             errors += nal.check_nal_types(nals)
             _check_count(list(nal.pictures_of(nals)), count)
-            if picture_format.intra_only:
-                errors += [
-                    _inter_error(8 * unit.place, "BP"[kind] if kind < 2 else str(kind))
-                    for unit, kind in nal.slice_types(nals, parsed)
-                    if kind != nal.SLICE_I
-                ]
+            errors += [
+                _inter_error(8 * unit.place, "BP"[kind] if kind < 2 else str(kind))
+                for unit, kind in nal.slice_types(nals, parsed)
+                if picture_format.intra_only and kind != nal.SLICE_I
+            ]
         except PayloadError as error:
             errors.append(error)
         return errors
 
 
 def qp_bounds(bit_depth: int) -> tuple[int, int]:
-    """The lowest and the highest QP at a bit depth (H.265, 7.4.9.14, and what FFmpeg decodes)."""
-    return -6 * (bit_depth - 8), MAX_QP_12_BIT if bit_depth == 12 else MAX_QP
+    """The lowest and the highest QP at a bit depth: what x265 takes, and what FFmpeg decodes."""
+    return 0, MAX_QP_12_BIT if bit_depth == 12 else MAX_QP
 
 
 def check_encodable(picture_format: PictureFormat, settings: EncoderSettings) -> None:

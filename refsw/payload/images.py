@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,10 +85,8 @@ class ImageCodec:
         from PIL import Image
 
         def pixels() -> Array:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                with Image.open(io.BytesIO(data), formats=[NAMES[self.payload_codec]]) as image:
-                    return np.asarray(image)
+            with _strict(), Image.open(io.BytesIO(data), formats=[NAMES[self.payload_codec]]) as image:
+                return np.asarray(image)
 
         name = NAMES[self.payload_codec]
         decoded = guarded(
@@ -133,11 +132,9 @@ class ImageCodec:
         name = NAMES[self.payload_codec]
         errors = []
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                with Image.open(io.BytesIO(data), formats=[name]) as image:
-                    size, bands = (image.height, image.width), image.getbands()
-        except (OSError, ValueError, SyntaxError, Warning, EOFError, KeyError, Image.DecompressionBombError) as error:
+            with _strict(), Image.open(io.BytesIO(data), formats=[name]) as image:
+                size, bands = (image.height, image.width), image.getbands()
+        except (OSError, ValueError, SyntaxError, Warning, EOFError, KeyError) as error:
             return [payload_error("image.format", "payload", f"a {name} image", str(error)[:200], offset=8 * place)]
         if size != (picture_format.height, picture_format.width):
             errors.append(
@@ -153,18 +150,33 @@ class ImageCodec:
         requirement, expected, holds = CONTAINERS[self.payload_codec]
         if not holds(bytes(data)):
             errors.append(payload_error(requirement, "payload", expected, "another", offset=8 * place))
-        if len(bands) != 1 or bands[0] == "P":
+        depth_differs = self.payload_codec is PayloadCodec.PNG and data[24] != 8 * picture_format.dtype.itemsize
+        if len(bands) != 1 or bands[0] == "P" or depth_differs:
             errors.append(
                 payload_error(
                     "image.grey",
                     "payload",
-                    "a grey image",
-                    f"components {', '.join(bands)}",
+                    f"a grey image of {8 * picture_format.dtype.itemsize} bits",
+                    f"components {', '.join(bands)}" + (f" of {data[24]} bits" if depth_differs else ""),
                     ErrorClass.LAYOUT_MISMATCH,
                     8 * place,
                 )
             )
         return errors
+
+
+@contextmanager
+def _strict() -> Iterator[None]:
+    """Pillow's warnings are errors; its own bound on sizes gives way to that of the level (11.3)."""
+    from PIL import Image
+
+    bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = bound
 
 
 def _is_png(data: bytes) -> bool:

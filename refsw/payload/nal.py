@@ -171,8 +171,9 @@ def parse_sps(nal: bytes) -> SequenceParameters:
         for _ in range(3):
             r.ue()
     block_bits = 3 + r.ue() + r.ue()
-    if block_bits > 6 or coded_width > 1 << 16 or coded_height > 1 << 16:
-        raise payload_error("hevc.sps", "codec_configuration", "coding tree blocks of up to 64", f"2^{block_bits}")
+    if not 4 <= block_bits <= 6:
+        expected = "coding tree blocks of 16, 32 or 64"
+        raise payload_error("hevc.sps", "codec_configuration", expected, f"2^{block_bits}")
     blocks = -(-coded_width >> block_bits) * -(-coded_height >> block_bits)
     cropped = max(coded_width - width, coded_height - height)
     return SequenceParameters(sps_id, chroma, height, width, cropped, depth, max(blocks - 1, 0).bit_length())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -30,13 +31,25 @@ def reconstruction_table(quantizer: Quantizer, bit_depth: int, minimum: float, m
     """
     top = (1 << bit_depth) - 1
     levels = np.arange(top + 1, dtype=np.int64)
-    points = uniform_points if quantizer is Quantizer.UNIFORM else log_points
-    table = points(minimum, maximum, levels, top)
+    table = points(quantizer, minimum, maximum, levels, top)
     table.setflags(write=False)
     return table
 
 
-def uniform_points(minimum: float, maximum: float, numerators: npt.NDArray[np.int64], denominator: int) -> Table:
+Range = float | npt.NDArray[np.float32]
+"""A minimum or maximum for all points, or one for every point."""
+
+
+def points(
+    quantizer: Quantizer, minimum: Range, maximum: Range, numerators: npt.NDArray[np.int64], denominator: int
+) -> Table:
+    """7.4 The values of positions numerators / denominator within their ranges: binary32 of the same shape."""
+    if quantizer is Quantizer.UNIFORM:
+        return uniform_points(minimum, maximum, numerators, denominator)
+    return log_points(minimum, maximum, numerators, denominator)
+
+
+def uniform_points(minimum: Range, maximum: Range, numerators: npt.NDArray[np.int64], denominator: int) -> Table:
     """7.4.2 min + a * (max - min) / b in binary64, one operation after the other, then binary32."""
     low, high = np.float64(minimum), np.float64(maximum)
     values = low + numerators.astype(np.float64) * (high - low) / np.float64(denominator)
@@ -45,44 +58,100 @@ def uniform_points(minimum: float, maximum: float, numerators: npt.NDArray[np.in
     return table
 
 
-def log_points(minimum: float, maximum: float, numerators: npt.NDArray[np.int64], denominator: int) -> Table:
+def log_points(minimum: Range, maximum: Range, numerators: npt.NDArray[np.int64], denominator: int) -> Table:
     """7.4.3 The binary32 nearest to D^(a / b) + min - 1, D = max - min + 1, ties to even.
 
     Binary64 gives it wherever its error cannot change the rounding; the few others are settled with
     more digits, and what is still a tie then by integer arithmetic.
     """
+    values, error = _estimate(minimum, maximum, numerators, denominator)
+    lower = (values - error).astype(np.float32)
+    table: Table = (values + error).astype(np.float32)
+    for i in np.flatnonzero(lower != table):
+        table[i] = _power(minimum, maximum, numerators, denominator, i).nearest_binary32()
+    table[table == 0] = 0.0  # a result that rounds to zero is positive zero
+    return table
+
+
+def log_ceilings(minimum: float, maximum: float, numerators: npt.NDArray[np.int64], denominator: int) -> Table:
+    """The least binary32 that is not below D^(a / b) + min - 1, a > 0: where a decision interval begins."""
+    table = log_points(minimum, maximum, numerators, denominator)
+    values, error = _estimate(minimum, maximum, numerators, denominator)
+    # The number exceeds the minimum, by however little.
+    below = (table < values - error) | (table == np.float32(minimum))
+    for i in np.flatnonzero((np.abs(table - values) <= error) & ~below):
+        power = _power(minimum, maximum, numerators, denominator, i)
+        below[i] = power.compare(Fraction(float(table[i]))) > 0
+    return np.where(below, np.nextafter(table, np.float32(np.inf)), table)
+
+
+def _estimate(
+    minimum: Range, maximum: Range, numerators: npt.NDArray[np.int64], denominator: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """D^(a / b) + min - 1 in binary64, and a bound of its error."""
     low, high = np.float64(minimum), np.float64(maximum)
     exponents = numerators / np.float64(denominator)
     growth: npt.NDArray[np.float64] = np.expm1(exponents * np.log1p(high - low))
     values = low + growth
     # exponents * log1p() is at most 90 here, so that its relative error grows to 90 times that in exp.
-    error = (np.abs(growth) + np.abs(values)) * (100 * _SLACK)
-    lower = (values - error).astype(np.float32)
-    table: Table = (values + error).astype(np.float32)
-    for i in np.flatnonzero(lower != table):
-        table[i] = _settle(Fraction(minimum), Fraction(maximum), Fraction(int(numerators[i]), denominator))
-    table[table == 0] = 0.0  # a result that rounds to zero is positive zero
-    return table
+    return values, (np.abs(growth) + np.abs(values)) * (100 * _SLACK)
 
 
-def _settle(minimum: Fraction, maximum: Fraction, exponent: Fraction) -> np.float32:
-    base, shift = maximum - minimum + 1, minimum - 1
-    for digits in _DIGITS:
+def _power(
+    minimum: Range, maximum: Range, numerators: npt.NDArray[np.int64], denominator: int, index: np.intp
+) -> _Power:
+    low, high = (float(np.broadcast_to(limit, numerators.shape)[index]) for limit in (minimum, maximum))
+    return _Power(low, high, Fraction(int(numerators[index]), denominator))
+
+
+@dataclass(frozen=True, slots=True)
+class _Power:
+    """The real number (max - min + 1)^exponent + min - 1, compared with others as finely as it takes."""
+
+    minimum: float
+    maximum: float
+    exponent: Fraction
+
+    @property
+    def base(self) -> Fraction:
+        return Fraction(self.maximum) - Fraction(self.minimum) + 1
+
+    @property
+    def shift(self) -> Fraction:
+        return Fraction(self.minimum) - 1
+
+    def bounds(self, digits: int) -> tuple[Fraction, Fraction]:
+        """An interval around the number, 10^-digits of the power wide."""
         # 90 decimal digits more than asked: a binary32 minimum of 3.4e38 may cancel that much and more.
         context = Context(prec=digits + 90)
-        power = context.power(_decimal(base, context), _decimal(exponent, context))
-        value = Fraction(power) + shift
-        error = Fraction(power) * Fraction(1, 10**digits)
-        low, high = nearest_binary32(value - error), nearest_binary32(value + error)
-        if low == high:
-            return low
-    # Beyond 600 digits it is an exact tie: the power is rational, and so is the midpoint it equals.
-    midpoint = (Fraction(float(low)) + Fraction(float(high))) / 2
-    a, b = exponent.numerator, exponent.denominator
-    power_exact, midpoint_exact = base**a, (midpoint - shift) ** b
-    if power_exact == midpoint_exact:
-        return nearest_binary32(midpoint)
-    return high if power_exact > midpoint_exact else low
+        power = Fraction(context.power(_decimal(self.base, context), _decimal(self.exponent, context)))
+        error = power / 10**digits
+        return power + self.shift - error, power + self.shift + error
+
+    def compare(self, other: Fraction) -> int:
+        """-1, 0 or 1 as the number is less than, equal to or greater than another one."""
+        for digits in _DIGITS:
+            low, high = self.bounds(digits)
+            if high < other:
+                return -1
+            if low > other:
+                return 1
+        # Beyond 600 digits the power can only be rational: then integers tell.
+        power, candidate = self.base**self.exponent.numerator, (other - self.shift) ** self.exponent.denominator
+        return (power > candidate) - (power < candidate)
+
+    def nearest_binary32(self) -> np.float32:
+        """The number rounded."""
+        for digits in _DIGITS:
+            low, high = (nearest_binary32(bound) for bound in self.bounds(digits))
+            if low == high:
+                return low
+            if high == np.nextafter(low, high):
+                break
+        # The interval spans the midpoint of two neighbours; which side of it is the number on?
+        midpoint = (Fraction(float(low)) + Fraction(float(high))) / 2
+        side = self.compare(midpoint)
+        return nearest_binary32(midpoint) if side == 0 else high if side > 0 else low
 
 
 def _decimal(value: Fraction, context: Context) -> Decimal:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from refsw.errors import FeatureError
 from refsw.syntax.codes import Quantizer
 from refsw.tensor.axes import Array
-from refsw.tensor.dequantize import log_points
+from refsw.tensor.dequantize import log_ceilings
 
 
 def level_dtype(bit_depth: int) -> type[np.uint8] | type[np.uint16]:
@@ -30,7 +30,7 @@ def to_binary32(sample: Array) -> npt.NDArray[np.float32]:
         FeatureError: NaN, infinity, or a magnitude beyond binary32.
     """
     if sample.dtype != np.float32:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             sample = sample.astype(np.float32)
     # One pass: the sum of extrema is finite exactly if all elements are (max and min propagate NaN).
     if sample.size and not (np.isfinite(sample.max()) and np.isfinite(sample.min())):
@@ -100,6 +100,6 @@ def _quantize_log(sample: npt.NDArray[np.float32], top: int, minimum: float, max
 
 @lru_cache(maxsize=64)
 def _log_thresholds(top: int, minimum: float, maximum: float) -> npt.NDArray[np.float32]:
-    """Element i is where level i begins, correctly rounded to binary32; infinities at both ends."""
-    inner = log_points(minimum, maximum, 2 * np.arange(1, top + 1) - 1, 2 * top)
+    """Element i is the least binary32 of level i; infinities at both ends."""
+    inner = log_ceilings(minimum, maximum, 2 * np.arange(1, top + 1) - 1, 2 * top)
     return np.concatenate([[np.float32(-np.inf)], inner, [np.float32(np.inf)]]).astype(np.float32)

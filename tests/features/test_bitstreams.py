@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import time
 from typing import Any
 
 import numpy as np
@@ -164,9 +165,29 @@ def test_random_access_does_not_read_other_units(features: Any) -> None:
 
 
 def test_random_access_reports_a_missing_sample(features: Any) -> None:
-    with pytest.raises(CapacityError) as error:
-        list(refsw.decode_samples(refsw.encode(features(2, 4, 16, 16)), 2))
-    assert error.value.requirement == "access.sample"
+    data = refsw.encode(features(2, 4, 16, 16))
+    for first, last in [(2, 2), (0, 2), (5, 9)]:
+        with pytest.raises(refsw.UsageError, match=r"access\.sample"):
+            list(refsw.decode_samples(data, first, last))
+
+
+def test_random_access_checks_model_and_limits(features: Any) -> None:
+    data = refsw.encode(features(2, 4, 16, 16), model_digest=bytes(32))
+    with pytest.raises(ModelStateError):
+        list(refsw.decode_samples(data, 0, model_digest=bytes(range(32))))
+    with pytest.raises(CapacityError):
+        list(refsw.decode_samples(data, 0, limits=DecoderLimits(output_bytes=100)))
+
+
+def test_ranges_by_channel_decode_at_once_however_many() -> None:
+    x = np.random.default_rng(3).standard_normal((2, 4000, 1, 1)).astype(np.float32)
+    for quantizer in ("uniform", "log"):
+        data = refsw.encode(x, range_scope="channel", quantizer=quantizer, bit_depth=16, payload="stored")
+        start = time.perf_counter()
+        y = refsw.decode(data)
+        assert time.perf_counter() - start < 2
+        assert isinstance(y, np.ndarray)
+        assert np.abs(x - y).max() < 1e-3
 
 
 @pytest.mark.parametrize("scope", ["stream", "sample"])

@@ -1,0 +1,491 @@
+"""Chapter 6: every structure is read as it was written, and every bound of its declaration holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
+from refsw.syntax.bits import BitReader, BitWriter
+from refsw.syntax.codes import Quantizer, RangeScope
+from refsw.syntax.structure import (
+    FUNCTIONS,
+    Activate,
+    Derive,
+    Element,
+    Node,
+    Repeat,
+    Rest,
+    Structure,
+    TraceRow,
+    Values,
+    When,
+    evaluate,
+    read_structure,
+    write_structure,
+)
+from refsw.syntax.structures import (
+    DIGEST,
+    END_OF_BITSTREAM,
+    FEATURE_DATA,
+    FEATURE_PARAMETER_SET,
+    METADATA,
+    STRUCTURES,
+)
+
+BASE = 8 * 77
+# Random values make loops and byte strings of any length; within these the tests stay quick.
+SMALL = {"axis_extent_minus1": 12, "codec_configuration_length": 9, "sample_count_minus1": 6, "text_length": 9}
+SMALL |= {"network_id_length": 5, "layer_id_length": 5, "entry_count_minus1": 4, "key_length": 5, "tensor_count": 5}
+Choose = Callable[[Element, Values], Any]
+
+
+class Generator:
+    """Values for a structure, from its declaration alone: `choose` finds one for every element present."""
+
+    def __init__(self, structure: Structure, choose: Choose, active: Values) -> None:
+        self.scope: Values = dict(FUNCTIONS) | structure.constants | active
+        self.active = active
+        self.values: Values = {}
+        self.indices: list[int] = []
+        self.choose = choose
+        self.walk(structure.nodes)
+
+    def walk(self, nodes: tuple[Node, ...]) -> None:
+        for node in nodes:
+            if isinstance(node, Element):
+                self.put(node.name, self.choose(node, self.scope))
+            elif isinstance(node, When):
+                if evaluate(node.condition, self.scope):
+                    self.walk(node.body)
+                else:
+                    self.infer(node.body)
+            elif isinstance(node, Repeat):
+                self.repeat(node)
+            elif isinstance(node, Derive):
+                self.scope[node.name] = self.values[node.name] = evaluate(node.expression, self.scope)
+            elif isinstance(node, Rest):
+                self.put(node.name, b"the rest")
+
+    def repeat(self, node: Repeat) -> None:
+        for name in names(node.body):
+            self.scope[name] = self.values[name] = []
+        for i in range(evaluate(node.count, self.scope)):
+            self.scope[node.index] = i
+            self.indices.append(i)
+            self.walk(node.body)
+            self.indices.pop()
+
+    def infer(self, nodes: tuple[Node, ...]) -> None:
+        for node in nodes:
+            if isinstance(node, Element) and node.inferred is not None:
+                self.put(node.name, evaluate(node.inferred, self.scope))
+
+    def put(self, name: str, value: Any) -> None:
+        if self.indices:
+            self.values[name].append(value)
+        else:
+            self.values[name] = value
+        self.scope[name] = self.values[name]
+
+
+def names(nodes: tuple[Node, ...]) -> list[str]:
+    found = []
+    for node in nodes:
+        if isinstance(node, Element | Rest):
+            found.append(node.name)
+        elif isinstance(node, When | Repeat):
+            found += names(node.body)
+    return found
+
+
+def bounds(element: Element, scope: Values) -> tuple[int, int]:
+    """The lowest and the highest value that the declaration allows."""
+    top = 2**32 - 2 if element.kind == "ue" else (1 << evaluate(element.argument, scope)) - 1
+    low = 0 if element.low is None else evaluate(element.low, scope)
+    high = top if element.high is None else min(top, evaluate(element.high, scope))
+    return low, high
+
+
+def valid(draw: st.DrawFn) -> Choose:
+    def choose(element: Element, scope: Values) -> Any:
+        if element.kind == "b":
+            size = evaluate(element.argument, scope)
+            return draw(st.binary(min_size=size, max_size=size))
+        if element.kind == "f":
+            value = draw(st.floats(width=32, allow_nan=False, allow_infinity=False))
+            return value if value else 0.0
+        low, high = bounds(element, scope)
+        if element.values is not None:
+            return draw(st.sampled_from([int(v) for v in element.values if v <= high]))
+        high = min(high, max(low, SMALL.get(element.name, high)))
+        return draw(st.one_of(st.integers(low, high), st.sampled_from([low, high])))
+
+    return choose
+
+
+@st.composite
+def filled(draw: st.DrawFn, structure: Structure) -> Generator:
+    active: Values = {}
+    if any(isinstance(node, Activate) for node in structure.nodes):
+        active = {"range_scope": draw(st.sampled_from(RangeScope)), "quantizer": draw(st.sampled_from(Quantizer))}
+    return Generator(structure, valid(draw), active)
+
+
+def write(structure: Structure, made: Generator) -> bytes:
+    writer = BitWriter()
+    write_structure(structure, writer, made.values, made.active)
+    return writer.getvalue()
+
+
+def read(structure: Structure, data: bytes, active: Values | None = None, **options: Any) -> Values:
+    return read_structure(structure, BitReader(data, BASE), activate=lambda *_: active or {}, **options)
+
+
+by_name = pytest.mark.parametrize("structure", STRUCTURES, ids=lambda s: s.name)
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@by_name
+def test_what_is_written_is_read(structure: Structure) -> None:
+    @quick
+    @given(filled(structure))
+    def check(made: Generator) -> None:
+        values = read(structure, write(structure, made), made.active)
+        assert {k: bytes(v) if isinstance(v, memoryview) else v for k, v in values.items()} == made.values
+
+    check()
+
+
+@by_name
+def test_the_trace_has_a_row_for_every_bit_in_order(structure: Structure) -> None:
+    @quick
+    @given(filled(structure))
+    def check(made: Generator) -> None:
+        rows: list[TraceRow] = []
+        data = write(structure, made)
+        read(structure, data, made.active, trace=rows.append)
+        place = BASE
+        for row in rows:
+            assert row.bit_offset == place
+            assert row.structure == structure.name
+            place += row.bits
+        assert place == BASE + 8 * len(data)
+
+    check()
+
+
+@by_name
+def test_every_truncation_is_truncated(structure: Structure) -> None:
+    @settings(quick, max_examples=15)
+    @given(filled(structure))
+    def check(made: Generator) -> None:
+        data = write(structure, made)
+        end = len(data) - (len(b"the rest") if structure is FEATURE_DATA else 0)
+        for size in range(end):
+            with pytest.raises(ParseError) as caught:
+                read(structure, data[:size], made.active)
+            assert caught.value.error_class is ErrorClass.TRUNCATED
+            assert caught.value.requirement == "unit.complete-element"
+            assert BASE <= (caught.value.bit_offset or 0) <= BASE + 8 * size
+
+    check()
+
+
+# --- every bound of every element ---
+
+# What makes an element present at all: three axes T, C, H of 3 channels, a quantizer, a grid, an order of channels.
+FIXED: Values = {
+    "model_digest_flag": 1,
+    "axis_count_minus1": 2,
+    "axis_extent_minus1": 2,
+    "quantizer": Quantizer.LOG,
+    "range_scope": RangeScope.SEQUENCE,
+    "repack_layout": 1,
+    "channel_order_flag": 1,
+    "tensor_count": 2,
+}
+ROLES = [4, 0, 1]
+ACTIVE = {"range_scope": RangeScope.SAMPLE, "quantizer": Quantizer.LOG}
+FLOAT = b"\x3f\xc0\x00\x00"
+
+
+def loose(node: Node) -> Node:
+    """The same node without bounds, and with four free bytes for f(32): a writer of what is not allowed."""
+    if isinstance(node, Element):
+        return Element(node.name, "b(4)" if node.kind == "f" else node.descriptor, node.doc, inferred=node.inferred)
+    if isinstance(node, When):
+        return When(node.condition, tuple(map(loose, node.body)))
+    if isinstance(node, Repeat):
+        return Repeat(node.index, node.count, tuple(map(loose, node.body)))
+    return node
+
+
+def forged(structure: Structure, name: str, value: Any) -> tuple[bytes, int]:
+    """A structure in which all is in order but one element, and that element's bit offset."""
+    declared = {e.name: e for e in structure.elements()}
+    free = Structure(structure.name, structure.clause, "", tuple(map(loose, structure.nodes)), structure.constants)
+
+    def choose(element: Element, scope: Values) -> Any:
+        element = declared[element.name]
+        if element.name == name:
+            return value
+        if element.name == "axis_role":
+            return ROLES[scope["i"]]
+        if element.kind == "b":
+            return bytes(evaluate(element.argument, scope))
+        if element.kind == "f":
+            return FLOAT
+        if element.values is not None and element.name not in FIXED:
+            return int(min(element.values))
+        return int(FIXED.get(element.name, bounds(element, scope)[0]))
+
+    made = Generator(free, choose, ACTIVE)
+    data = write(free, made)
+    rows: list[TraceRow] = []
+    read(free, data, ACTIVE, trace=rows.append)
+    return data, next(row.bit_offset for row in rows if row.element.partition("[")[0] == name)
+
+
+def violation(structure: Structure, name: str, value: Any) -> DfcError:
+    """The error of a reader; one that reports instead of raising reports the same first."""
+    data, offset = forged(structure, name, value)
+    with pytest.raises(DfcError) as caught:
+        read(structure, data, ACTIVE)
+    reported: list[DfcError] = []
+    try:
+        read(structure, data, ACTIVE, report=reported.append)
+    except DfcError as error:  # what follows from the value need not be readable
+        assert error.error_class is ErrorClass.TRUNCATED
+    assert str(reported[0]) == str(caught.value)
+    assert (caught.value.element, caught.value.bit_offset) == (name, offset)
+    assert caught.value.requirement == f"{structure.name}.{name}"
+    return caught.value
+
+
+def reading(structure: Structure, name: str, value: Any) -> Any:
+    """The element as it is read."""
+    got = read(structure, forged(structure, name, value)[0], ACTIVE)[name]
+    return got[0] if isinstance(got, list) else got
+
+
+ENUMERATED = [(s, e) for s in STRUCTURES for e in s.elements() if e.values is not None]
+FLOATS = [(s, e) for s in STRUCTURES for e in s.elements() if e.kind == "f"]
+LOWS = [(s, e) for s in STRUCTURES for e in s.elements() if e.low is not None]
+HIGHS = [(s, e) for s in STRUCTURES for e in s.elements() if e.high is not None and e.values is None]
+
+
+def by_element(pairs: list[tuple[Structure, Element]]) -> Any:
+    return pytest.mark.parametrize(("structure", "element"), pairs, ids=[f"{s.name}.{e.name}" for s, e in pairs])
+
+
+# Those that other elements bound, or of which there is a test below.
+HIGHS_OF_THEIR_OWN = {"channel_order_flag", "levels_digest_flag", "tensor_count", "axis_extent_minus1"}
+SCOPE: Values = {"channels": 3, "quantizer": Quantizer.LOG, **FEATURE_PARAMETER_SET.constants, **FUNCTIONS}
+
+
+@by_element(ENUMERATED)
+def test_every_reserved_value_is_rejected(structure: Structure, element: Element) -> None:
+    assert element.values is not None
+    defined = {int(v) for v in element.values}
+    reserved = set(range(1 << evaluate(element.argument, dict(SCOPE)))) - defined
+    for value in reserved:
+        error = violation(structure, element.name, value)
+        assert (error.error_class, error.phase) == (ErrorClass.RESERVED_VALUE, "parse")
+
+
+@by_element([(s, e) for s, e in ENUMERATED if e.name not in {"quantizer", "range_scope", "axis_role"}])
+def test_every_defined_value_is_read(structure: Structure, element: Element) -> None:
+    assert element.values is not None
+    for value in element.values:
+        assert reading(structure, element.name, int(value)) == value
+
+
+@by_element(LOWS)
+def test_the_lowest_value_is_read_and_the_one_below_rejected(structure: Structure, element: Element) -> None:
+    low = bounds(element, dict(SCOPE))[0]
+    assert reading(structure, element.name, low) == low
+    error = violation(structure, element.name, low - 1)
+    assert isinstance(error, SemanticError)
+    assert error.error_class is ErrorClass.OUT_OF_RANGE
+
+
+@by_element([(s, e) for s, e in HIGHS if e.name not in HIGHS_OF_THEIR_OWN])
+def test_the_highest_value_is_read_and_the_one_above_rejected(structure: Structure, element: Element) -> None:
+    high = bounds(element, dict(SCOPE))[1]
+    assert reading(structure, element.name, high) == high
+    error = violation(structure, element.name, high + 1)
+    assert isinstance(error, SemanticError)
+    assert error.error_class is ErrorClass.OUT_OF_RANGE
+
+
+def test_an_extent_of_2_to_the_24_is_read_and_one_more_rejected() -> None:
+    def axis(extent_minus1: int) -> bytes:
+        # rows only: one axis H
+        writer = BitWriter()
+        for value, size in ((1, 1), (0, 8), (0, 8), (0, 1), (0, 2), (1, 3)):
+            writer.u(value, size)
+        writer.ue(extent_minus1)
+        writer.u(0, 4 + 2 + 8 + 2)  # float32, no quantizer, stored, sequence
+        writer.ue(0)
+        writer.ue(0)
+        writer.u(0, 3)
+        writer.ue(0)
+        writer.align()
+        return writer.getvalue()
+
+    assert read(FEATURE_PARAMETER_SET, axis(2**24 - 1))["rows"] == 2**24
+    with pytest.raises(SemanticError) as caught:
+        read(FEATURE_PARAMETER_SET, axis(2**24))
+    assert caught.value.requirement == "feature_parameter_set.axis_extent_minus1"
+
+
+def test_more_than_65536_channels_have_neither_an_order_nor_ranges_of_their_own() -> None:
+    error = violation_with("range_scope", RangeScope.CHANNEL, channels=65537)
+    assert error.requirement == "feature_parameter_set.range_scope"
+    error = violation_with("channel_order_flag", 1, channels=65537)
+    assert error.requirement == "feature_parameter_set.channel_order_flag"
+    assert error.error_class is ErrorClass.OUT_OF_RANGE
+
+
+def test_without_a_quantizer_there_are_no_digests_of_levels() -> None:
+    error = violation_with("levels_digest_flag", 1, quantizer=Quantizer.NONE)
+    assert error.requirement == "feature_parameter_set.levels_digest_flag"
+    assert error.error_class is ErrorClass.OUT_OF_RANGE
+
+
+def violation_with(name: str, value: int, *, channels: int = 3, quantizer: Quantizer = Quantizer.LOG) -> DfcError:
+    chosen = {"axis_count_minus1": 0, "axis_role": 0, "axis_extent_minus1": channels - 1, "quantizer": quantizer}
+    chosen |= {"range_scope": RangeScope.SEQUENCE, name: value}
+    free = Structure("free", "", "", tuple(map(loose, FEATURE_PARAMETER_SET.nodes)), FEATURE_PARAMETER_SET.constants)
+
+    def choose(element: Element, scope: Values) -> Any:
+        empty = bytes(evaluate(element.argument, scope)) if element.kind == "b" else 0
+        return chosen.get(element.name, empty)
+
+    data = write(free, Generator(free, choose, {}))
+    with pytest.raises(DfcError) as caught:
+        read(FEATURE_PARAMETER_SET, data)
+    return caught.value
+
+
+def test_tensor_count_is_at_most_64() -> None:
+    assert reading(END_OF_BITSTREAM, "tensor_count", 64) == 64
+    error = violation(END_OF_BITSTREAM, "tensor_count", 65)
+    assert error.error_class is ErrorClass.OUT_OF_RANGE
+
+
+@by_element(FLOATS)
+@pytest.mark.parametrize(
+    ("data", "error_class"),
+    [
+        ("7fc00000", ErrorClass.NONFINITE),
+        ("7f800001", ErrorClass.NONFINITE),
+        ("ffc00000", ErrorClass.NONFINITE),
+        ("7f800000", ErrorClass.NONFINITE),
+        ("ff800000", ErrorClass.NONFINITE),
+        ("80000000", ErrorClass.RESERVED_VALUE),
+    ],
+)
+def test_nan_infinity_and_negative_zero_are_rejected(
+    structure: Structure, element: Element, data: str, error_class: ErrorClass
+) -> None:
+    error = violation(structure, element.name, bytes.fromhex(data))
+    assert error.error_class is error_class
+
+
+@by_element(FLOATS)
+@pytest.mark.parametrize("data", ["00000000", "00000001", "80000001", "7f7fffff", "ff7fffff"])
+def test_every_other_binary32_is_read(structure: Structure, element: Element, data: str) -> None:
+    value = reading(structure, element.name, bytes.fromhex(data))
+    writer = BitWriter()
+    writer.f32(value)
+    assert writer.getvalue().hex() == data
+
+
+# --- what is absent ---
+
+
+def test_an_absent_element_has_its_inferred_value() -> None:
+    chosen = {"axis_role": 0, "axis_extent_minus1": 4}
+
+    def choose(element: Element, scope: Values) -> Any:
+        return chosen.get(element.name, b"" if element.kind == "b" else 0)
+
+    made = Generator(FEATURE_PARAMETER_SET, choose, {})
+    values = read(FEATURE_PARAMETER_SET, write(FEATURE_PARAMETER_SET, made))
+    assert values["range_scope"] == RangeScope.SEQUENCE
+    assert (values["grid_rows_minus1"], values["grid_columns_minus1"]) == (0, 0)
+    assert (values["time_scale"], values["time_step"]) == ([1], [1])
+    assert (values["channels"], values["rows"], values["columns"]) == (5, 1, 1)
+    assert "bit_depth_minus1" not in values
+    assert "model_digest" not in values
+
+
+def test_a_nonnegative_logarithm_has_the_minimum_0() -> None:
+    writer = BitWriter()
+    active = {"range_scope": RangeScope.SAMPLE, "quantizer": Quantizer.LOG_NONNEGATIVE}
+    given_values = {"parameter_set_id": 0, "first_sample": 0, "sample_count_minus1": 1, "sample_maximum": [1.0, 2.0]}
+    write_structure(FEATURE_DATA, writer, given_values | {"payload": b""}, active)
+    values = read(FEATURE_DATA, writer.getvalue(), active)
+    assert values["sample_minimum"] == [0.0, 0.0]
+    assert values["sample_maximum"] == [1.0, 2.0]
+
+
+# --- counts that promise more than there is ---
+
+
+def test_a_count_beyond_the_bits_left_is_truncated_before_anything_is_stored() -> None:
+    writer = BitWriter()
+    for value in (0, 0, 2**31):
+        writer.ue(value)
+    writer.align()
+    reader = BitReader(writer.getvalue(), BASE)
+    with pytest.raises(ParseError) as caught:
+        read_structure(FEATURE_DATA, reader, activate=lambda *_: ACTIVE)
+    assert caught.value.error_class is ErrorClass.TRUNCATED
+    assert caught.value.bit_offset == BASE + 1 + 1 + 63
+
+
+def test_a_configuration_longer_than_the_body_is_truncated() -> None:
+    data, _ = forged(FEATURE_PARAMETER_SET, "codec_configuration_length", 5)
+    with pytest.raises(ParseError) as caught:
+        read(FEATURE_PARAMETER_SET, data[:-1])
+    assert caught.value.error_class is ErrorClass.TRUNCATED
+
+
+# --- a writer writes nothing invalid ---
+
+
+@pytest.mark.parametrize(
+    ("structure", "values"),
+    [
+        (DIGEST, {"parameter_set_id": 64}),
+        (METADATA, {"entry_count_minus1": 0, "key_length": [0]}),
+        (END_OF_BITSTREAM, {"tensor_count": 65}),
+    ],
+    ids=lambda p: p.name if isinstance(p, Structure) else "",
+)
+def test_a_writer_refuses_a_value_out_of_bounds(structure: Structure, values: Values) -> None:
+    with pytest.raises(SemanticError) as caught:
+        write_structure(structure, BitWriter(), values)
+    assert caught.value.error_class is ErrorClass.OUT_OF_RANGE
+    assert caught.value.bit_offset is None
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_writer_refuses_a_range_that_is_not_finite(value: float) -> None:
+    values = {"parameter_set_id": 0, "first_sample": 0, "sample_count_minus1": 0, "sample_minimum": [value]}
+    with pytest.raises(SemanticError) as caught:
+        write_structure(FEATURE_DATA, BitWriter(), values, ACTIVE)
+    assert caught.value.error_class is ErrorClass.NONFINITE
+
+
+def test_a_writer_misses_a_value_that_it_needs() -> None:
+    with pytest.raises(KeyError, match="digest_kind"):
+        write_structure(DIGEST, BitWriter(), {"parameter_set_id": 0})

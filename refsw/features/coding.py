@@ -102,9 +102,15 @@ def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | Non
     if p.payload_codec is not PayloadCodec.HEVC or p.quantizer is not Quantizer.UNIFORM:
         return 0
     low, high = limits if limits is not None else element_range(values)
+    if low == high:
+        return 0
+    span = high - low
+    if p.range_scope is RangeScope.CHANNEL:
+        spans = np.array([p.ranges[c][1] - p.ranges[c][0] for c in p.coded_channels])
+        span = float(np.sqrt(np.mean(spans * spans)))
     offset = values.astype(np.float64) - (low - 1)
     log_step = float(np.sqrt(np.mean(offset * offset))) * float(np.log1p(high - low))
-    return round(6 * float(np.log2(log_step / (high - low))))
+    return round(6 * float(np.log2(log_step / span)))
 
 
 def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUnit:

@@ -211,8 +211,10 @@ def parse_configuration(data: bytes) -> Configuration:
     element = "codec_configuration"
     nals = split(data, element)
     types = [nal.type for nal in nals]
-    if types[:3] != list(PARAMETER_SETS) or set(types[3:]) - {NalType.PPS}:
-        raise payload_error("hevc.configuration", element, "a VPS, an SPS, then PPSs", f"NAL unit types {types}")
+    if types[:3] != list(PARAMETER_SETS) or set(types[3:]) - {NalType.PPS} or any(nal.layer for nal in nals):
+        raise payload_error(
+            "hevc.configuration", element, "a VPS, an SPS, then PPSs, of layer 0", f"NAL unit types {types}"
+        )
     try:
         sps = parse_sps(nals[1].data)
         pps = dict(parse_pps(nal.data) for nal in nals[2:])
@@ -289,8 +291,10 @@ def slice_types(nals: list[Nal], configuration: Configuration) -> Iterator[tuple
         r = BitReader(_rbsp(nal.data, 64), where="an HEVC slice header")
         try:
             first = r.u(1)
-            if 16 <= nal.type <= 23:
-                r.u(1)
+            if 16 <= nal.type <= 23 and r.u(1):
+                raise payload_error(
+                    "hevc.picture-count", "payload", "no_output_of_prior_pics_flag 0", "1", offset=8 * nal.place
+                )
             pps = configuration.pps[r.ue()]
             if not first:
                 dependent = r.u(1) if pps.dependent_slices else 0
@@ -299,6 +303,8 @@ def slice_types(nals: list[Nal], configuration: Configuration) -> Iterator[tuple
                     continue
             r.u(pps.extra_bits)
             yield nal, r.ue()
+        except PayloadError:
+            raise
         except (DfcError, KeyError) as error:
             raise payload_error(
                 "hevc.slice-header", "payload", "a slice header of a known PPS", str(error)[:120], offset=8 * nal.place

@@ -320,7 +320,7 @@ class _Reading:
         start = self.reader.offset
         data = self.reader.rest()
         self.store(node.name, data)
-        if self.trace is not None:
+        if self.trace is not None and data:
             self.row(start, node.name, "b(n)", data)
 
     def row(self, start: int, name: str, descriptor: str, value: Any) -> None:

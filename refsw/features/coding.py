@@ -69,9 +69,13 @@ def quantize_sample(p: Parameters, values: npt.NDArray[np.float32], limits: Rang
     channels = values if p.in_own_order else values[p.coded_channels]
     if limits is not None:
         return quantize(channels, p.quantizer, p.bit_depth, limits)
+    ranges = np.array([p.ranges[c] for c in p.coded_channels], np.float32)
+    if p.quantizer is Quantizer.UNIFORM or channels[0].size < 1 << p.bit_depth:
+        limits_of_all = tuple(np.broadcast_to(ranges[:, i, None, None], channels.shape) for i in (0, 1))
+        return quantize(channels, p.quantizer, p.bit_depth, (limits_of_all[0], limits_of_all[1]))
     parts = [
-        quantize(channel, p.quantizer, p.bit_depth, p.ranges[number])
-        for channel, number in zip(channels, p.coded_channels, strict=True)
+        quantize(channel, p.quantizer, p.bit_depth, (float(low), float(high)))
+        for channel, (low, high) in zip(channels, ranges, strict=True)
     ]
     return np.stack(parts)
 

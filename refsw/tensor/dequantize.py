@@ -73,7 +73,7 @@ def log_points(minimum: Range, maximum: Range, numerators: npt.NDArray[np.int64]
     return table
 
 
-def log_ceilings(minimum: float, maximum: float, numerators: npt.NDArray[np.int64], denominator: int) -> Table:
+def log_ceilings(minimum: Range, maximum: Range, numerators: npt.NDArray[np.int64], denominator: int) -> Table:
     """The least binary32 that is not below D^(a / b) + min - 1, a > 0: where a decision interval begins."""
     table = log_points(minimum, maximum, numerators, denominator)
     values, error = _estimate(minimum, maximum, numerators, denominator)

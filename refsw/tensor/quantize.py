@@ -7,7 +7,6 @@ decision thresholds are exact, so that every machine gets the same levels whatev
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from refsw.errors import FeatureError
 from refsw.syntax.codes import Quantizer
 from refsw.tensor.axes import Array
-from refsw.tensor.dequantize import log_ceilings
+from refsw.tensor.dequantize import Range, log_ceilings
 
 
 def level_dtype(bit_depth: int) -> type[np.uint8] | type[np.uint16]:
@@ -59,43 +58,50 @@ def element_range(sample: npt.NDArray[np.float32], clip: float = 100.0) -> tuple
 
 
 def quantize(
-    sample: npt.NDArray[np.float32],
-    quantizer: Quantizer,
-    bit_depth: int,
-    limits: tuple[float, float],
+    sample: npt.NDArray[np.float32], quantizer: Quantizer, bit_depth: int, limits: tuple[Range, Range]
 ) -> Array:
     """Levels of a sample: same shape, uint8 or uint16; elements outside the range are clipped to it.
 
     LOG is MM'19 (5), LOG_NONNEGATIVE is 000 (4), UNIFORM is 004 (2)(3); round is to the nearest level.
+
+    Args:
+        sample: binary32 of any shape.
+        quantizer, bit_depth: as in the parameter set.
+        limits: minimum and maximum, numbers or arrays of the sample's shape; each minimum below its maximum.
     """
     top = (1 << bit_depth) - 1
-    minimum, maximum = limits
-    dtype = level_dtype(bit_depth)
-    if quantizer is not Quantizer.UNIFORM:
-        return _quantize_log(sample, top, minimum, maximum, dtype)
-    low, high = np.float64(minimum), np.float64(maximum)
-    scaled = np.clip(sample, low, high, dtype=np.float64)
-    scaled -= low
-    scaled *= top / (high - low)
-    levels: Array = np.rint(scaled, out=scaled).astype(dtype)
-    return levels
+    if quantizer is Quantizer.UNIFORM:
+        low, high = np.float64(limits[0]), np.float64(limits[1])
+        scaled = np.clip(sample, low, high, dtype=np.float64)
+        scaled -= low
+        scaled *= top / (high - low)
+        levels: Array = np.rint(scaled, out=scaled).astype(level_dtype(bit_depth))
+        return levels
+    guess = _guess_log(sample, top, *limits)
+    if isinstance(limits[0], float) and isinstance(limits[1], float) and sample.size > top:
+        thresholds = _log_thresholds(top, limits[0], limits[1])
+        guess += sample >= thresholds[guess + 1]
+        guess -= sample < thresholds[guess]
+    else:  # a table would be larger than the sample
+        flat, level = sample.reshape(-1), guess.reshape(-1)
+        lows, highs = (np.broadcast_to(np.asarray(limit, np.float32), sample.shape).reshape(-1) for limit in limits)
+        above, own = np.minimum(2 * level + 1, 2 * top - 1), np.maximum(2 * level - 1, 1)
+        level += (level < top) & (flat >= log_ceilings(lows, highs, above, 2 * top))
+        level -= (own == 2 * level - 1) & (flat < log_ceilings(lows, highs, own, 2 * top))
+    return guess.astype(level_dtype(bit_depth))
 
 
-def _quantize_log(sample: npt.NDArray[np.float32], top: int, minimum: float, maximum: float, dtype: Any) -> Array:
-    thresholds = _log_thresholds(top, minimum, maximum)
-    # A first guess from a fast logarithm, at most one level off, then compared with the thresholds.
+def _guess_log(sample: npt.NDArray[np.float32], top: int, minimum: Range, maximum: Range) -> npt.NDArray[np.int64]:
+    """Levels by a fast logarithm, at most one off: to be compared with exact thresholds."""
     work = np.clip(sample, np.float32(minimum), np.float32(maximum))
     span = np.float64(maximum) - np.float64(minimum)
-    if top > 255 or abs(minimum) > 2**20 or not 2**-20 < span < 2**60:
+    if top > 255 or np.max(np.abs(minimum)) > 2**20 or not 2**-20 < np.min(span) <= np.max(span) < 2**60:
         work = work.astype(np.float64)
     work = work - work.dtype.type(minimum)
     np.log1p(work, out=work)
-    work *= work.dtype.type(top / np.log1p(span))
-    guess = np.rint(work, out=work).astype(np.intp)
-    np.clip(guess, 0, top, out=guess)
-    guess += sample >= thresholds[guess + 1]
-    guess -= sample < thresholds[guess]
-    return guess.astype(dtype)
+    work *= (top / np.log1p(span)).astype(work.dtype)
+    guess = np.rint(work, out=work).astype(np.int64)
+    return np.clip(guess, 0, top, out=guess)
 
 
 @lru_cache(maxsize=64)

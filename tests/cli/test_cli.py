@@ -480,6 +480,8 @@ def test_features_that_cannot_be_coded_are_rejected(run: Run, tmp_path: Path, sa
 @pytest.mark.parametrize("name", ["x.npz", "x.safetensors", "x.pt"])
 @pytest.mark.parametrize("data", [b"", b"garbage", b"PK\x03\x04 not a zip"])
 def test_a_file_that_is_not_what_its_suffix_says_is_rejected(run: Run, tmp_path: Path, name: str, data: bytes) -> None:
+    if name.endswith(".pt"):
+        pytest.importorskip("torch", reason="without torch, .pt files are refused before they are opened")
     (tmp_path / name).write_bytes(data)
     run("encode", name, "-o", "x.dfc").failed(65)
     assert left(tmp_path) == {name}

@@ -54,9 +54,9 @@ class FeatureError(RefswError):
 
 
 class CodecError(RefswError):
-    """An encoder, or a program run for one, failed or did not do what was asked of it (exit 70)."""
+    """An encoder, or a program run by command, failed or did not do what was asked of it (exit 69)."""
 
-    exit_code = 70
+    exit_code = 69
 
 
 class DfcError(RefswError):

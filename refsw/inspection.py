@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
@@ -10,8 +11,9 @@ from refsw.errors import DfcError
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader, DigestContent, MetadataContent
 from refsw.features.reconstruct import UnitContent
-from refsw.syntax.codes import Quantizer, RangeScope
+from refsw.syntax.codes import ElementType, Quantizer, RangeScope
 from refsw.syntax.structure import TraceRow
+from refsw.tensor.axes import DTYPES
 
 
 @dataclass
@@ -42,13 +44,7 @@ class TensorSummary:
     @property
     def element_bytes(self) -> int:
         """Bytes of the tensor before coding."""
-        from refsw.syntax.codes import ElementType
-        from refsw.tensor.axes import DTYPES
-
-        elements = self.samples if "N" in self.axes or "T" in self.axes else 1
-        for extent in self.shape[1:] if self.axes[0] in "NT" else self.shape:
-            elements *= extent
-        return elements * DTYPES[ElementType[self.dtype.upper()]].itemsize
+        return math.prod(self.shape) * DTYPES[ElementType[self.dtype.upper()]].itemsize
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any, BinaryIO
 
 from refsw.errors import DfcError, ErrorClass, PayloadError, SemanticError
@@ -161,5 +162,5 @@ class _Validator:
             self.note(error)
 
 
-def _declared(requirement: str, element: str, offset: int, wanted: object, got: object) -> DfcError:
-    return SemanticError(ErrorClass.OUT_OF_RANGE, requirement, element, offset, expected=str(wanted), got=str(got))
+def _declared(requirement: str, element: str, offset: int, wanted: IntEnum, got: IntEnum) -> DfcError:
+    return SemanticError(ErrorClass.OUT_OF_RANGE, requirement, element, offset, expected=wanted.name, got=got.name)

@@ -21,7 +21,8 @@ from refsw.inspection import inspect
 from refsw.profiles import LEVELS, PROFILE_CODECS, LevelLimits
 from refsw.syntax import codes
 from refsw.syntax.codes import MEANINGS
-from refsw.syntax.structure import Activate, Align, Derive, Element, Node, Repeat, Rest, Structure, TraceRow, When
+from refsw.syntax.declaration import Activate, Align, Derive, Element, Node, Repeat, Rest, Structure, When
+from refsw.syntax.structure import TraceRow
 from refsw.syntax.structures import STRUCTURES
 
 SPEC = Path(__file__).resolve().parent.parent / "spec"

@@ -28,6 +28,8 @@ def role(name: str) -> Iterator[None]:
 def input_stream(path: Path) -> Iterator[BinaryIO]:
     """A file for reading, or standard input for `-`."""
     if path == PIPE:
+        if sys.stdin is None:
+            raise UsageError("standard input is closed")
         yield sys.stdin.buffer
         return
     with role("input"):
@@ -40,6 +42,8 @@ def input_stream(path: Path) -> Iterator[BinaryIO]:
 def output_stream(path: Path) -> Iterator[BinaryIO]:
     """A file that appears whole or not at all, or standard output for `-`."""
     if path == PIPE:
+        if sys.stdout is None:
+            raise UsageError("standard output is closed")
         if sys.stdout.isatty():
             raise UsageError("binary output goes to a file or a pipe, not to a terminal")
         yield sys.stdout.buffer
@@ -53,7 +57,7 @@ def output_stream(path: Path) -> Iterator[BinaryIO]:
 
 def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterator[_T]:
     """The items, with a bar on standard error if that is a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield from items
         return
     from rich.console import Console

@@ -30,7 +30,10 @@ from refsw.syntax.codes import Level
 @click.option("--model-digest", metavar="HEX", help="SHA-256 of the model here; features of another one are refused.")
 @click.option("--max-level", type=click.IntRange(1, 3), default=3, show_default=True, help="Highest level to accept.")
 @click.option(
-    "--max-output", type=int, default=1 << 36, help="Most bytes of decoded samples to accept.  [default: 2^36]"
+    "--max-output",
+    type=click.IntRange(0),
+    default=1 << 36,
+    help="Most bytes of decoded samples to accept.  [default: 2^36]",
 )
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the output does not depend on it.")
 @click.option("--json", "as_json", is_flag=True, help="Tell errors as JSON.")
@@ -50,6 +53,8 @@ def command(
     distinct(bitstream, output)
     suffix = f".{suffix}" if suffix else ".npy" if output == PIPE else output.suffix
     limits = DecoderLimits(Level(max_level), max_output)
+    if hevc_decoder is not None and not hevc_decoder.strip():
+        raise UsageError("--hevc-decoder: an empty command")
     digest = parse_digest(model_digest) if model_digest else None
     with (
         input_stream(bitstream) as stream,
@@ -74,8 +79,8 @@ def command(
 
 
 def _selection(text: str) -> tuple[int, int]:
-    first, _, last = text.partition(":")
+    first, colon, last = text.partition(":")
     try:
-        return int(first), int(last or first)
+        return int(first), int(last if colon else first)
     except ValueError as error:
         raise UsageError(f"--samples {text}: FIRST or FIRST:LAST") from error

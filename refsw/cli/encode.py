@@ -28,6 +28,7 @@ from refsw.features.encoder import Encoder, TensorSpec
 from refsw.features.ranges import with_measured_ranges
 from refsw.features.sinks import copy_to
 from refsw.features.sources import Source, open_features, piped_npy
+from refsw.payload.hevc import EFFORTS
 from refsw.syntax.codes import Quantizer, RangeScope
 from refsw.tensor.axes import Axes
 
@@ -39,13 +40,22 @@ from refsw.tensor.axes import Axes
 )
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="balanced", show_default=True,
               help="What the other options start from (docs/presets.md).")  # fmt: skip
-@click.option("--qp", type=int, help="HEVC quantization parameter, 0 to 51; smaller is better.  [default: 22]")
+@click.option(
+    "--qp",
+    type=int,
+    help="HEVC quantization parameter, 0 to 51 (to 49 at 12 bits, to 63 with --match-step); smaller is better.  "
+    "[default: 22]",
+)
 @click.option("--axes", help="Letters of the axes, such as NCHW or NHWC (T instead of N: a time axis).  "
               "[default: by number of axes: C, NC, CHW, NCHW]")  # fmt: skip
 @click.option("--quantizer", type=click.Choice(list(QUANTIZERS)), help="Pre-quantizer.")
 @click.option("--bit-depth", type=int, help="Bits of a level: 8, 10, 12 with HEVC; up to 16 with lossless codecs.")
 @click.option("--range", "range_scope", type=click.Choice(list(RANGES)), help="What one minimum and maximum hold for.")
-@click.option("--ranges", metavar="MIN:MAX[,...]", help="Explicit range; with --range channel one a channel.")
+@click.option(
+    "--ranges",
+    metavar="MIN:MAX[,...]",
+    help="Explicit range: elements are clipped to it; with --range channel one a channel.",
+)
 @click.option("--clip", type=float, metavar="PERCENTILE", help="Clip elements beyond this percentile, such as 99.99.")
 @click.option("--layout", type=click.Choice(list(LAYOUTS)), help="How channels are laid into pictures.")
 @click.option("--grid", metavar="ROWSxCOLUMNS", help="Channels down and across a picture.  [default: nearly square]")
@@ -53,7 +63,7 @@ from refsw.tensor.axes import Axes
 @click.option("--channel-order", metavar="own|mean|similarity|I,J,...", help="Order in which channels are laid.")
 @click.option("--match-step/--no-match-step", default=None, help="Shift the QP to the error of the log quantizer.")
 @click.option("--payload", type=click.Choice(list(PAYLOADS)), help="Payload codec.")
-@click.option("--effort", type=click.Choice(["anchor", "best", "balanced", "fast"]), help="Effort of the HEVC encoder.")
+@click.option("--effort", type=click.Choice(list(EFFORTS)), help="Effort of the HEVC encoder.")
 @click.option("--hevc-encoder", "command", metavar="COMMAND", help="External HEVC (or VVC) encoder (spec 8.4.7).")
 @click.option("--quality", type=int, help="JPEG quality, 1 to 100.")
 @click.option("--rate", type=float, help="JPEG 2000 compression ratio; 1 is lossless.")
@@ -75,6 +85,8 @@ from refsw.tensor.axes import Axes
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the bytes do not depend on it.")
 def command(features: Path, output: Path, preset: str, axes: str | None, name: str, jobs: int, **options: Any) -> None:
     """Code the tensors of FEATURES (.npy, .npz, .safetensors, .pt; - for .npy from a pipe)."""
+    if options["levels_digest"] and options["digest"] in (None, "none"):
+        raise UsageError("--levels-digest goes with --digest stream or --digest sample")
     config = EncoderConfig.preset(preset, **_choices(options))
     distinct(features, output)
     with ExitStack() as stack:

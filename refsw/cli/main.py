@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -45,8 +48,8 @@ class LazyGroup(click.Group):
 
 EPILOG = """\b
 Exit codes: 0 done and conforming; 1 finished, with failures found; 2 usage;
-65 input rejected; 66 no such input; 69 valid but unsupported here;
-70 internal error; 73 cannot create output; 74 I/O error."""
+65 input rejected; 66 no such input; 69 valid but unsupported here, or a
+program that was called failed; 70 internal error; 73 cannot create output; 74 I/O error."""
 
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,12 +61,15 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     # Ended by another program, it still removes what it has begun to write.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, lambda got, _: sys.exit(128 + got))
     try:
         # Not cli.main(): it would take a closed pipe for success of a kind.
         with cli.make_context("refsw", sys.argv[1:]) as context:
             cli.invoke(context)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         code = 0
     except click.exceptions.Exit as leave:
         code = leave.exit_code
@@ -87,14 +93,11 @@ def tell(error: Exception) -> int:
     if isinstance(error, click.Abort):
         return 130
     if isinstance(error, RefswError):
-        if as_json and isinstance(error, DfcError):
-            print(error.to_json(), file=sys.stderr)
-        else:
-            print(f"refsw: {error}", file=sys.stderr)
+        _say(error.as_dict() if isinstance(error, DfcError) else None, str(error), as_json)
         return error.exit_code
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        print(f"refsw: {where}{error.strerror or error}", file=sys.stderr)
+        _say(None, f"{where}{error.strerror or error}", as_json)
         return _os_exit_code(error)
     if os.environ.get("REFSW_TRACEBACK"):
         raise error
@@ -106,10 +109,21 @@ def tell(error: Exception) -> int:
     return EXIT_INTERNAL
 
 
+def _say(fields: dict[str, Any] | None, text: str, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(fields or {"message": text}), file=sys.stderr)
+    else:
+        print(f"refsw: {text}", file=sys.stderr)
+
+
 def _os_exit_code(error: OSError) -> int:
     role = getattr(error, "refsw_role", None)
-    if role == "input" and isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
+    if role == "input" and isinstance(
+        error, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError
+    ):
         return EXIT_NO_INPUT
+    if role == "output" and error.errno == errno.ENAMETOOLONG:
+        return EXIT_CANNOT_CREATE
     if role == "output" and isinstance(
         error, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError | PermissionError
     ):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from refsw.cli.common import input_stream
-from refsw.errors import DfcError
+from refsw.errors import DfcError, UsageError
 from refsw.features.config import LEVELS, PROFILES
 from refsw.validation import Report, validate
 
@@ -29,6 +29,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Check BITSTREAM (- for a pipe) against every requirement; exit code 65 if it breaks one."""
+    if hevc_decoder is not None and not hevc_decoder.strip():
+        raise UsageError("--hevc-decoder: an empty command")
     with input_stream(bitstream) as stream:
         report = validate(
             stream,

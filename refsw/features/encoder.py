@@ -16,7 +16,7 @@ from refsw.errors import FeatureError, UsageError
 from refsw.features.coding import CodedUnit, Plan, encode_unit
 from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.digest import RunningDigest
-from refsw.features.parameters import Parameters, check_limits, to_values
+from refsw.features.parameters import check_limits, to_values
 from refsw.features.plan import make_plan
 from refsw.features.pool import Pool
 from refsw.features.ranges import with_measured_ranges
@@ -30,6 +30,7 @@ from refsw.tensor.axes import Array, Axes
 from refsw.tensor.foreign import as_array
 
 DIGEST_BYTES = 16
+CRC_BYTES = 4
 MAX_NAME_BYTES = 255
 
 
@@ -41,7 +42,8 @@ class TensorSpec:
         shape: of the whole tensor, or with any number of samples where there is an axis of samples.
         dtype: numpy dtype.
         axes: letters of the axes, such as NCHW; None for the usual ones (C, NC, CHW, NCHW).
-        config: choices for this tensor; None for those of the encoder.
+        config: choices for this tensor, but for samples per unit, profile, level and metadata, which all
+            tensors share; None for those of the encoder.
     """
 
     shape: tuple[int, ...]
@@ -83,6 +85,8 @@ class Encoder:
             _Tensor(number, name, spec, spec.config or base) for number, (name, spec) in enumerate(tensors.items())
         ]
         _check_names(self._tensors, base)
+        if len({tensor.config.samples_per_unit for tensor in self._tensors}) > 1:
+            raise UsageError("all tensors have the same number of samples per unit, so that access units stay in order")
         self._by_name = {tensor.name: tensor for tensor in self._tensors}
         self._profile = base.profile or _profile(self._tensors)
         self._level = base.level or _level(self._tensors)
@@ -90,7 +94,7 @@ class Encoder:
         self._started: list[_Tensor] = []
         self._finished = False
         self._last_first = 0
-        self._put(pack_header(self._profile, self._level), crc_bytes=4)
+        self._put(pack_header(self._profile, self._level))
         if base.metadata:
             self._unit(UnitType.METADATA, pack_body(METADATA, _metadata(base.metadata)))
 
@@ -125,7 +129,7 @@ class Encoder:
     def _start(self, tensor: _Tensor, first: Array | None) -> None:
         plan = make_plan(tensor.name, tensor.number, tensor.axes, tensor.dtype, tensor.config, self._profile, first)
         for error in check_limits(plan.parameters, self._profile, self._level, None):
-            raise UsageError(f"{tensor.name}: {error.expected}, not {error.got} [{error.requirement}]")
+            raise UsageError(f"{plan.parameters.name}: {error.expected}, not {error.got} [{error.requirement}]")
         tensor.start(plan)
         self._started.append(tensor)
         self._unit(UnitType.FEATURE_PARAMETER_SET, pack_body(FEATURE_PARAMETER_SET, to_values(plan.parameters)))
@@ -149,7 +153,7 @@ class Encoder:
         while len(self._waiting) > allowed or (self._waiting and self._window == 1):
             tensor, task = self._waiting.popleft()
             coded = self._pool.result(task)
-            self._put(coded.data, crc_bytes=4)
+            self._put(coded.data)
             if tensor.digests:
                 for levels, elements in decode_unit(coded.content, self._profile, DecoderSettings()):
                     for digest in tensor.digests:
@@ -176,7 +180,6 @@ class Encoder:
         """Write what is waiting, the digests, and the end of the bitstream. The stream stays open."""
         if self._finished:
             return
-        self._finished = True
         for tensor in self._tensors:
             if tensor.plan is None:
                 if not tensor.axes.has_samples:
@@ -193,17 +196,18 @@ class Encoder:
             "bitstream_crc": self._chain,
         }
         self._unit(UnitType.END_OF_BITSTREAM, pack_body(END_OF_BITSTREAM, values))
+        self._finished = True
         self._stream.flush()
 
     def _unit(self, unit_type: UnitType, body: bytes) -> None:
-        self._put(pack_unit(unit_type, body), crc_bytes=4)
+        self._put(pack_unit(unit_type, body))
 
-    def _put(self, data: bytes, *, crc_bytes: int) -> None:
+    def _put(self, data: bytes) -> None:
         limit = LEVELS[self._level].unit_bytes
         if len(data) > limit:
             raise UsageError(f"a unit of {len(data)} bytes exceeds level {self._level.name} ({limit} bytes)")
         self._stream.write(data)
-        self._chain = crc32(data[-crc_bytes:], self._chain)
+        self._chain = crc32(data[-CRC_BYTES:], self._chain)
 
     def __enter__(self) -> Self:
         return self
@@ -246,7 +250,7 @@ class _Tensor:
 def _check_names(tensors: list[_Tensor], config: EncoderConfig) -> None:
     names = [tensor.name or f"tensor{tensor.number}" for tensor in tensors]
     if len(set(names)) < len(names):
-        raise UsageError(f"tensors need names of their own, not {', '.join(names)}")
+        raise UsageError(f"tensors need names of their own (without a name, tensor and a number): {', '.join(names)}")
     for name in [*names, config.network_id]:
         if len(utf8(name)) > MAX_NAME_BYTES:
             raise UsageError(f"name {name[:40]}...: at most {MAX_NAME_BYTES} bytes of UTF-8")
@@ -318,6 +322,3 @@ def encode(
         for index in range(max(len(a) for a in series.values())):
             encoder.write({name: array[index] for name, array in series.items() if index < len(array)})
     return out.getvalue()
-
-
-__all__ = ["Encoder", "Parameters", "TensorSpec", "encode"]

@@ -24,7 +24,7 @@ from refsw.syntax.codes import (
     RangeScope,
     RepackLayout,
 )
-from refsw.syntax.structure import Values
+from refsw.syntax.declaration import Values
 from refsw.tensor.axes import DTYPES, FLOAT_TYPES, SAMPLE_ROLES, Axes
 from refsw.tensor.quantize import level_dtype
 from refsw.tensor.repack import Packing

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,6 +12,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from refsw.errors import CodecError, UsageError
+
+
+def _end_with_parent() -> None:
+    """In a worker: end when the process that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def wait() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=wait, daemon=True).start()
 
 
 class Pool:
@@ -23,7 +37,9 @@ class Pool:
             raise UsageError(f"jobs {jobs}: at least 1")
         self._executor: ProcessPoolExecutor | None = None
         if jobs > 1:
-            self._executor = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+            self._executor = ProcessPoolExecutor(
+                jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+            )
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """A future for the result."""

@@ -13,7 +13,8 @@ from refsw.features.reconstruct import UnitContent
 from refsw.profiles import LEVELS
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import DigestKind, UnitType
-from refsw.syntax.structure import Report, Trace, TraceRow, Values, _raise, read_structure
+from refsw.syntax.declaration import Values
+from refsw.syntax.structure import Report, Trace, TraceRow, _raise, read_structure
 from refsw.syntax.structures import BY_UNIT_TYPE, VERSION_MINOR
 from refsw.syntax.units import SKIPPABLE, Unit, UnitReader, body_reader, of_version
 

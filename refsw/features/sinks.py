@@ -33,8 +33,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as direct:
             yield direct
         return
+    path = path.resolve()  # a symbolic link is written through, not replaced
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent)
     except OSError as error:
         error.filename = str(path)  # the name that was asked for, not the temporary one
         raise
@@ -145,6 +146,8 @@ class Sink:
         names = {np.dtype(dtype): name for name, dtype in SAFETENSORS_TYPES.items()}
         header, place = {}, 0
         for name, p in parameters.items():
+            if name == "__metadata__":
+                raise UsageError(f"a tensor named {name} cannot be in a .safetensors file: write a .npz file")
             shape = self.shape(name, p)
             size = int(np.prod(shape, dtype=object)) * p.dtype.itemsize
             header[name] = {"dtype": names[p.dtype], "shape": shape, "data_offsets": [place, place + size]}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,18 @@ import numpy as np
 from refsw.errors import FeatureError, UsageError
 from refsw.tensor.axes import Array, Axes
 from refsw.tensor.foreign import as_array
+
+DAMAGE: tuple[type[Exception], ...] = (
+    ValueError,
+    EOFError,
+    KeyError,
+    SyntaxError,
+    NotImplementedError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What the readers of files raise for a damaged one."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ def piped_npy(stream: BinaryIO, name: str) -> Source:
     """
     try:
         shape, fortran, dtype = _npy_header(stream)
-    except ValueError as error:
+    except DAMAGE as error:
         raise FeatureError(f"the pipe: not a .npy file: {error}") from error
     if fortran and len(shape) > 1:
         raise FeatureError("the pipe: an array in Fortran order cannot be read sample by sample")
@@ -91,7 +105,7 @@ def open_features(path: Path, single_name: str = "") -> list[Source]:
         pass  # a missing or unreadable file is told as such, whatever its reader would say
     try:
         sources = readers[path.suffix](path, single_name)
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, SyntaxError) as error:
+    except DAMAGE as error:
         raise FeatureError(f"{path}: not a {path.suffix} file of tensors: {error}") from error
     if not sources:
         raise FeatureError(f"{path}: holds no tensor")
@@ -106,6 +120,8 @@ def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     shape, fortran, dtype = readers[version](file)
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never loaded")
+    if dtype.itemsize == 0 or any(not isinstance(n, int) or n < 0 for n in shape):
+        raise ValueError(f"elements of {dtype} and shape {shape}")
     return tuple(shape), fortran, dtype
 
 
@@ -119,9 +135,16 @@ def _npy(path: Path, single_name: str) -> list[Source]:
 
 
 def _npz(path: Path, _: str) -> list[Source]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    return [Source(name, a.shape, a.dtype, a) for name, a in arrays.items()]
+    sources = []
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.namelist():
+            if not entry.endswith(".npy"):
+                raise ValueError(f"its member {entry} is no .npy file")
+            # Not by numpy's archive[name]: that takes the member x.npy for the tensor x.npy as well.
+            with archive.open(entry) as member:
+                array = np.lib.format.read_array(member, allow_pickle=False)
+            sources.append(Source(entry.removesuffix(".npy"), array.shape, array.dtype, array))
+    return sources
 
 
 SAFETENSORS_TYPES: dict[str, Any] = {

@@ -59,6 +59,8 @@ class EncoderSettings:
     command: str | None = None
 
     def __post_init__(self) -> None:
+        if self.command is not None and not self.command.strip():
+            raise UsageError("external encoder: an empty command")
         if not 1 <= self.quality <= 100:
             raise UsageError(f"quality {self.quality}: from 1 to 100")
         if not 1 <= self.rate < float("inf"):
@@ -110,6 +112,14 @@ def payload_error(
 ) -> PayloadError:
     """A PayloadError; `offset` counts bits from the start of the payload until the decoder adds its place."""
     return PayloadError(error_class, requirement, element, offset, expected=expected, got=got)
+
+
+def no_configuration(requirement: str, configuration: bytes) -> list[PayloadError]:
+    """The requirement that a codec has nothing to send once for all units."""
+    if not configuration:
+        return []
+    got = str(len(configuration))
+    return [payload_error(requirement, "codec_configuration_length", "0", got, ErrorClass.LENGTH_MISMATCH)]
 
 
 def guarded(requirement: str, what: str, decode: Callable[[], Array], *errors: type[Exception]) -> Array:

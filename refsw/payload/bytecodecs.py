@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import ErrorClass, PayloadError
-from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, payload_error
+from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, no_configuration, payload_error
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
 
@@ -99,17 +99,7 @@ class ByteCodec:
         self, configuration: bytes, payload: memoryview, count: int, picture_format: PictureFormat
     ) -> list[PayloadError]:
         """8.2: no configuration; a stored payload has exactly the size of the pictures."""
-        errors = []
-        if configuration:
-            errors.append(
-                payload_error(
-                    "bytes.no-configuration",
-                    "codec_configuration_length",
-                    "0",
-                    str(len(configuration)),
-                    ErrorClass.LENGTH_MISMATCH,
-                )
-            )
+        errors = no_configuration("bytes.no-configuration", configuration)
         size = count * picture_format.picture_bytes
         if self.payload_codec is PayloadCodec.STORED and len(payload) != size:
             errors.append(

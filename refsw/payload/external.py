@@ -3,7 +3,7 @@
 A command is a line with placeholders, split as a shell would but never passed to one:
 
     x265 --input {input} --input-res {width}x{height} --input-depth {bit_depth} --fps 25 --input-csp i400
-         --keyint 1 --qp {qp} -o {output}
+         --keyint 1 --ipratio 1 --ctu 16 --qp {qp} -o {output}
     TAppEncoder -c main.cfg -i {input} -wdt {width} -hgt {height} -f {frames} -q {qp} -b {output} -o {recon}
     libde265-dec265 -q {input} -o {output}
 
@@ -21,12 +21,23 @@ from pathlib import Path
 
 import numpy as np
 
-from refsw.errors import CodecError, ErrorClass, PayloadError, UsageError
+from refsw.errors import CodecError, ErrorClass, PayloadError, UnsupportedError, UsageError
 from refsw.payload import nal
 from refsw.payload.base import EncoderSettings, PictureFormat, payload_error
 from refsw.tensor.axes import Array
 
 TIMEOUT_SECONDS = 3600.0
+
+
+class CrashError(CodecError):
+    """A program that was ended by a signal."""
+
+
+def _split(template: str) -> list[str]:
+    try:
+        return shlex.split(template)
+    except ValueError as error:
+        raise UsageError(f"command {template!r}: {error}") from error
 
 
 def run(template: str, fields: dict[str, str | int]) -> None:
@@ -37,7 +48,7 @@ def run(template: str, fields: dict[str, str | int]) -> None:
         CodecError: it took too long or ended with an exit code other than 0.
     """
     try:
-        words = [word.format(**fields) for word in shlex.split(template)]
+        words = [word.format(**fields) for word in _split(template)]
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(f"command {template!r}: unknown placeholder {error}; known: {', '.join(fields)}") from error
     if not words:
@@ -50,6 +61,8 @@ def run(template: str, fields: dict[str, str | int]) -> None:
         raise CodecError(f"{words[0]} did not end within {TIMEOUT_SECONDS:.0f} s") from error
     except OSError as error:
         raise UsageError(f"{words[0]}: {error.strerror or error}") from error
+    if done.returncode < 0:
+        raise CrashError(f"{words[0]} was ended by signal {-done.returncode}")
     if done.returncode != 0:
         said = (done.stderr + done.stdout).decode(errors="replace").splitlines()
         lines = [line.strip() for line in said if any(c.isalnum() for c in line)]
@@ -123,9 +136,20 @@ def decode_with_command(template: str, stream: bytes, count: int, picture_format
         source.write_bytes(stream)
         try:
             run(template, {"input": str(source), "output": str(output)})
+        except CrashError as error:
+            raise _unsupported(str(error)) from error
         except CodecError as error:
             raise payload_error("hevc.decodes", "payload", "a stream that decodes", str(error)) from error
+        if not output.exists():
+            raise _unsupported(f"{shlex.split(template)[0]} ended well and wrote nothing")
         return _read(output, count, picture_format)
+
+
+def _unsupported(got: str) -> UnsupportedError:
+    """The program says nothing about the bitstream: no verdict on it."""
+    return UnsupportedError(
+        ErrorClass.PAYLOAD_ERROR, "hevc.decodes", "payload", None, expected="an external decoder that works", got=got
+    )
 
 
 def _read(path: Path, count: int, picture_format: PictureFormat) -> Array:

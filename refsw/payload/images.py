@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import CodecError, ErrorClass, PayloadError
-from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, guarded, payload_error
+from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, guarded, no_configuration, payload_error
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
 
@@ -102,17 +102,7 @@ class ImageCodec:
         self, configuration: bytes, payload: memoryview, count: int, picture_format: PictureFormat
     ) -> list[PayloadError]:
         """8.3: no configuration; as many images as pictures, each of the coded size, grey, and nothing after."""
-        errors = []
-        if configuration:
-            errors.append(
-                payload_error(
-                    "image.no-configuration",
-                    "codec_configuration_length",
-                    "0",
-                    str(len(configuration)),
-                    ErrorClass.LENGTH_MISMATCH,
-                )
-            )
+        errors = no_configuration("image.no-configuration", configuration)
         found = 0
         try:
             for place, data in _images(payload):

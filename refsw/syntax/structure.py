@@ -1,144 +1,28 @@
-"""Chapter 6, form: how a syntax structure is declared, and everything that follows from it.
-
-A structure is declared once, as a tree of nodes. `read_structure` and `write_structure` walk that tree;
-the trace, the tables of spec/06-syntax.md and spec/syntax.json come from it as well. Conditions, counts
-and bounds are expressions over the elements already read, written as they stand in the spec's tables,
-and the very same text is what the reader evaluates.
-"""
+"""Chapter 6, form: reading and writing a structure by its declaration, and the trace of what was read."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from enum import IntEnum
-from functools import cache
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
 from refsw.syntax.bits import BitReader, BitWriter
-
-Values = dict[str, Any]
-"""Element name -> value; an element inside a Repeat has a list."""
-
-
-def ceil_log2(value: int) -> int:
-    """4.2 Ceil(Log2(x)), for x >= 1."""
-    return (value - 1).bit_length()
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """One syntax element.
-
-    Args:
-        name: the element's name in the spec.
-        descriptor: ``u(n)``, ``ue(v)``, ``se(v)``, ``f(32)`` or ``b(n)``; n is an expression.
-        doc: the semantics in a sentence or two, with units.
-        low, high: inclusive bounds as expressions; None means what the descriptor allows.
-        values: the code points, where the element is an enumeration; others are reserved.
-        inferred: the value when the element is absent, as an expression.
-    """
-
-    name: str
-    descriptor: str
-    doc: str
-    low: str | None = None
-    high: str | None = None
-    values: type[IntEnum] | None = None
-    inferred: str | None = None
-
-    kind: str = field(init=False)
-    """The descriptor without its argument."""
-    argument: str = field(init=False)
-    """The descriptor's argument: an expression."""
-    size: int | None = field(init=False)
-    """The argument where it is a plain number."""
-
-    def __post_init__(self) -> None:
-        kind, _, argument = self.descriptor[:-1].partition("(")
-        for name, value in (
-            ("kind", kind),
-            ("argument", argument),
-            ("size", int(argument) if argument.isdigit() else None),
-        ):
-            object.__setattr__(self, name, value)
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """Nodes that are present if `condition` holds."""
-
-    condition: str
-    body: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """Nodes that are repeated for `index` from 0 to `count` - 1."""
-
-    index: str
-    count: str
-    body: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Align:
-    """byte_alignment()."""
-
-
-@dataclass(frozen=True, slots=True)
-class Derive:
-    """A variable that later nodes and chapters use: ``name = expression``."""
-
-    name: str
-    expression: str
-    doc: str
-
-
-@dataclass(frozen=True, slots=True)
-class Activate:
-    """From here on, the elements and variables of the parameter set named by `element` are in scope."""
-
-    element: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """All bytes that are left in the unit's body, as one element of type b(n)."""
-
-    name: str
-    doc: str
-
-
-Node = Element | When | Repeat | Align | Derive | Activate | Rest
-
-
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """A syntax structure: a name, its clause, a title for people, and its nodes in order."""
-
-    name: str
-    clause: str
-    title: str
-    nodes: tuple[Node, ...]
-    constants: dict[str, int] = field(default_factory=dict)
-
-    def elements(self) -> Iterator[Element]:
-        """All elements, in order of their appearance."""
-        yield from _elements(self.nodes)
-
-    def requirement(self, element: str) -> str:
-        """The id of the requirement that bounds an element: ``structure.element``."""
-        return f"{self.name}.{element}"
-
-
-def _elements(nodes: tuple[Node, ...]) -> Iterator[Element]:
-    for node in nodes:
-        if isinstance(node, Element):
-            yield node
-        elif isinstance(node, When | Repeat):
-            yield from _elements(node.body)
+from refsw.syntax.declaration import (
+    FUNCTIONS,
+    Activate,
+    Align,
+    Derive,
+    Element,
+    Node,
+    Repeat,
+    Rest,
+    Structure,
+    Values,
+    When,
+    elements_of,
+    evaluate,
+)
 
 
 class TraceRow(NamedTuple):
@@ -157,24 +41,6 @@ Trace = Callable[[TraceRow], None]
 Report = Callable[[DfcError], None]
 Activation = Callable[[int, int | None], Values]
 """Parameter set id and the bit offset where it stands -> the elements and variables of that set."""
-
-
-@cache
-def _compiled(expression: str) -> Any:
-    return compile(expression, f"<{expression}>", "eval")
-
-
-def extent_of(role: int, roles: list[int], extents_minus1: list[int]) -> int:
-    """7.1 ExtentOf: the extent of the axis with a role; 1 if the tensor has no such axis."""
-    return next((e + 1 for r, e in zip(roles, extents_minus1, strict=True) if r == role), 1)
-
-
-FUNCTIONS = {"ceil_log2": ceil_log2, "extent_of": extent_of, "max": max, "__builtins__": {}}
-
-
-def evaluate(expression: str, scope: Values) -> Any:
-    """The value of an expression of the declaration; `scope` holds elements, constants, functions."""
-    return eval(_compiled(expression), scope)  # noqa: S307 - text of our own declarations only
 
 
 def _raise(error: DfcError) -> None:
@@ -300,7 +166,7 @@ class _Reading:
                 expected=f"at least {count} more bits",
                 got=f"{self.reader.remaining}",
             )
-        for name in _elements(node.body):
+        for name in elements_of(node.body):
             self.values.setdefault(name.name, [])
             self.scope[name.name] = self.values[name.name]
         for index in range(count):

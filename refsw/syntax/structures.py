@@ -17,7 +17,7 @@ from refsw.syntax.codes import (
     RepackLayout,
     UnitType,
 )
-from refsw.syntax.structure import Activate, Align, Derive, Element, Repeat, Rest, Structure, When
+from refsw.syntax.declaration import Activate, Align, Derive, Element, Repeat, Rest, Structure, When
 
 SIGNATURE = 0x89444643
 VERSION_MAJOR = 1

@@ -11,7 +11,8 @@ from typing import BinaryIO
 from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, UnsupportedError
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.codes import Level, Profile, UnitType
-from refsw.syntax.structure import Report, Structure, Trace, TraceRow, Values, _raise, read_structure, write_structure
+from refsw.syntax.declaration import Structure, Values
+from refsw.syntax.structure import Report, Trace, TraceRow, _raise, read_structure, write_structure
 from refsw.syntax.structures import (
     BITSTREAM_HEADER,
     BY_UNIT_TYPE,

@@ -95,7 +95,7 @@ class Axes:
             raise UsageError(f"axes {letters}: a sample needs at least one of C, H, W")
         extents = tuple(1 if a in "NT" else n for a, n in zip(letters, shape, strict=True))
         if 0 in extents:
-            raise FeatureError(f"shape {shape} has no elements along an axis other than the samples'")
+            raise FeatureError(f"shape {shape} has an axis of extent 0; only the axis of samples may be empty")
         return cls(tuple(AxisRole[a] for a in letters), extents)
 
     @property

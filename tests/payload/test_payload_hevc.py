@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from refsw.errors import CodecError, ErrorClass, PayloadError, UsageError
+from refsw.errors import CodecError, ErrorClass, PayloadError, UnsupportedError, UsageError
 from refsw.payload import external, nal
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
 from refsw.payload.hevc import EFFORTS, HevcCodec, annex_b, hevc_configuration, qp_bounds, separate
@@ -237,13 +237,21 @@ def test_a_program_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize(
     ("command", "requirement"),
-    [("false", "hevc.decodes"), ("true", "hevc.picture-count"), ("cp {input} {output}", "hevc.picture-count"),
+    [("false", "hevc.decodes"), ("cp {input} {output}", "hevc.picture-count"),
      ("truncate -s 3071 {output}", "hevc.picture-count"), ("truncate -s 3073 {output}", "hevc.picture-count")],
 )  # fmt: skip
 def test_a_decoder_that_fails_is_a_payload_error(intra: tuple[bytes, bytes], command: str, requirement: str) -> None:
     with pytest.raises(PayloadError) as caught:
         decode(intra, 2, None, command)
     assert caught.value.requirement == requirement
+
+
+@pytest.mark.parametrize("command", ["true", "sh -c 'kill -9 $$'"])
+def test_a_decoder_that_crashes_or_writes_nothing_says_nothing_of_the_stream(
+    intra: tuple[bytes, bytes], command: str
+) -> None:
+    with pytest.raises(UnsupportedError):
+        decode(intra, 2, None, command)
 
 
 @pytest.mark.parametrize("command", ["no-such-program {input}", "true {width}", "true {input.x}"])

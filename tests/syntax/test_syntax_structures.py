@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.codes import Quantizer, RangeScope
-from refsw.syntax.structure import (
+from refsw.syntax.declaration import (
     FUNCTIONS,
     Activate,
     Derive,
@@ -22,13 +22,11 @@ from refsw.syntax.structure import (
     Repeat,
     Rest,
     Structure,
-    TraceRow,
     Values,
     When,
     evaluate,
-    read_structure,
-    write_structure,
 )
+from refsw.syntax.structure import TraceRow, read_structure, write_structure
 from refsw.syntax.structures import (
     DIGEST,
     END_OF_BITSTREAM,

@@ -1,0 +1,81 @@
+"""Files of tensors: names that numpy takes for others, damage, and what a format cannot hold."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import refsw
+from refsw.features.sinks import Sink, whole_file
+from refsw.features.sources import open_features, piped_npy
+
+
+def test_members_that_differ_by_a_suffix_are_different_tensors(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", **{"x": np.zeros(3), "x.npy": np.ones(3)})
+    sources = {s.name: s.array for s in open_features(tmp_path / "x.npz")}
+    assert {name: float(array.max()) for name, array in sources.items() if array is not None} == {"x": 0, "x.npy": 1}
+
+
+def npy(header: str) -> bytes:
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 2, 2)}",
+        "{'descr': '|S0', 'fortran_order': False, 'shape': (2,)}",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (2,)}",
+        "(" * 3000,
+        "",
+    ],
+)
+def test_a_damaged_header_is_refused(header: str, tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(npy(header))
+    with pytest.raises(refsw.FeatureError):
+        open_features(tmp_path / "x.npy")
+    with pytest.raises(refsw.FeatureError):
+        piped_npy(io.BytesIO(npy(header)), "")
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "x.npz", x=np.arange(5000.0))
+    data = bytearray((tmp_path / "x.npz").read_bytes())
+    for place in range(100, len(data) - 200, 97):
+        damaged = bytearray(data)
+        damaged[place] ^= 0x55
+        (tmp_path / "y.npz").write_bytes(damaged)
+        with pytest.raises(refsw.FeatureError):
+            open_features(tmp_path / "y.npz")
+
+
+@pytest.mark.parametrize("name", ["readme.txt", "x.npy"])
+def test_an_archive_of_other_things_is_refused(name: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr(name, "no tensor")
+    with pytest.raises(refsw.FeatureError):
+        open_features(tmp_path / "x.npz")
+
+
+def test_a_name_that_safetensors_reserves_is_refused(features: Any) -> None:
+    data = refsw.encode({"__metadata__": features(1, 2, 8, 8)})
+    with Sink(None, ".safetensors") as sink:
+        decoder = refsw.Decoder(io.BytesIO(data))
+        for sample in decoder:
+            sink.add(sample.tensor, sample.elements)
+        with pytest.raises(refsw.UsageError, match="__metadata__"):
+            sink.write(decoder.parameters, io.BytesIO())
+
+
+def test_a_symbolic_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with whole_file(tmp_path / "link") as file:
+        file.write(b"data")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"data"

@@ -98,10 +98,11 @@ class _Prepared:
 
 
 def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | None) -> int:
-    """How many QPs make a level's error cost as much, in elements, as with LOG at 8 bits; 0 with LOG.
+    """How many QPs make a level's error cost no more, in elements, than with LOG at 8 bits; 0 with LOG.
 
     The step of a quantizer in elements is dx/dq. That of UNIFORM is the same everywhere; that of LOG grows
-    with x - min + 1, so its root mean square over the sample is taken. Six QPs double the step.
+    with x - min + 1, so its root mean square over the sample is taken. Six QPs double the step. The QP is
+    never raised: where LOG is the coarser one, as with large or signed elements, its error is no aim.
     """
     if p.payload_codec is not PayloadCodec.HEVC or p.quantizer is not Quantizer.UNIFORM:
         return 0
@@ -114,7 +115,7 @@ def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | Non
         span = float(np.sqrt(np.mean(spans * spans)))
     offset = values.astype(np.float64) - (low - 1)
     log_step = float(np.sqrt(np.mean(offset * offset))) * float(np.log1p(high - low))
-    return round(6 * float(np.log2(log_step / span)))
+    return min(0, round(6 * float(np.log2(log_step / span))))
 
 
 def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUnit:

@@ -24,6 +24,7 @@ LAYERS = [
     {"validation", "inspection"},
     {"evaluation"},
     {"cli"},
+    {"__main__"},
 ]
 HEAVY = {"torch", "matplotlib", "dask", "openpyxl", "scipy", "sklearn", "onnxruntime", "pandas"}
 # What is imported when a command of the light part runs; the rest only inside functions.

@@ -65,4 +65,4 @@ def _print(path: Path, report: Report) -> None:
 
 
 def _line(kind: str, error: DfcError) -> str:
-    return f"{kind} of {error.requirement}: {error}"
+    return f"{kind}: {error}"

@@ -405,7 +405,7 @@ def test_validate_tells_every_violation(run: Run, stream: Path) -> None:
     stream.write_bytes(data + b"more")
     said = run("validate", stream)
     assert said.code == 65
-    assert "violation of unit.crc" in said.out
+    assert "requirement unit.crc" in said.out
     found = json.loads(run("validate", stream, "--json").out)
     assert found["conforming"] is False
     assert {"phase", "class", "requirement", "element", "bit_offset", "expected", "got"} == set(found["violations"][0])

@@ -21,8 +21,8 @@ def test_workers_end_with_the_process_that_started_them(tmp_path: Path, number: 
     command = [str(Path(sys.executable).parent / "refsw"), "encode", "x.npy", "-o", "x.dfc", "--jobs", "2"]
     process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True)
     deadline = time.monotonic() + 30
-    while len(children(process.pid)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    while not any(part.stat().st_size > 1000 for part in tmp_path.glob(".x.dfc.*")) and time.monotonic() < deadline:
+        time.sleep(0.05)  # until both workers are at work and what they make is being written
     workers = children(process.pid)
     assert len(workers) >= 2
     os.kill(process.pid, number)

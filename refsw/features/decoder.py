@@ -47,8 +47,8 @@ class Sample:
     """One decoded sample.
 
     `elements` has the sample's shape in the user's order of axes and the dtype of the tensor; it may be
-    read-only. `time` is in
-    seconds; None where the tensor has no time axis. `parameters` is the tensor's parameter set.
+    read-only. `time` is in seconds, None where the tensor has no time axis. `parameters` is the tensor's
+    parameter set.
     """
 
     tensor: str

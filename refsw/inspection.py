@@ -9,10 +9,11 @@ from typing import Any, BinaryIO
 
 from refsw.errors import DfcError
 from refsw.features.parameters import Parameters
-from refsw.features.reader import BitstreamReader, DigestContent, MetadataContent
+from refsw.features.reader import BitstreamReader, DigestContent
 from refsw.features.reconstruct import UnitContent
 from refsw.syntax.codes import ElementType, Quantizer, RangeScope
 from refsw.syntax.structure import TraceRow
+from refsw.syntax.walker import MetadataContent
 from refsw.tensor.axes import DTYPES
 
 

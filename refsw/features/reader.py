@@ -105,6 +105,7 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
             yield self._digest(unit, values)
 
     def activate(self, parameter_set_id: int, offset: int | None) -> Values:
+        """9.1 The elements of a parameter set that came before."""
         if parameter_set_id not in self.tensors:
             raise _error(SemanticError, ErrorClass.OUT_OF_RANGE, "order.parameter-set-first", "parameter_set_id",
                          offset, "the id of a parameter set that came before", str(parameter_set_id))  # fmt: skip

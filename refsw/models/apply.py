@@ -25,7 +25,6 @@ from refsw.models.reader import ModelReader
 from refsw.models.state import Model, TensorType, digest_of, is_finite, tensor_digest
 from refsw.profiles import LevelLimits
 from refsw.syntax.codes import ElementType, TensorMode
-from refsw.syntax.structure import Trace
 from refsw.syntax.walker import MetadataContent, error_of
 from refsw.tensor.axes import Array
 
@@ -119,10 +118,13 @@ class UpdateRun:
             place = 0
             while place < out.size:
                 part = source.take(out.size - place, predictor.taps if predictor else 1)
-                if predictor is not None and predictor.restore(part) is None:
-                    raise error_of(PayloadError, ErrorClass.OUT_OF_RANGE, "model.prediction-range",
-                                   f"values of {entry.type.name}", unit.payload_offset, "magnitudes below 2^40",
-                                   "a value beyond")  # fmt: skip
+                if predictor is not None:
+                    restored = predictor.restore(part)
+                    if restored is None:
+                        raise error_of(PayloadError, ErrorClass.OUT_OF_RANGE, "model.prediction-range",
+                                       f"values of {entry.type.name}", unit.payload_offset, "magnitudes below 2^40",
+                                       "a value beyond")  # fmt: skip
+                    part = restored
                 end = place + part.size
                 out[place:end] = self._elements(unit, entry, part, None if base is None else base[place:end])
                 place = end
@@ -141,7 +143,8 @@ class UpdateRun:
         if elements > self.limits.model_unit_elements:
             raise error_of(LimitError, ErrorClass.RESOURCE_LIMIT, "level.model-unit-elements",
                            "coded_tensor_count_minus1", unit.bit_offset,
-                           f"at most {self.limits.model_unit_elements} elements at this level", str(elements))  # fmt: skip
+                           f"at most {self.limits.model_unit_elements} elements at this level",
+                           str(elements))  # fmt: skip
         new = sum(entry.type.elements for entry in entries if entry.entry.new is not None)
         most = EXPANSION_FREE + EXPANSION * len(unit.payload)
         if new > most:
@@ -254,72 +257,100 @@ class Outcome:
     passed: int
 
 
+class Applier:
+    """10.9.1 Applies the updates of a bitstream, in order, from whichever version the receiver has.
+
+    Args:
+        base: the receiver's model; None if it has none, then the first update has to be a full model.
+        limits: what is accepted beyond the level.
+        results: makes the place for the tensors of one result.
+    """
+
+    def __init__(
+        self, base: Model | None, limits: ApplyLimits | None = None, results: Callable[[], Results] = Results
+    ) -> None:
+        self.accepted = limits or ApplyLimits()
+        self.results = results
+        self.model = base
+        self.digests: dict[str, bytes] = {}
+        if base is not None:
+            self.digests = {name: tensor_digest(base.types[name], base[name]) for name in base}
+        self.digest = digest_of(self.digests) if base is not None else None
+        self.seen: list[Directory] = []
+        self.applied = 0
+        self._run: UpdateRun | None = None
+        self._place: Results | None = None
+
+    def feed(self, content: Directory | DataContent | MetadataContent, level: LevelLimits) -> None:
+        """The content of the next unit.
+
+        Raises:
+            DfcError: the bitstream is damaged or does not fit the base.
+        """
+        if isinstance(content, Directory):
+            self._close()
+            self.seen.append(content)
+            if content.base_digest == self.digest:  # both None: a full model, and a receiver without one
+                self._begin(content, level)
+        elif isinstance(content, DataContent) and self._run is not None and self._place is not None:
+            for kind, array in self._run.unit(content):
+                self._place.put(kind, array)
+
+    def _begin(self, directory: Directory, level: LevelLimits) -> None:
+        start = Model({}) if self.model is None else self.model
+        self._run = UpdateRun(directory, start, self.digests, level, self.accepted)
+        self._place = self.results()
+        self._place.begin(self._run.types)
+        for kind, array in self._run.kept():
+            self._place.put(kind, array)
+
+    def _close(self) -> None:
+        if self._run is None or self._place is None:
+            return
+        for kind, array in self._run.copies(self._place.get):
+            self._place.put(kind, array)
+        self._run.finish()
+        self.model, self.digests = self._place.model(), self._run.digests
+        self.digest = self._run.directory.result_digest
+        self.applied += 1
+        self._run = self._place = None
+
+    def finish(self) -> Outcome:
+        """The newest model, after the last unit.
+
+        Raises:
+            ModelStateError: the updates start from other models than the receiver's.
+        """
+        self._close()
+        last = self.seen[-1]
+        if self.model is None or self.digest != last.result_digest:
+            raise _no_base(self.seen, self.digest)
+        return Outcome(self.model, last.version, last.result_digest, self.applied, len(self.seen) - self.applied)
+
+
 def apply_stream(
     base: Model | None,
     stream: BinaryIO,
     *,
     limits: ApplyLimits | None = None,
     results: Callable[[], Results] = Results,
-    trace: Trace | None = None,
 ) -> Outcome:
-    """10.9.1 Apply the updates of a bitstream, in order, from whichever version the receiver has.
+    """10.9 Apply the updates of a bitstream to the receiver's model.
 
     Args:
-        base: the receiver's model; None if it has none, then the first update has to be a full model.
+        base: the receiver's model; None if it has none.
         stream: the bitstream, read once.
         limits: what is accepted beyond the level.
         results: makes the place for the tensors of one result.
-        trace: receives every syntax element.
 
     Raises:
         DfcError: the bitstream is damaged or does not fit the base; nothing of the result may be used.
     """
-    accepted = limits or ApplyLimits()
-    reader = ModelReader(stream, trace=trace)
-    empty = Model({})
-    model, digests = base, dict[str, bytes]()
-    if base is not None:
-        digests = {name: tensor_digest(base.types[name], base[name]) for name in base}
-    digest = digest_of(digests) if base is not None else None
-    seen: list[Directory] = []
-    applied = 0
-    run: UpdateRun | None = None
-    place: Results | None = None
-
-    def close() -> None:
-        nonlocal model, digests, digest, run, place, applied
-        if run is None or place is None:
-            return
-        for kind, array in run.copies(place.get):
-            place.put(kind, array)
-        run.finish()
-        model, digests, digest = place.model(), run.digests, run.directory.result_digest
-        applied += 1
-        run = place = None
-
+    reader = ModelReader(stream)
+    applier = Applier(base, limits, results)
     for content in reader:
-        if isinstance(content, Directory):
-            close()
-            seen.append(content)
-            full = content.base_digest is None and (digest is None or len(seen) == 1 and base is None)
-            if full or (content.base_digest is not None and content.base_digest == digest):
-                start = empty if content.base_digest is None else model
-                assert start is not None
-                run = UpdateRun(content, start, digests if start is model else {}, reader.limits, accepted)
-                place = results()
-                place.begin(run.types)
-                for kind, array in run.kept():
-                    place.put(kind, array)
-        elif isinstance(content, DataContent) and run is not None and place is not None:
-            for kind, array in run.unit(content):
-                place.put(kind, array)
-        elif isinstance(content, MetadataContent):
-            continue
-    close()
-    last = seen[-1]
-    if model is None or digest != last.result_digest:
-        raise _no_base(seen, digest)
-    return Outcome(model, last.version, last.result_digest, applied, len(seen) - applied)
+        applier.feed(content, reader.limits)
+    return applier.finish()
 
 
 def _no_base(seen: list[Directory], digest: bytes | None) -> DfcError:

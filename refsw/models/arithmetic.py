@@ -92,7 +92,8 @@ def _bfloat16(x: npt.NDArray[np.float64]) -> Array:
     top = (odd >> 16).astype(np.uint32)
     rest = odd & 0xFFFF
     up = (rest > 0x8000) | ((rest == 0x8000) & ((top & 1) == 1))
-    return (top + up).astype(np.uint16).view(ml_dtypes.bfloat16)
+    out: Array = (top + up).astype(np.uint16).view(ml_dtypes.bfloat16)
+    return out
 
 
 def reconstruct(values: Integers, step: Step, base: Array | None, element_type: ElementType) -> Array:

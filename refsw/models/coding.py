@@ -18,8 +18,7 @@ from refsw.models.symbols import Magnitudes, Symbols, pack_raw, raw_length, to_s
 from refsw.models.tables import SAME, as_tables, normalize, precision_for
 from refsw.syntax.codes import ModelCoder
 from refsw.syntax.declaration import Values
-from refsw.syntax.model_structures import MAX_PREDICTORS
-from refsw.syntax.structures import MODEL_DATA
+from refsw.syntax.model_structures import MAX_PREDICTORS, MODEL_DATA
 from refsw.syntax.units import pack_body
 
 UNIT_ELEMENTS = 1 << 23
@@ -93,26 +92,39 @@ def _filters(log2: int, planes: bool) -> list[dict[str, int]]:
              "lc": min(3, 4 - positions), "lp": positions, "pb": positions}]  # fmt: skip
 
 
-def units(coded: list[Coded]) -> list[bytes]:
-    """The bodies of the model data units of an update, in order."""
-    bodies, group = list[bytes](), list[Coded]()
+class UnitWriter:
+    """Gathers coded tensors to units and codes each unit as soon as it is full.
 
-    def close(end: int) -> None:
-        if group:
-            bodies.append(_rans_unit(end - len(group), group))
-            group.clear()
+    `bodies` are the bodies of the model data units so far, `largest` is the number of elements of the largest one.
+    """
 
-    for number, tensor in enumerate(coded):
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.largest = 0
+        self._group: list[Coded] = []
+        self._count = 0
+
+    def add(self, tensor: Coded) -> None:
+        """The next coded tensor."""
         if tensor.xz is not None:
-            close(number)
-            bodies.append(_xz_unit(number, tensor.xz))
-            continue
-        full = sum(t.type.elements for t in group) + tensor.type.elements > UNIT_ELEMENTS
-        if group and (full or len({t.predictor for t in group}) >= MAX_PREDICTORS):
-            close(number)
-        group.append(tensor)
-    close(len(coded))
-    return bodies
+            self.close()
+            self.bodies.append(_xz_unit(self._count, tensor.xz))
+            self._count += 1
+            self.largest = max(self.largest, tensor.type.elements)
+            return
+        waiting = sum(t.type.elements for t in self._group)
+        full = waiting + tensor.type.elements > UNIT_ELEMENTS
+        if self._group and (full or len({t.predictor for t in self._group}) >= MAX_PREDICTORS):
+            self.close()
+        self._group.append(tensor)
+
+    def close(self) -> None:
+        """Code what waits."""
+        if self._group:
+            self.bodies.append(_rans_unit(self._count, self._group))
+            self._count += len(self._group)
+            self.largest = max(self.largest, sum(t.type.elements for t in self._group))
+            self._group = []
 
 
 def _xz_unit(number: int, xz: tuple[bytes, int, bool]) -> bytes:
@@ -163,7 +175,7 @@ def _rans_unit(first: int, group: list[Coded]) -> bytes:
     for name in SAME:
         values[name] = [table[name] for table in syntax]
     contexts = np.concatenate(
-        [plan.index[l.contexts(t.type.shape)] for l, t in zip(plan.labellings, group, strict=True)]
+        [plan.index[own.contexts(t.type.shape)] for own, t in zip(plan.labellings, group, strict=True)]
     )
     symbols = np.concatenate([tensor.symbols for tensor in group])
     values["lanes_log2"] = lanes = _lanes(elements, VALUES_A_LANE)

@@ -152,7 +152,8 @@ class _Rans:
         if (decoder.states != LOWEST).any():
             lane = int(np.flatnonzero(decoder.states != LOWEST)[0])
             raise self._error("model.final-states", f"all states to end at {LOWEST}",
-                              f"{decoder.states[lane]} in lane {lane}", PayloadError, ErrorClass.PAYLOAD_ERROR)  # fmt: skip
+                              f"{decoder.states[lane]} in lane {lane}", PayloadError,
+                              ErrorClass.PAYLOAD_ERROR)  # fmt: skip
 
     def _groups(self, t: int) -> tuple[Group, ...]:
         """10.6.3."""
@@ -188,14 +189,14 @@ class _Rans:
         for t, shape in enumerate(self.shapes):
             groups = self._groups(t)
             step = self.v["label_step_minus1"][t] + 1
-            labelling = Labelling(
-                self.v["table_offset"][t], step, groups, tuple(labels[taken : taken + len(groups)])
-            )
+            labelling = Labelling(self.v["table_offset"][t], step, groups, tuple(labels[taken : taken + len(groups)]))
             taken += len(groups)
             count = int(np.prod(shape, dtype=object))
             if count and labelling.highest() > self.v["table_count_minus1"]:
-                raise self._error("model.context-bound", f"tables up to {self.v['table_count_minus1']} for tensor {t} of the "
-                                  "unit", str(labelling.highest()))  # fmt: skip
+                most = self.v["table_count_minus1"]
+                raise self._error(
+                    "model.context-bound", f"tables up to {most} for tensor {t}", str(labelling.highest())
+                )
             if count:
                 parts.append(labelling.contexts(shape))
         return np.concatenate(parts) if parts else np.empty(0, np.uint16)

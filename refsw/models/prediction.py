@@ -35,33 +35,34 @@ class Predictor:
     def _used(self) -> list[list[tuple[int, int]]]:
         return [[(j, c) for j, c in enumerate(row) if c] for row in self.rows]
 
-    def _prediction(self, runs: Integers, p: int) -> Integers:
-        total = np.full(len(runs), HALF, np.int64)
+    def _prediction(self, columns: Integers, p: int) -> Integers:
+        """The prediction of tap p of all runs; `columns` has a row a tap."""
+        total = np.full(columns.shape[1], HALF, np.int64)
         for j, c in self._used[p - 1]:
-            total += c * runs[:, j]
+            total += c * columns[j]
         total >>= SHIFT
         return total
 
     def residuals(self, values: Integers) -> Integers:
         """Values in runs of `taps` -> what prediction leaves of them."""
-        runs = values.reshape(-1, self.taps)
-        out = runs.copy()
+        columns = np.ascontiguousarray(values.reshape(-1, self.taps).T)
+        out = columns.copy()
         for p in range(1, self.taps):
             if self._used[p - 1]:
-                out[:, p] -= self._prediction(runs, p)
-        return out.reshape(-1)
+                out[p] -= self._prediction(columns, p)
+        return np.ascontiguousarray(out.T).reshape(-1)
 
     def restore(self, residuals: Integers) -> Integers | None:
-        """The inverse of `residuals`, in place; None if something is not below 2^40."""
-        runs = residuals.reshape(-1, self.taps)
-        if _beyond(runs):
+        """The inverse of `residuals`; None if something is not below 2^40."""
+        if _beyond(residuals):
             return None
+        columns = np.ascontiguousarray(residuals.reshape(-1, self.taps).T)
         for p in range(1, self.taps):
             if self._used[p - 1]:
-                runs[:, p] += self._prediction(runs, p)
-                if _beyond(runs[:, p]):
+                columns[p] += self._prediction(columns, p)
+                if _beyond(columns[p]):
                     return None
-        return residuals
+        return np.ascontiguousarray(columns.T).reshape(-1)
 
     @property
     def bits(self) -> int:
@@ -113,7 +114,7 @@ def fit(runs: Integers, width: int) -> Predictor:
 def _neighbours(p: int, width: int) -> list[int]:
     y, x = divmod(p, width)
     around = ((0, -1), (-1, -1), (-1, 0), (-1, 1))
-    return sorted((y + dy) * width + x + dx for dy, dx in around if 0 <= y + dy and 0 <= x + dx < width)
+    return sorted((y + dy) * width + x + dx for dy, dx in around if y + dy >= 0 and 0 <= x + dx < width)
 
 
 def _solve(a: list[list[int]], b: list[int]) -> list[float]:

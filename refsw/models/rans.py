@@ -109,9 +109,7 @@ class Decoder:
         return max(0, self.position - len(self.words))
 
 
-def encode(
-    tables: Tables, contexts: Contexts, symbols: npt.NDArray[np.uint16], lanes: int
-) -> tuple[States, Words]:
+def encode(tables: Tables, contexts: Contexts, symbols: npt.NDArray[np.uint16], lanes: int) -> tuple[States, Words]:
     """Informative: states and words from which `Decoder` gives the symbols.
 
     Args:

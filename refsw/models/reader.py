@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 from refsw.errors import DfcError, ErrorClass, LimitError, SemanticError, UnsupportedError
 from refsw.models.directory import Directory, from_values
@@ -30,7 +30,7 @@ class ModelReader(BitstreamWalker[ModelContent]):
         UnsupportedError: the bitstream holds features.
     """
 
-    transitions = {
+    transitions: ClassVar = {
         (State.START, UnitType.METADATA): State.START,
         (State.START, UnitType.MODEL_HEADER): State.BODY,
         (State.BODY, UnitType.MODEL_HEADER): State.BODY,
@@ -101,7 +101,7 @@ class ModelReader(BitstreamWalker[ModelContent]):
     def _incomplete(self, offset: int) -> Iterator[DfcError]:
         if self.taken != self.coded:
             yield error_of(SemanticError, ErrorClass.LENGTH_MISMATCH, "model.complete", "model_data", offset,
-                           f"values of all {self.coded} coded tensors of the update before", str(self.taken))  # fmt: skip
+                           f"values of all {self.coded} coded tensors before", str(self.taken))  # fmt: skip
 
     def check_end(self, values: Values, offset: int) -> Iterator[DfcError]:
         """10.8 The last update is complete; there are no feature tensors."""

@@ -120,7 +120,7 @@ def tensor_digest(tensor: TensorType, array: Array) -> bytes:
     text = f"{tensor.element_type.name.lower()} {len(tensor.shape)}{extents} {len(name)}\n"
     digest = hashlib.sha256(text.encode() + name)
     for part in contiguous_parts(array):
-        digest.update(part)
+        digest.update(part.data)
     return digest.digest()
 
 

@@ -131,7 +131,8 @@ class RawReader:
     def _window(self, starts: Integers, lengths: Integers) -> npt.NDArray[np.uint64]:
         places = np.minimum(starts >> 3, len(self._windows) - 1)
         shifted = self._windows[places].astype(np.uint64) << (starts & 7).astype(np.uint64)
-        return shifted >> (64 - lengths).astype(np.uint64)
+        out: npt.NDArray[np.uint64] = shifted >> (64 - lengths).astype(np.uint64)
+        return out
 
     def rest_is_zero(self) -> bool:
         """Whether less than a byte is left, and that all zeros."""

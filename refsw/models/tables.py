@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from refsw.syntax.declaration import Values
 Counts = npt.NDArray[np.int64]
 FRACTION = 16
 CLASS_COST, HEAD_COST = 4, 12
+SMALL = 1 << 16
+FEW = 48
 
 
 def from_values(values: Values, bit_offset: int) -> list[Frequencies]:
@@ -75,12 +78,27 @@ def _fractions() -> npt.NDArray[np.int64]:
 
 def log2_fixed(n: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """2^FRACTION log2(n) of positive integers below 2^52, in integers; 0 for n = 0."""
-    x = np.maximum(np.asarray(n, np.int64), 1)
+    numbers = np.asarray(n, np.int64)
+    if numbers.size and int(numbers.max()) < SMALL:
+        small: npt.NDArray[np.int64] = _small_logarithms()[numbers]
+        return small
+    return _logarithms(numbers)
+
+
+@cache
+def _small_logarithms() -> npt.NDArray[np.int64]:
+    return _logarithms(np.arange(SMALL))
+
+
+def _logarithms(n: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    x = np.maximum(n, 1)
     exponent = np.frexp(x.astype(np.float64))[1].astype(np.int64) - 1  # exact: x has at most 52 bits
     mantissa = np.where(exponent >= 24, x >> np.maximum(exponent - 24, 0), x << np.maximum(24 - exponent, 0))
     place, rest = (mantissa >> 12) & 0xFFF, mantissa & 0xFFF
     table = _fractions()
-    return (exponent << FRACTION) + table[place] + ((table[place + 1] - table[place]) * rest >> 12)
+    out: npt.NDArray[np.int64] = (exponent << FRACTION) + table[place]
+    out += (table[place + 1] - table[place]) * rest >> 12
+    return out
 
 
 def entropy(counts: Counts) -> npt.NDArray[np.int64]:
@@ -96,7 +114,7 @@ def table_bits(counts: Counts, precision: int) -> npt.NDArray[np.int64]:
     width = counts.shape[-1]
     first = np.where(used.any(axis=-1), used.argmax(axis=-1), 0)
     last = np.where(used.any(axis=-1), width - 1 - used[..., ::-1].argmax(axis=-1), 0)
-    return HEAD_COST + CLASS_COST * (last - first + 1) + precision * used.sum(axis=-1)
+    return np.asarray(HEAD_COST + CLASS_COST * (last - first + 1) + precision * used.sum(axis=-1), np.int64)
 
 
 def precision_for(total: int) -> int:
@@ -109,14 +127,15 @@ def merge(counts: Counts, precision: int) -> npt.NDArray[np.int64]:
 
     Greedy: the two neighbouring groups whose union saves the most bits are joined, until none saves any.
     """
-    groups = [(i, counts[i]) for i in range(len(counts))]
+    groups = _joined_when_few(counts)
 
     def cost(rows: Counts) -> npt.NDArray[np.int64]:
         bits = entropy(rows) + (table_bits(rows, precision) << FRACTION)
         return np.where(rows.sum(axis=-1) > 0, bits, 0)
 
-    own = list(cost(counts))
-    gains = [own[i] + own[i + 1] - c for i, c in enumerate(cost(counts[:-1] + counts[1:]))] if len(groups) > 1 else []
+    rows = np.array([row for _, row in groups])
+    own = list(cost(rows))
+    gains = [own[i] + own[i + 1] - c for i, c in enumerate(cost(rows[:-1] + rows[1:]))] if len(groups) > 1 else []
     while gains:
         best = int(np.argmax(gains))
         empty = not groups[best][1].any() or not groups[best + 1][1].any()
@@ -134,10 +153,20 @@ def merge(counts: Counts, precision: int) -> npt.NDArray[np.int64]:
                 union = int(cost((groups[i][1] + groups[i + 1][1])[None])[0])
                 gains[i] = own[i] + own[i + 1] - union
     leaders = np.empty(len(counts), np.int64)
-    starts = [start for start, _ in groups] + [len(counts)]
-    for start, end in zip(starts[:-1], starts[1:], strict=True):
+    for start, end in pairwise([*[start for start, _ in groups], len(counts)]):
         leaders[start:end] = start
     return leaders
+
+
+def _joined_when_few(counts: Counts) -> list[tuple[int, Counts]]:
+    """Rows of few counts are joined to the row before at once: a table of their own never pays."""
+    groups: list[tuple[int, Counts]] = []
+    for i, (row, total) in enumerate(zip(counts, counts.sum(axis=1), strict=True)):
+        if groups and (total < FEW or groups[-1][1].sum() < FEW):
+            groups[-1] = (groups[-1][0], groups[-1][1] + row)
+        else:
+            groups.append((i, row))
+    return groups
 
 
 def normalize(counts: Counts, precision: int) -> tuple[Frequencies, dict[str, Any]]:

@@ -86,7 +86,9 @@ MODEL_HEADER = Structure(
                 ),
             ),
         ),
-        Element("new_tensor_count", "ue(v)", "Number of new tensors: those that no tensor of the base keeps its name for."),
+        Element(
+            "new_tensor_count", "ue(v)", "Number of new tensors: those that no tensor of the base keeps its name for."
+        ),
         Repeat(
             "i",
             "new_tensor_count",
@@ -203,7 +205,9 @@ MODEL_DATA = Structure(
         When(
             "model_coder == CODER_RANS",
             (
-                Element("predictor_count", "ue(v)", "Number of predictors (10.6.6).", high=str(MAX_PREDICTORS), inferred="0"),
+                Element(
+                    "predictor_count", "ue(v)", "Number of predictors (10.6.6).", high=str(MAX_PREDICTORS), inferred="0"
+                ),
                 Repeat(
                     "i",
                     "predictor_count",
@@ -283,12 +287,18 @@ MODEL_DATA = Structure(
                 ),
                 Derive("label_flag", "1 if max(label_group_count) > 0 else 0", "Whether there are labels."),
                 Element("lanes_log2", "u(4)", "Log2 of the number of lanes.", high=str(MAX_LANES_LOG2)),
-                Element("frequency_precision", "u(4)", "Greatest number of frequency_bits.", high=str(FREQUENCY_BITS - 1)),
-                Element("table_count_minus1", "ue(v)", "Number of tables for values, minus 1.", high=str(MAX_TABLES - 1)),
+                Element(
+                    "frequency_precision", "u(4)", "Greatest number of frequency_bits.", high=str(FREQUENCY_BITS - 1)
+                ),
+                Element(
+                    "table_count_minus1", "ue(v)", "Number of tables for values, minus 1.", high=str(MAX_TABLES - 1)
+                ),
                 When(
                     "label_flag",
                     (
-                        Element("label_lanes_log2", "u(4)", "The same for labels.", high=str(MAX_LANES_LOG2), inferred="0"),
+                        Element(
+                            "label_lanes_log2", "u(4)", "The same for labels.", high=str(MAX_LANES_LOG2), inferred="0"
+                        ),
                         Element("label_word_count", "ue(v)", "Words of the labels.", inferred="0"),
                     ),
                 ),

@@ -107,7 +107,9 @@ def main() -> None:
     print(f"{values:,} values at {options.digits} digits: {size:,} bytes, {8 * size / values:.3f} bits a value")
     for name, figures in (("encoding", coded), ("decoding", decoded)):
         per = figures["mib"] * 2**20 / values
-        print(f"{name}: {figures['cpu']:.2f} s CPU, {figures['mib']:.0f} MiB above the models ({per:.1f} bytes a value)")
+        print(
+            f"{name}: {figures['cpu']:.2f} s CPU, {figures['mib']:.0f} MiB above the models ({per:.1f} bytes a value)"
+        )
     print(f"bytes / zero-order entropy of each tensor: {size / sum(map(entropy_bytes, tensors)):.4f}")
     raw = b"".join(t.tobytes() for t in tensors)
     for name, compress in (("zlib -6", zlib.compress), ("bzip2 -9", bz2.compress), ("xz -6", lzma.compress)):

@@ -83,7 +83,7 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
     ) -> None:
         units = stream if isinstance(stream, UnitReader) else UnitReader(stream, trace=trace, report=report)
         if units.header.profile is Profile.MODEL:
-            raise _error(UnsupportedError, ErrorClass.RESERVED_VALUE, "profile.model", "profile_idc", 48,
+            raise _error(UnsupportedError, ErrorClass.RESERVED_VALUE, "profile.implemented", "profile_idc", 48,
                          "features; model updates are applied with 'refsw model apply'", "MODEL")  # fmt: skip
         super().__init__(units, report=report, wanted=wanted)
         self.limits = LEVELS[self.header.level]

@@ -67,6 +67,7 @@ class UpdateRun:
         self.entries = resolve(directory, [base.types[name] for name in base.names])
         self.coded = [entry for entry in self.entries if entry is not None and entry.entry.mode in CODED]
         self.digests: dict[str, bytes] = {}
+        self.new_elements = self.payload_bytes = 0
         self._check_size(accepted)
 
     @property
@@ -76,8 +77,6 @@ class UpdateRun:
 
     def _check_size(self, accepted: ApplyLimits) -> None:
         types = self.types
-        if len(types) > self.limits.model_tensors:
-            raise self._limit("level.model-tensors", self.limits.model_tensors, len(types), "tensors")
         elements = sum(kind.elements for kind in types)
         if elements > self.limits.model_elements:
             raise self._limit("level.model-elements", self.limits.model_elements, elements, "elements")
@@ -145,12 +144,17 @@ class UpdateRun:
                            "coded_tensor_count_minus1", unit.bit_offset,
                            f"at most {self.limits.model_unit_elements} elements at this level",
                            str(elements))  # fmt: skip
-        new = sum(entry.type.elements for entry in entries if entry.entry.new is not None)
-        most = EXPANSION_FREE + EXPANSION * len(unit.payload)
-        if new > most:
-            raise error_of(SemanticError, ErrorClass.RESOURCE_LIMIT, "model.expansion", "model_payload",
-                           unit.payload_offset, f"at most {most} elements of new tensors with so few bytes",
-                           str(new))  # fmt: skip
+        self.new_elements += sum(entry.type.elements for entry in entries if entry.entry.new is not None)
+        self.payload_bytes += len(unit.payload)
+        self._check_expansion(unit.payload_offset)
+
+    def _check_expansion(self, offset: int) -> None:
+        """10.9.2 Few bytes do not make large tensors."""
+        most = EXPANSION_FREE + EXPANSION * self.payload_bytes
+        if self.new_elements > most:
+            raise error_of(SemanticError, ErrorClass.RESOURCE_LIMIT, "model.expansion", "model_payload", offset,
+                           f"at most {most} elements of new tensors with so few bytes",
+                           str(self.new_elements))  # fmt: skip
 
     def _elements(self, unit: DataContent, entry: Resolved, values: Any, base: Array | None) -> Array:
         if entry.entry.mode in QUANTIZED:
@@ -178,6 +182,9 @@ class UpdateRun:
 
     def copies(self, get: Callable[[str], Array]) -> Iterator[tuple[TensorType, Array]]:
         """10.9.2 The tensors that are copies of others, once those are there."""
+        found = [entry for entry in self.entries if entry is not None and entry.entry.mode is TensorMode.COPY]
+        self.new_elements += sum(entry.type.elements for entry in found if entry.entry.new is not None)
+        self._check_expansion(self.directory.bit_offset)
         for entry in self.entries:
             if entry is None or entry.entry.mode is not TensorMode.COPY:
                 continue

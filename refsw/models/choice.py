@@ -88,6 +88,13 @@ def choose(shape: tuple[int, ...], symbols: Symbols, magnitudes: Magnitudes) -> 
     return best
 
 
+def all_bits(choice: Choice, shape: tuple[int, ...], symbols: Symbols) -> int:
+    """The estimate of `choose` from all values instead of a sample."""
+    if not choice.labelling.groups:
+        return choice.bits
+    return _bits(choice.labelling, shape, 1, symbols.reshape(shape[0], -1), symbols.size)
+
+
 def label(
     offset: int, step: int, groups: tuple[Group, ...], marginals: dict[Group, Integers], elements: int
 ) -> Labelling:
@@ -118,8 +125,10 @@ def _bits(labelling: Labelling, shape: tuple[int, ...], stride: int, sampled: Sy
     totals = np.bincount(used // width, counts[used]).astype(np.int64)
     inside = int((counts[used] * log2_fixed(counts[used])).sum())
     around = int((totals * log2_fixed(totals)).sum())
-    # A sample fits its own counts too well: about 0.7 bits for each, and as much again on the rest of the tensor.
-    values = (((around - inside) >> FRACTION) + OVERFIT_BITS * used.size) * elements // sampled.size
+    values = (around - inside) >> FRACTION
+    if sampled.size < elements:
+        # A sample fits its own counts too well: about 0.7 bits for each, and as much again on the rest of the tensor.
+        values = (values + OVERFIT_BITS * used.size) * elements // sampled.size
     tables = TABLE_BITS * int(np.count_nonzero(totals)) if labelling.groups else 0
     tags = sum(int(entropy(np.bincount(part)) >> FRACTION) for part in labelling.labels)
     return values + tables + tags

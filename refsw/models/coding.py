@@ -10,7 +10,7 @@ import numpy as np
 
 from refsw.models.arithmetic import WORDS, Integers
 from refsw.models.arrangement import arrange
-from refsw.models.choice import Choice, choose, choose_predictor
+from refsw.models.choice import Choice, all_bits, choose, choose_predictor
 from refsw.models.prediction import Predictor
 from refsw.models.rans import encode
 from refsw.models.state import TensorType
@@ -27,6 +27,7 @@ MAX_LANES_LOG2 = 10
 DICTIONARY_SAMPLE, DICTIONARY_SMALLEST = 1 << 16, 1 << 8
 DICTIONARY_HOPE = 1.0
 XZ_OVERHEAD = 24
+EXPANSION = 4096
 
 
 @dataclass
@@ -61,22 +62,33 @@ def prepare(kind: TensorType, values: Integers, *, is_new: bool, dictionary: boo
     coded = Coded(kind, symbols, choice, symbols[long], magnitudes[long], predictor, is_new=is_new)
     if dictionary and values.size >= DICTIONARY_SMALLEST:
         raw_bits = int(raw_length(coded.raw_symbols).sum())
-        coded.xz = _dictionary(values, (choice.bits + raw_bits) // 8)
+        words = _words(values)
+        if _repeats(words, (choice.bits + raw_bits) // 8):
+            coded.xz = _dictionary(words, (all_bits(choice, kind.shape, symbols) + raw_bits) // 8)
+            if is_new and coded.xz is not None and len(coded.xz[0]) * EXPANSION < values.size:
+                coded.xz = None  # 10.9.2: too small for a new tensor
     if predictor is not None and coded.xz is None and predictor not in known:
         known.append(predictor)
     return coded
 
 
-def _dictionary(values: Integers, limit: int) -> tuple[bytes, int, bool] | None:
-    """10.7 The .xz stream, log2 of bytes a value, and whether in planes; None if it is no smaller than `limit`."""
+def _words(values: Integers) -> Integers:
+    """The values as the smallest integers that hold them all."""
     low, high = int(values.min()), int(values.max())
-    log2 = next(k for k in range(4) if -(1 << (8 * 2**k - 1)) <= low and high < 1 << (8 * 2**k - 1))
-    words = values.astype(WORDS[1 << log2])
-    # A quick look first: matches of zlib's fastest level tell whether rows repeat at all.
+    width = next(1 << k for k in range(4) if -(1 << ((8 << k) - 1)) <= low and high < 1 << ((8 << k) - 1))
+    return values.astype(WORDS[width])
+
+
+def _repeats(words: Integers, limit: int) -> bool:
+    """A quick look: whether zlib's fastest level does better than `limit` bytes on a sample, so that rows repeat."""
     begin = max(0, (words.size - DICTIONARY_SAMPLE) // 2)
     sample = words[begin : begin + DICTIONARY_SAMPLE]
-    if len(zlib.compress(sample.tobytes(), 1)) * words.size > DICTIONARY_HOPE * limit * sample.size:
-        return None
+    return len(zlib.compress(sample.tobytes(), 1)) * words.size <= DICTIONARY_HOPE * limit * sample.size
+
+
+def _dictionary(words: Integers, limit: int) -> tuple[bytes, int, bool] | None:
+    """10.7 The .xz stream, log2 of bytes a value, and whether in planes; None if it is no smaller than `limit`."""
+    log2 = words.itemsize.bit_length() - 1
     best: tuple[bytes, int, bool] | None = None
     for planes in (False, True) if log2 else (False,):
         raw = words.view(np.uint8).reshape(-1, 1 << log2).T.tobytes() if planes else words.tobytes()

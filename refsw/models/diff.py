@@ -56,7 +56,7 @@ def _level(updates: Sequence[EncodedUpdate]) -> Level:
     """The lowest level whose limits hold all updates."""
     for level, limits in LEVELS.items():
         if all(
-            max(u.base_tensors, len(u.types), u.entries) <= limits.model_tensors
+            u.entries <= limits.model_tensors
             and sum(kind.elements for kind in u.types) <= limits.model_elements
             and u.largest_unit <= limits.model_unit_elements
             and max(map(len, [u.header, *u.data])) <= limits.unit_bytes

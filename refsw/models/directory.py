@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from refsw.tensor.axes import DTYPES
 CODED = (TensorMode.QUANTIZED_DIFFERENCE, TensorMode.QUANTIZED, TensorMode.EXACT_DIFFERENCE, TensorMode.EXACT)
 QUANTIZED = (TensorMode.QUANTIZED_DIFFERENCE, TensorMode.QUANTIZED)
 FROM_SOURCE = (TensorMode.UNCHANGED, TensorMode.QUANTIZED_DIFFERENCE, TensorMode.EXACT_DIFFERENCE)
+MAX_PRODUCT = 1 << 40
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PATH = re.compile(r"[/\\]")
 
@@ -87,7 +89,7 @@ def _text(data: bytes, element: str, offset: int) -> str:
 def is_path(name: str) -> bool:
     """10.3.2 Whether a name leads out of the folder where somebody might put a file of that name."""
     parts = _PATH.split(name)
-    return len(parts) > 1 and (parts[0] == "" or ".." in parts or parts[0].endswith(":"))
+    return ".." in parts or (len(parts) > 1 and (parts[0] == "" or parts[0].endswith(":")))
 
 
 def from_values(values: Values, offset: int) -> Directory:
@@ -125,8 +127,11 @@ def _new_entry(values: Values, j: int, offset: int) -> Entry:
     name = _text(values["name"][j], f"name[{j}]", offset)
     if is_path(name):
         raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.name-path", f"name[{j}]", offset,
-                       "a name that is no absolute path and has no part '..'", repr(name[:60]))  # fmt: skip
+                       "a name that is no path to elsewhere", repr(name[:60]))  # fmt: skip
     kind = TensorType(name, ElementType(values["new_element_type"][j]), tuple(values["new_extent"][j]))
+    if math.prod(extent for extent in kind.shape if extent) > MAX_PRODUCT:
+        raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.new-shape", f"new_extent[{j}]", offset,
+                       f"a product of at most {MAX_PRODUCT}", str(kind.shape))  # fmt: skip
     source = values["source_entry"][j] if values["source_flag"][j] else None
     if mode is TensorMode.REMOVED:
         raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.new-mode", f"new_tensor_mode[{j}]", offset,
@@ -140,8 +145,14 @@ def _new_entry(values: Values, j: int, offset: int) -> Entry:
 
 def _check_entries(directory: Directory) -> Iterator[DfcError]:
     """10.3.2 What can be said without the base."""
-    offset, names = directory.bit_offset, set[str]()
+    offset, names, sources = directory.bit_offset, set[str](), set[int]()
     for number, entry in enumerate(directory.entries):
+        if entry.mode in FROM_SOURCE and entry.source is not None:
+            if entry.source in sources:
+                yield error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.source-once",
+                               f"source of entry {number}", offset, "a tensor of the base that is no source yet",
+                               str(entry.source))  # fmt: skip
+            sources.add(entry.source)
         if entry.mode is TensorMode.COPY and directory.entries[entry.copy_of].mode is TensorMode.REMOVED:
             yield error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.copy", f"copy of entry {number}", offset,
                            "an entry that gives a tensor", f"entry {entry.copy_of}, which is removed")  # fmt: skip

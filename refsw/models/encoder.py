@@ -22,6 +22,7 @@ from refsw.syntax.codes import TensorMode
 from refsw.tensor.axes import Array
 
 SAMPLE = 1 << 12
+EXPANSION = 4096
 SMALLEST_COPY = 64
 CHUNK = 1 << 20
 
@@ -38,7 +39,6 @@ class EncodedUpdate:
     data: list[bytes]
     result: Model | None
     types: list[TensorType]
-    base_tensors: int
     entries: int
     largest_unit: int
 
@@ -71,6 +71,7 @@ class UpdateEncoder:
         counted = Counter(content for content in self.contents.values() if content is not None)
         self.tied = {content for content, count in counted.items() if count > 1}
         self.predictors: list[Predictor] = []
+        self.spare: dict[int, int] = {}
         _check_names(target)
 
     def encode(self, versions: tuple[str, str]) -> EncodedUpdate:
@@ -91,24 +92,22 @@ class UpdateEncoder:
         header = header_body(None if self.full else self.base, self.entries, self.config, versions, digest)
         types = list(self.types.values())
         result = Model(self.result) if self.keep else None
-        return EncodedUpdate(
-            header, self.units.bodies, result, types, len(self.base_names), len(self.entries), self.units.largest
-        )
+        return EncodedUpdate(header, self.units.bodies, result, types, len(self.entries), self.units.largest)
 
     def _sources(self, places: Mapping[str, int]) -> dict[str, int]:
         """For tensors that are new by name or format: the removed tensor of the base that resembles each most."""
         gone = [n for n in places if n not in self.target or not self.target.types[n].same_format(self.base.types[n])]
+        new = [n for n in self.target if n not in places or n in gone]
         found: dict[str, int] = {}
-        for name in self.target:
+        for name in sorted(new, key=lambda name: name not in places):  # those that keep their name come first
             kind = self.target.types[name]
-            if name in places and name not in gone:
-                continue
             same = [g for g in gone if self.base.types[g].elements == kind.elements and kind.elements > 0]
             if name in same:
                 same = [name]
             scored = [(_distance(self.target[name], self.base[g]), g) for g in same[:64]]
             if scored and min(scored)[0] < _distance(self.target[name], None):
                 found[name] = places[min(scored)[1]]
+                gone.remove(min(scored)[1])  # a tensor is a source once
         return found
 
     def _tensor(self, name: str, source: int | None, *, is_new: bool) -> None:
@@ -124,7 +123,7 @@ class UpdateEncoder:
             self._unchanged(name, kind, base, source, is_new)
             self._see(own, number)
             return
-        if own is not None and own in self.seen:
+        if own is not None and own in self.seen and (not is_new or self._may_copy(self.seen[own], kind)):
             self.entries.append(Planned(TensorMode.COPY, kind if is_new else None, None, None, self.seen[own]))
             self._keep(name, kind, self.result[self._name_of(self.seen[own])])
             return
@@ -132,6 +131,13 @@ class UpdateEncoder:
         if base_kind is not None and base_kind.elements != kind.elements:
             base = base_kind = source = None
         self._coded(kind, array, base, base_kind, source, is_new)
+
+    def _may_copy(self, entry: int, kind: TensorType) -> bool:
+        """10.9.2 Whether a new tensor may be a copy: what is copied has to have taken some bytes."""
+        if kind.elements > self.spare.get(entry, 0):
+            return False
+        self.spare[entry] -= kind.elements
+        return True
 
     def _see(self, content: bytes | None, number: int) -> None:
         if content in self.tied and content is not None:
@@ -191,6 +197,8 @@ class UpdateEncoder:
         )
         self._keep(kind.name, kind, out.reshape(kind.shape))
         coded = prepare(kind, values, is_new=is_new, dictionary=self.config.dictionary, known=self.predictors)
+        size = len(coded.xz[0]) if coded.xz else coded.choice.bits // 8
+        self.spare[len(self.entries) - 1] = max(0, EXPANSION // 2 * size - kind.elements)
         self.units.add(coded)
 
     def _quantized(self, flat: Array, base: Array | None, step: Step) -> Integers | None:

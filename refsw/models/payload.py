@@ -79,6 +79,9 @@ def decode_values(unit: DataContent, shapes: Sequence[Shape]) -> Iterator[Intege
     """
     counts = [int(np.prod(shape, dtype=object)) for shape in shapes]
     if unit.coder is ModelCoder.XZ:
+        if not sum(counts):
+            raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.xz-values", "model_coder", unit.bit_offset,
+                           "RANS, since the unit has no values", "XZ")  # fmt: skip
         yield _xz(unit, sum(counts))
         return
     yield from _Rans(unit, shapes).values()

@@ -45,7 +45,7 @@ class ModelReader(BitstreamWalker[ModelContent]):
     ) -> None:
         units = stream if isinstance(stream, UnitReader) else UnitReader(stream, trace=trace, report=report)
         if units.header.profile is not Profile.MODEL:
-            raise error_of(UnsupportedError, ErrorClass.RESERVED_VALUE, "profile.model", "profile_idc", 48,
+            raise error_of(UnsupportedError, ErrorClass.RESERVED_VALUE, "profile.implemented", "profile_idc", 48,
                            "model updates; features are decoded with 'refsw decode'",
                            units.header.profile.name)  # fmt: skip
         super().__init__(units, report=report)
@@ -71,11 +71,10 @@ class ModelReader(BitstreamWalker[ModelContent]):
         if not self._lost:
             for error in self._incomplete(offset):
                 raise error
-        tensors = values["base_tensor_count"], values["base_tensor_count"] + values["new_tensor_count"]
-        for count in tensors:
-            if count > self.limits.model_tensors:
-                raise error_of(LimitError, ErrorClass.RESOURCE_LIMIT, "level.model-tensors", "new_tensor_count", offset,
-                               f"at most {self.limits.model_tensors} tensors at this level", str(count))  # fmt: skip
+        count = values["base_tensor_count"] + values["new_tensor_count"]
+        if count > self.limits.model_tensors:
+            raise error_of(LimitError, ErrorClass.RESOURCE_LIMIT, "level.model-tensors", "new_tensor_count", offset,
+                           f"at most {self.limits.model_tensors} tensors at this level", str(count))  # fmt: skip
         update = from_values(values, offset)
         if self.update is not None and update.base_digest != self.update.result_digest and not self._lost:
             raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.chain", "base_digest", offset,

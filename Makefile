@@ -29,6 +29,7 @@ full: $(STAMP)        ## what takes longer: 20,000 mutations, exhaustive tables
 
 benchmark: $(STAMP)   ## speed and memory as ratios in one run
 	$(BIN)/python tools/benchmark.py
+	$(BIN)/python tools/benchmark_updates.py
 
 spec: $(STAMP)        ## render the tables of spec/ from the declaration in refsw/syntax
 	$(BIN)/python tools/render_spec.py

@@ -14,7 +14,7 @@ from refsw.errors import UsageError
 from refsw.inspection import inspect
 from refsw.models.apply import ApplyLimits, apply_stream
 from refsw.models.arithmetic import Rounding, Step
-from refsw.models.config import DiffConfig, make_step
+from refsw.models.config import DiffConfig, make_step, matches
 from refsw.models.diff import assemble, encode_models
 from refsw.models.files import ModelFiles, open_model, safetensors_metadata
 from refsw.models.state import Model, model_digest
@@ -98,11 +98,9 @@ def diff(
 
 def _known(config: DiffConfig, models: Sequence[Model]) -> None:
     """A name or pattern that no tensor has is a mistake."""
-    import fnmatch
-
     names = {name for model in models for name in model}
     for pattern in [*config.exact, *config.steps]:
-        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+        if not any(matches(name, pattern) for name in names):
             raise UsageError(f"{pattern}: no tensor of the models has that name")
 
 

@@ -117,21 +117,22 @@ def quantize(x: npt.NDArray[np.float64], step: Step, rounding: Rounding, offset:
     Returns:
         The integers, or None if one is beyond 63 bits (times m).
     """
-    scaled = x * step.scale
-    if step.m != 1:
-        scaled /= step.m
-    if rounding is Rounding.NEAREST:
-        np.rint(scaled, out=scaled)
-    elif rounding is Rounding.LITERAL:
-        scaled += offset
-        np.rint(scaled, out=scaled)
-    else:
-        magnitude = np.abs(scaled)
-        magnitude += offset
-        np.floor(magnitude, out=magnitude)
-        np.copysign(magnitude, scaled, out=scaled)
-    if scaled.size and float(np.abs(scaled).max()) * step.m >= _BELOW:
-        return None
+    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond binary64 is beyond 63 bits as well
+        scaled = x * step.scale
+        if step.m != 1:
+            scaled /= step.m
+        if rounding is Rounding.NEAREST:
+            np.rint(scaled, out=scaled)
+        elif rounding is Rounding.LITERAL:
+            scaled += offset
+            np.rint(scaled, out=scaled)
+        else:
+            magnitude = np.abs(scaled)
+            magnitude += offset
+            np.floor(magnitude, out=magnitude)
+            np.copysign(magnitude, scaled, out=scaled)
+        if scaled.size and not float(np.abs(scaled).max()) * step.m < _BELOW:
+            return None  # NaN, where the base has one, is not below either
     return scaled.astype(np.int64)
 
 

@@ -17,6 +17,7 @@ from refsw.syntax.model_structures import MAX_DISTINCT_TABLES, MAX_TABLES
 
 MOST_FREQUENT = TOTAL - 32
 POOL_SPAN = 512
+POOL_TABLES = MAX_DISTINCT_TABLES // 2
 Member = tuple[tuple[int, ...], Labelling, Symbols, bool]
 """Shape, labelling, symbols of a tensor, and whether it is new."""
 
@@ -48,11 +49,11 @@ def arrange(members: Sequence[Member], precision: int) -> Arrangement:
     pool = np.zeros((height, width), np.int64)
     for place, c in zip(places, counts, strict=True):
         pool[place : place + len(c)] += c
-    groups = [merge(c, precision) for c in counts]
+    groups = [merge(c, precision, MAX_DISTINCT_TABLES) for c in counts]
     own = _own(counts, groups, places, pool, precision)
     for number in own:
         pool[places[number] : places[number] + len(counts[number])] -= counts[number]
-    blocks, leaders = ([], []) if len(own) == len(members) else ([pool], [merge(pool, precision)])
+    blocks, leaders = ([], []) if len(own) == len(members) else ([pool], [merge(pool, precision, POOL_TABLES)])
     begin = [0] * len(members)
     top = len(pool) if blocks else 0
     for number in own:
@@ -104,7 +105,7 @@ def _own(counts: list[Counts], groups: list[Counts], places: list[int], pool: Co
         joined = np.array([c[groups[number] == g].sum(axis=0) for g in np.unique(groups[number])])
         alone = int(entropy(joined).sum()) + (int(table_bits(joined, precision).sum() + len(c)) << FRACTION)
         savings.append((shared - alone, number, len(joined)))
-    chosen, tables, distinct = [], len(pool), min(len(pool), MAX_DISTINCT_TABLES // 2)
+    chosen, tables, distinct = [], len(pool), min(len(pool), POOL_TABLES)
     for saving, number, needed in sorted(savings, reverse=True):
         fits = tables + len(counts[number]) <= MAX_TABLES and distinct + needed <= MAX_DISTINCT_TABLES
         if saving > 0 and fits:

@@ -18,12 +18,11 @@ from refsw.models.symbols import Magnitudes, Symbols, pack_raw, raw_length, to_s
 from refsw.models.tables import SAME, as_tables, normalize, precision_for
 from refsw.syntax.codes import ModelCoder
 from refsw.syntax.declaration import Values
-from refsw.syntax.model_structures import MAX_PREDICTORS, MODEL_DATA
+from refsw.syntax.model_structures import MAX_LANES_LOG2, MAX_PREDICTORS, MODEL_DATA
 from refsw.syntax.units import pack_body
 
 UNIT_ELEMENTS = 1 << 23
 VALUES_A_LANE, LABELS_A_LANE = 1 << 13, 1 << 10
-MAX_LANES_LOG2 = 10
 DICTIONARY_SAMPLE, DICTIONARY_SMALLEST = 1 << 16, 1 << 8
 DICTIONARY_HOPE = 1.0
 XZ_OVERHEAD = 24

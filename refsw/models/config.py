@@ -49,11 +49,34 @@ class DiffConfig:
         object.__setattr__(self, "rounding", Rounding(self.rounding))
         if not 0 < self.offset <= 0.5:
             raise UsageError(f"a rounding offset of {self.offset}; it is above 0 and at most 0.5")
+        for what, text in [("network_id", self.network_id), *[("version", version) for version in self.versions]]:
+            _check_text(what, text, 255)
+            if any(ord(c) < 32 or ord(c) == 127 for c in text):
+                raise UsageError(f"{what}: {text!r} has control characters")
+        if len(self.metadata) > 256:
+            raise UsageError(f"{len(self.metadata)} entries of metadata; 256 are possible")
+        for key, text in self.metadata.items():
+            _check_text("key of metadata", key, 255, least=1)
+            _check_text(f"metadata {key}", text, 65535)
 
     def step_of(self, name: str) -> Step:
         """The step of a tensor: that of the first pattern that its name matches."""
-        return next((step for pattern, step in self.steps.items() if fnmatch.fnmatchcase(name, pattern)), self.step)
+        return next((step for pattern, step in self.steps.items() if matches(name, pattern)), self.step)
 
     def is_exact(self, name: str) -> bool:
         """Whether the user wants the tensor's elements as they are."""
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.exact)
+        return any(matches(name, pattern) for pattern in self.exact)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a tensor is meant: by its name, or by a pattern such as ``fc.*``."""
+    return name == pattern or fnmatch.fnmatchcase(name, pattern)
+
+
+def _check_text(what: str, text: str, most: int, *, least: int = 0) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{what}: {text!r} is not UTF-8") from error
+    if not least <= size <= most:
+        raise UsageError(f"{what}: {size} bytes; {least} to {most} are possible")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from refsw.errors import DfcError, ErrorClass, ModelStateError, SemanticError
 from refsw.models.arithmetic import Step
-from refsw.models.state import FLOATS, TensorType
+from refsw.models.state import FLOATS, MAX_PRODUCT, TensorType
 from refsw.syntax.codes import ElementType, StepMultiplier, TensorMode
 from refsw.syntax.declaration import Values
 from refsw.syntax.walker import error_of
@@ -18,7 +18,6 @@ from refsw.tensor.axes import DTYPES
 CODED = (TensorMode.QUANTIZED_DIFFERENCE, TensorMode.QUANTIZED, TensorMode.EXACT_DIFFERENCE, TensorMode.EXACT)
 QUANTIZED = (TensorMode.QUANTIZED_DIFFERENCE, TensorMode.QUANTIZED)
 FROM_SOURCE = (TensorMode.UNCHANGED, TensorMode.QUANTIZED_DIFFERENCE, TensorMode.EXACT_DIFFERENCE)
-MAX_PRODUCT = 1 << 40
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PATH = re.compile(r"[/\\]")
 

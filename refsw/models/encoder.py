@@ -18,11 +18,12 @@ from refsw.models.header import Planned, header_body
 from refsw.models.prediction import Predictor
 from refsw.models.state import FLOATS, Model, TensorType, digest_of, is_finite, tensor_digest
 from refsw.models.tables import log2_fixed
-from refsw.syntax.codes import TensorMode
+from refsw.syntax.codes import ElementType, TensorMode
 from refsw.tensor.axes import Array
 
 SAMPLE = 1 << 12
 EXPANSION = 4096
+_Content = tuple[bytes, Step, bool]
 SMALLEST_COPY = 64
 CHUNK = 1 << 20
 
@@ -66,7 +67,7 @@ class UpdateEncoder:
         self.result: dict[str, Array] = {}
         self.types: dict[str, TensorType] = {}
         self.digests: dict[str, bytes] = {}
-        self.seen: dict[bytes, int] = {}
+        self.seen: dict[_Content, int] = {}
         self.contents = _contents(target)
         counted = Counter(content for content in self.contents.values() if content is not None)
         self.tied = {content for content, count in counted.items() if count > 1}
@@ -112,17 +113,21 @@ class UpdateEncoder:
 
     def _tensor(self, name: str, source: int | None, *, is_new: bool) -> None:
         kind, array = self.target.types[name], self.target[name]
-        if not is_finite(array):
-            raise FeatureError(f"{name}: NaN or infinity; only finite numbers can be coded")
+        if kind.element_type is ElementType.BOOL and array.size and int(array.view(np.uint8).max()) > 1:
+            raise FeatureError(f"{name}: a bool whose byte is neither 0 nor 1")
         base = self.base[self.base_names[source]] if source is not None else None
         base_kind = self.base.types[self.base_names[source]] if source is not None else None
-        own = self.contents[name]
+        content = self.contents[name]
+        # Tied tensors that shall arrive with different precision are no copies of one another.
+        own = None if content is None else (content, self.config.step_of(name), self.config.is_exact(name))
         number = len(self.entries)
         same_type = base_kind is not None and base_kind.element_type is kind.element_type
         if base is not None and same_type and np.array_equal(_bytes(array), _bytes(base)):
             self._unchanged(name, kind, base, source, is_new)
             self._see(own, number)
             return
+        if not is_finite(array):
+            raise FeatureError(f"{name}: NaN or infinity; only finite numbers can be coded")
         if own is not None and own in self.seen and (not is_new or self._may_copy(self.seen[own], kind)):
             self.entries.append(Planned(TensorMode.COPY, kind if is_new else None, None, None, self.seen[own]))
             self._keep(name, kind, self.result[self._name_of(self.seen[own])])
@@ -139,8 +144,8 @@ class UpdateEncoder:
         self.spare[entry] -= kind.elements
         return True
 
-    def _see(self, content: bytes | None, number: int) -> None:
-        if content in self.tied and content is not None:
+    def _see(self, content: _Content | None, number: int) -> None:
+        if content is not None and content[0] in self.tied:
             self.seen.setdefault(content, number)
 
     def _name_of(self, entry: int) -> str:
@@ -207,7 +212,8 @@ class UpdateEncoder:
             part = slice(begin, begin + CHUNK)
             x = flat[part].astype(np.float64)
             if base is not None:
-                x -= base[part].astype(np.float64)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    x -= base[part].astype(np.float64)
             found = quantize(x, step, self.config.rounding, self.config.offset)
             if found is None:
                 return None
@@ -279,5 +285,6 @@ def _distance(array: Array, base: Array | None) -> int:
     """Cost of the words of a sample, of both or of one."""
     stride = _stride(array.size)
     flat = np.ascontiguousarray(array).reshape(-1)[::stride]
-    other = None if base is None else np.ascontiguousarray(base).reshape(-1)[::stride].astype(flat.dtype)
+    with np.errstate(all="ignore"):
+        other = None if base is None else np.ascontiguousarray(base).reshape(-1)[::stride].astype(flat.dtype)
     return _cost(word_differences(flat, other))

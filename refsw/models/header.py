@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from refsw.errors import UsageError
 from refsw.models.arithmetic import Step
 from refsw.models.config import DiffConfig
 from refsw.models.directory import QUANTIZED
@@ -33,8 +32,6 @@ def header_body(
     """6.10 The body of a model header unit."""
     count = 0 if base is None else len(base)
     network, base_version, version = (t.encode() for t in (config.network_id, *versions))
-    if max(map(len, (network, base_version, version))) > 255:
-        raise UsageError("a name of the network or of a version has more than 255 bytes")
     default = config.step
     values: dict[str, Any] = {
         "network_id_length": len(network),

@@ -17,11 +17,12 @@ from refsw.models.tables import as_tables, from_values
 from refsw.payload.bytecodecs import ByteCodec
 from refsw.syntax.codes import ModelCoder, PayloadCodec
 from refsw.syntax.declaration import Values
-from refsw.syntax.model_structures import MAX_DISTINCT_TABLES
+from refsw.syntax.model_structures import MAX_DISTINCT_TABLES, MAX_LANES_LOG2
 from refsw.syntax.walker import error_of
 
 Shape = tuple[int, ...]
 LAST_SYMBOL = 503
+STEPS_LOG2 = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,12 @@ class _Rans:
         self.unit, self.shapes, self.v = unit, shapes, unit.values
         self.rows = from_values(self.v, unit.bit_offset)
         self.place = 0
+        self.count = sum(int(np.prod(shape, dtype=object)) for shape in shapes)
 
     def values(self) -> Iterator[Integers]:
         """All values, in parts."""
         labels = self._labels()
-        states, words = self._part(self.v["lanes_log2"], self.v["word_count"], "word_count")
+        states, words = self._part(self.count, self.v["lanes_log2"], self.v["word_count"], "word_count")
         raw = RawReader(self.unit.payload[self.place :])
         # Tables that are the same as others are not expanded again.
         rows = self.rows[: self.v["table_count_minus1"] + 1]
@@ -134,9 +136,12 @@ class _Rans:
             raise self._error("model.raw-bits", "as many raw bits as the values have, and zero bits to the end of the "
                               "byte", got, PayloadError, ErrorClass.LENGTH_MISMATCH)  # fmt: skip
 
-    def _part(self, lanes_log2: int, count: int, element: str) -> tuple[np.ndarray, np.ndarray]:
+    def _part(self, symbols: int, lanes_log2: int, count: int, element: str) -> tuple[np.ndarray, np.ndarray]:
         """States and words at the current place of the payload."""
         payload, lanes = self.unit.payload, 1 << lanes_log2
+        if symbols > lanes << STEPS_LOG2 and lanes_log2 < MAX_LANES_LOG2:
+            raise self._error("model.lanes", f"a lane for {1 << STEPS_LOG2} symbols, or {1 << MAX_LANES_LOG2} lanes",
+                              f"{lanes} lanes for {symbols} symbols")  # fmt: skip
         size = 4 * lanes + 2 * count
         if len(payload) - self.place < size:
             raise self._error("model.payload-length", f"{size} bytes of states and words ({element})",
@@ -171,11 +176,12 @@ class _Rans:
         """10.6.3 The labels of every group, tensor by tensor."""
         if not self.v["label_flag"]:
             return []
-        states, words = self._part(self.v["label_lanes_log2"], self.v["label_word_count"], "label_word_count")
         sizes = [group.size(shape) for t, shape in enumerate(self.shapes) for group in self._groups(t)]
         # An empty tensor can have an axis of any extent, and labels along another one are bounded by nothing else.
         if sum(sizes) > self._label_limit():
             raise self._error("model.label-count", f"at most {self._label_limit()} labels", str(sum(sizes)))
+        lanes, count = self.v["label_lanes_log2"], self.v["label_word_count"]
+        states, words = self._part(sum(sizes), lanes, count, "label_word_count")
         decoder = Decoder(as_tables(self.rows[-1:]), states, words)
         parts = list(decoder.symbols(np.zeros(sum(sizes), np.uint8)))
         self._finish(decoder, "label_word_count")
@@ -185,7 +191,7 @@ class _Rans:
     def _label_limit(self) -> int:
         """10.6.3 As many labels as values, for every group."""
         groups = max(map(len, self.v["group_last_axis"]))
-        return groups * sum(int(np.prod(shape, dtype=object)) for shape in self.shapes)
+        return groups * self.count
 
     def _contexts(self, labels: list[Labels]) -> Contexts:
         parts, taken = [], 0

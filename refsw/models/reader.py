@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 from refsw.errors import DfcError, ErrorClass, LimitError, SemanticError, UnsupportedError
 from refsw.models.directory import Directory, from_values
@@ -52,7 +52,7 @@ class ModelReader(BitstreamWalker[ModelContent]):
         self.limits = LEVELS[self.header.level]
         self.units.max_unit_bytes = self.limits.unit_bytes
         self.update: Directory | None = None
-        self.coded = self.taken = 0
+        self.coded = self.taken = self._tensors = 0
 
     def order(self, kind: UnitType) -> str:
         """10.8 and 11.2."""
@@ -66,15 +66,30 @@ class ModelReader(BitstreamWalker[ModelContent]):
         else:
             yield self._data(unit, values)
 
+    def watch(self, element: str, value: Any, offset: int) -> None:
+        """10.3.3, 11.3 Numbers of tensors, before any of them is read."""
+        if element == "base_tensor_count":
+            self._tensors = value
+        elif element == "new_tensor_count":
+            self._tensors += value
+        if self._tensors > self.limits.model_tensors:
+            count, self._tensors = self._tensors, 0
+            raise error_of(LimitError, ErrorClass.RESOURCE_LIMIT, "level.model-tensors", element, offset,
+                           f"at most {self.limits.model_tensors} tensors at this level", str(count))  # fmt: skip
+        if element == "network_id_length":
+            self._tensors = 0
+        if element == "first_coded_tensor" and value != self.taken and not self._lost:
+            raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.coded-order", element, offset,
+                           str(self.taken), str(value))  # fmt: skip
+        if element == "coded_tensor_count_minus1" and value >= self.coded - self.taken and not self._lost:
+            raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.coded-order", element, offset,
+                           f"at most {self.coded - self.taken} coded tensors more", str(value + 1))  # fmt: skip
+
     def _header(self, unit: Unit, values: Values) -> Directory:
         offset = 8 * unit.body_offset
         if not self._lost:
             for error in self._incomplete(offset):
                 raise error
-        count = values["base_tensor_count"] + values["new_tensor_count"]
-        if count > self.limits.model_tensors:
-            raise error_of(LimitError, ErrorClass.RESOURCE_LIMIT, "level.model-tensors", "new_tensor_count", offset,
-                           f"at most {self.limits.model_tensors} tensors at this level", str(count))  # fmt: skip
         update = from_values(values, offset)
         if self.update is not None and update.base_digest != self.update.result_digest and not self._lost:
             raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.chain", "base_digest", offset,
@@ -87,13 +102,6 @@ class ModelReader(BitstreamWalker[ModelContent]):
         offset = 8 * unit.body_offset
         payload = 8 * (unit.body_offset + len(unit.body) - len(values["model_payload"]))
         content = DataContent(values, offset, payload)
-        if content.first != self.taken and not self._lost:
-            raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.coded-order", "first_coded_tensor", offset,
-                           str(self.taken), str(content.first))  # fmt: skip
-        if content.first + content.count > self.coded and not self._lost:
-            raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.coded-order", "coded_tensor_count_minus1",
-                           offset, f"at most {self.coded - content.first} coded tensors more",
-                           str(content.count))  # fmt: skip
         self.taken = content.first + content.count
         return content
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from refsw.tensor.foreign import as_array
 MAX_AXES = 15
 MAX_EXTENT = 2**32 - 2
 MAX_NAME_BYTES = 2**16 - 1
+MAX_PRODUCT = 1 << 40
 FLOATS = {ElementType.FLOAT32, ElementType.FLOAT16, ElementType.BFLOAT16, ElementType.FLOAT64}
 CHUNK = 1 << 20
 
@@ -64,6 +66,8 @@ def type_of(name: str, array: Array) -> TensorType:
         raise FeatureError(f"{name}: {error}") from error
     if array.ndim > MAX_AXES or any(extent > MAX_EXTENT for extent in array.shape):
         raise FeatureError(f"{name}: shape {array.shape} has more than {MAX_AXES} axes, or an extent beyond 2^32 - 2")
+    if math.prod(extent for extent in array.shape if extent) > MAX_PRODUCT:
+        raise FeatureError(f"{name}: shape {array.shape} is beyond 2^40 elements")
     if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise FeatureError(f"{name[:40]}...: a name of more than {MAX_NAME_BYTES} bytes")
     return TensorType(name, element_type, tuple(array.shape))
@@ -97,7 +101,10 @@ class Model(Mapping[str, Array]):
         self.types = {name: type_of(name, self[name]) for name in self.names}
 
     def __getitem__(self, name: str) -> Array:
-        array = as_array(self._tensors[name])
+        try:
+            array = as_array(self._tensors[name])
+        except FeatureError as error:
+            raise FeatureError(f"{name}: {error}") from error
         # Big-endian arrays have the same values as little-endian ones, and those are what is coded.
         return array if array.dtype.byteorder != ">" else array.astype(array.dtype.newbyteorder("<"))
 

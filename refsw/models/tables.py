@@ -122,10 +122,11 @@ def precision_for(total: int) -> int:
     return 3 if total < 1 << 17 else 4 if total < 1 << 20 else 6
 
 
-def merge(counts: Counts, precision: int) -> npt.NDArray[np.int64]:
+def merge(counts: Counts, precision: int, most: int) -> npt.NDArray[np.int64]:
     """Which neighbouring tables had better be one: for every row, the first row of its group.
 
-    Greedy: the two neighbouring groups whose union saves the most bits are joined, until none saves any.
+    Greedy: the two neighbouring groups whose union saves the most bits are joined, until none saves any and there are
+    at most `most` groups.
     """
     groups = _joined_when_few(counts)
 
@@ -136,14 +137,8 @@ def merge(counts: Counts, precision: int) -> npt.NDArray[np.int64]:
     rows = np.array([row for _, row in groups])
     own = list(cost(rows))
     gains = [own[i] + own[i + 1] - c for i, c in enumerate(cost(rows[:-1] + rows[1:]))] if len(groups) > 1 else []
-    while gains:
+    while gains and (max(gains) > 0 or len(groups) > most):
         best = int(np.argmax(gains))
-        empty = not groups[best][1].any() or not groups[best + 1][1].any()
-        if gains[best] <= 0 and not empty:
-            candidates = [i for i in range(len(gains)) if not groups[i][1].any() or not groups[i + 1][1].any()]
-            if not candidates:
-                break
-            best = candidates[0]
         joined = groups[best][1] + groups[best + 1][1]
         groups[best : best + 2] = [(groups[best][0], joined)]
         own[best : best + 2] = [int(cost(joined[None])[0])]

@@ -39,6 +39,7 @@ class TraceRow(NamedTuple):
 
 Trace = Callable[[TraceRow], None]
 Report = Callable[[DfcError], None]
+Watch = Callable[[str, Any, int], None]
 Activation = Callable[[int, int | None], Values]
 """Parameter set id and the bit offset where it stands -> the elements and variables of that set."""
 
@@ -55,6 +56,7 @@ def read_structure(
     activate: Activation | None = None,
     trace: Trace | None = None,
     report: Report = raise_error,
+    watch: Watch | None = None,
 ) -> Values:
     """Read one structure.
 
@@ -65,12 +67,14 @@ def read_structure(
         trace: receives a row for every element.
         report: receives every value that is reserved or out of range; raises by default. What cannot
             be read at all (too few bits, an impossible count) is always raised.
+        watch: receives the name, value and bit offset of every element as soon as it is read, and may raise:
+            for counts that have to be bounded before what they count is read.
 
     Returns:
         The values of the elements that are present, or inferred where the declaration says so, and of
         the variables.
     """
-    return _Reading(structure, reader, activate, trace, report).run()
+    return _Reading(structure, reader, activate, trace, report, watch).run()
 
 
 class _Reading:
@@ -81,7 +85,9 @@ class _Reading:
         activate: Activation | None,
         trace: Trace | None,
         report: Report,
+        watch: Watch | None,
     ) -> None:
+        self.watch = watch
         self.structure = structure
         self.reader = reader
         self.activate = activate
@@ -156,6 +162,8 @@ class _Reading:
         error = check_value(self.structure, node, value, self.scope, start)
         if error is not None:
             self.report(error)
+        if self.watch is not None:
+            self.watch(node.name, value, start)
 
     def descriptor(self, node: Element) -> Any:
         if node.kind == "ue":

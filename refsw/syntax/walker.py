@@ -11,7 +11,7 @@ from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError, Unsupp
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import UnitType
 from refsw.syntax.declaration import Values
-from refsw.syntax.structure import Activation, Report, Trace, TraceRow, raise_error, read_structure
+from refsw.syntax.structure import Activation, Report, Trace, TraceRow, Watch, raise_error, read_structure
 from refsw.syntax.structures import BY_UNIT_TYPE, VERSION_MINOR
 from refsw.syntax.units import SKIPPABLE, Unit, UnitReader, body_reader, of_version
 
@@ -48,6 +48,7 @@ class BitstreamWalker(Generic[_Content]):
     consequence: ClassVar[str]
     """The requirement that breaks of itself once a unit is lost."""
     activate: Activation | None = None
+    watch: Watch | None = None
 
     def __init__(
         self,
@@ -136,7 +137,9 @@ class BitstreamWalker(Generic[_Content]):
             found.append(error)
             self.report(of_version(error, self.header.version_minor))
 
-        values = read_structure(BY_UNIT_TYPE[kind], reader, activate=self.activate, trace=self.trace, report=note)
+        values = read_structure(
+            BY_UNIT_TYPE[kind], reader, activate=self.activate, trace=self.trace, report=note, watch=self.watch
+        )
         if found:
             self._lost = True  # with values that are not allowed, nothing more can be said about this unit
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import itertools
 import random
@@ -42,11 +43,27 @@ def same(independent: ModuleType, data: bytes) -> None:
         assert decoded[name].tobytes() == np.ascontiguousarray(array).tobytes()
 
 
+PACKAGES = {"av", "numpy", "PIL", "ml_dtypes"}
+
+
 def test_it_is_independent() -> None:
-    text = DECODER.read_text()
-    assert "import refsw" not in text
-    assert "from refsw" not in text
-    assert len(text.splitlines()) <= 450
+    files = sorted(DECODER.parent.glob("**/*.py"))
+    assert [path.name for path in files] == ["dfc_decoder.py", "dfc_models.py"]
+    for path in files:
+        text = path.read_text()
+        assert "import refsw" not in text
+        assert "from refsw" not in text
+        assert len(text.splitlines()) <= 450
+        imported: set[str] = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0
+                assert node.module is not None
+                imported.add(node.module.split(".")[0])
+        assert "importlib" not in imported
+        assert imported - sys.stdlib_module_names <= PACKAGES | {"dfc_decoder"}
 
 
 def test_every_kind_of_stream_decodes_to_the_same(independent: ModuleType, streams: dict[str, bytes]) -> None:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from structure_values import (
+    ACTIVE,
+    BASE,
+    REST,
+    Generator,
+    Place,
+    filled,
+    forge,
+    loose,
+    read,
+    write,
+)
 
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.codes import Quantizer, RangeScope
-from refsw.syntax.declaration import (
-    FUNCTIONS,
-    Activate,
-    Derive,
-    Element,
-    Node,
-    Repeat,
-    Rest,
-    Structure,
-    Values,
-    When,
-    evaluate,
-)
+from refsw.syntax.declaration import Element, Rest, Structure, Values, evaluate
 from refsw.syntax.structure import TraceRow, read_structure, write_structure
 from refsw.syntax.structures import (
     DIGEST,
@@ -35,115 +33,6 @@ from refsw.syntax.structures import (
     METADATA,
     STRUCTURES,
 )
-
-BASE = 8 * 77
-# Random values make loops and byte strings of any length; within these the tests stay quick.
-SMALL = {"axis_extent_minus1": 12, "codec_configuration_length": 9, "sample_count_minus1": 6, "text_length": 9}
-SMALL |= {"network_id_length": 5, "layer_id_length": 5, "entry_count_minus1": 4, "key_length": 5, "tensor_count": 5}
-Choose = Callable[[Element, Values], Any]
-
-
-class Generator:
-    """Values for a structure, from its declaration alone: `choose` finds one for every element present."""
-
-    def __init__(self, structure: Structure, choose: Choose, active: Values) -> None:
-        self.scope: Values = dict(FUNCTIONS) | structure.constants | active
-        self.active = active
-        self.values: Values = {}
-        self.indices: list[int] = []
-        self.choose = choose
-        self.walk(structure.nodes)
-
-    def walk(self, nodes: tuple[Node, ...]) -> None:
-        for node in nodes:
-            if isinstance(node, Element):
-                self.put(node.name, self.choose(node, self.scope))
-            elif isinstance(node, When):
-                if evaluate(node.condition, self.scope):
-                    self.walk(node.body)
-                else:
-                    self.infer(node.body)
-            elif isinstance(node, Repeat):
-                self.repeat(node)
-            elif isinstance(node, Derive):
-                self.scope[node.name] = self.values[node.name] = evaluate(node.expression, self.scope)
-            elif isinstance(node, Rest):
-                self.put(node.name, b"the rest")
-
-    def repeat(self, node: Repeat) -> None:
-        for name in names(node.body):
-            self.scope[name] = self.values[name] = []
-        for i in range(evaluate(node.count, self.scope)):
-            self.scope[node.index] = i
-            self.indices.append(i)
-            self.walk(node.body)
-            self.indices.pop()
-
-    def infer(self, nodes: tuple[Node, ...]) -> None:
-        for node in nodes:
-            if isinstance(node, Element) and node.inferred is not None:
-                self.put(node.name, evaluate(node.inferred, self.scope))
-
-    def put(self, name: str, value: Any) -> None:
-        if self.indices:
-            self.values[name].append(value)
-        else:
-            self.values[name] = value
-        self.scope[name] = self.values[name]
-
-
-def names(nodes: tuple[Node, ...]) -> list[str]:
-    found = []
-    for node in nodes:
-        if isinstance(node, Element | Rest):
-            found.append(node.name)
-        elif isinstance(node, When | Repeat):
-            found += names(node.body)
-    return found
-
-
-def bounds(element: Element, scope: Values) -> tuple[int, int]:
-    """The lowest and the highest value that the declaration allows."""
-    top = 2**32 - 2 if element.kind == "ue" else (1 << evaluate(element.argument, scope)) - 1
-    low = 0 if element.low is None else evaluate(element.low, scope)
-    high = top if element.high is None else min(top, evaluate(element.high, scope))
-    return low, high
-
-
-def valid(draw: st.DrawFn) -> Choose:
-    def choose(element: Element, scope: Values) -> Any:
-        if element.kind == "b":
-            size = evaluate(element.argument, scope)
-            return draw(st.binary(min_size=size, max_size=size))
-        if element.kind == "f":
-            value = draw(st.floats(width=32, allow_nan=False, allow_infinity=False))
-            return value if value else 0.0
-        low, high = bounds(element, scope)
-        if element.values is not None:
-            return draw(st.sampled_from([int(v) for v in element.values if v <= high]))
-        high = min(high, max(low, SMALL.get(element.name, high)))
-        return draw(st.one_of(st.integers(low, high), st.sampled_from([low, high])))
-
-    return choose
-
-
-@st.composite
-def filled(draw: st.DrawFn, structure: Structure) -> Generator:
-    active: Values = {}
-    if any(isinstance(node, Activate) for node in structure.nodes):
-        active = {"range_scope": draw(st.sampled_from(RangeScope)), "quantizer": draw(st.sampled_from(Quantizer))}
-    return Generator(structure, valid(draw), active)
-
-
-def write(structure: Structure, made: Generator) -> bytes:
-    writer = BitWriter()
-    write_structure(structure, writer, made.values, made.active)
-    return writer.getvalue()
-
-
-def read(structure: Structure, data: bytes, active: Values | None = None, **options: Any) -> Values:
-    return read_structure(structure, BitReader(data, BASE), activate=lambda *_: active or {}, **options)
-
 
 by_name = pytest.mark.parametrize("structure", STRUCTURES, ids=lambda s: s.name)
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -184,7 +73,7 @@ def test_every_truncation_is_truncated(structure: Structure) -> None:
     @given(filled(structure))
     def check(made: Generator) -> None:
         data = write(structure, made)
-        end = len(data) - (len(b"the rest") if structure is FEATURE_DATA else 0)
+        end = len(data) - (len(REST) if isinstance(structure.nodes[-1], Rest) else 0)
         for size in range(end):
             with pytest.raises(ParseError) as caught:
                 read(structure, data[:size], made.active)
@@ -197,79 +86,30 @@ def test_every_truncation_is_truncated(structure: Structure) -> None:
 
 # --- every bound of every element ---
 
-# What makes an element present at all: three axes T, C, H of 3 channels, a quantizer, a grid, an order of channels.
-FIXED: Values = {
-    "model_digest_flag": 1,
-    "axis_count_minus1": 2,
-    "axis_extent_minus1": 2,
-    "quantizer": Quantizer.LOG,
-    "range_scope": RangeScope.SEQUENCE,
-    "repack_layout": 1,
-    "channel_order_flag": 1,
-    "tensor_count": 2,
-}
-ROLES = [4, 0, 1]
-ACTIVE = {"range_scope": RangeScope.SAMPLE, "quantizer": Quantizer.LOG}
-FLOAT = b"\x3f\xc0\x00\x00"
 
-
-def loose(node: Node) -> Node:
-    """The same node without bounds, and with four free bytes for f(32): a writer of what is not allowed."""
-    if isinstance(node, Element):
-        return Element(node.name, "b(4)" if node.kind == "f" else node.descriptor, node.doc, inferred=node.inferred)
-    if isinstance(node, When):
-        return When(node.condition, tuple(map(loose, node.body)))
-    if isinstance(node, Repeat):
-        return Repeat(node.index, node.count, tuple(map(loose, node.body)))
-    return node
-
-
-def forged(structure: Structure, name: str, value: Any) -> tuple[bytes, int]:
-    """A structure in which all is in order but one element, and that element's bit offset."""
-    declared = {e.name: e for e in structure.elements()}
-    free = Structure(structure.name, structure.clause, "", tuple(map(loose, structure.nodes)), structure.constants)
-
-    def choose(element: Element, scope: Values) -> Any:
-        element = declared[element.name]
-        if element.name == name:
-            return value
-        if element.name == "axis_role":
-            return ROLES[scope["i"]]
-        if element.kind == "b":
-            return bytes(evaluate(element.argument, scope))
-        if element.kind == "f":
-            return FLOAT
-        if element.values is not None and element.name not in FIXED:
-            return int(min(element.values))
-        return int(FIXED.get(element.name, bounds(element, scope)[0]))
-
-    made = Generator(free, choose, ACTIVE)
-    data = write(free, made)
-    rows: list[TraceRow] = []
-    read(free, data, ACTIVE, trace=rows.append)
-    return data, next(row.bit_offset for row in rows if row.element.partition("[")[0] == name)
-
-
-def violation(structure: Structure, name: str, value: Any) -> DfcError:
+def violation(structure: Structure, name: str, value: Any, place: Place | None = None) -> DfcError:
     """The error of a reader; one that reports instead of raising reports the same first."""
-    data, offset = forged(structure, name, value)
+    made = forge(structure, name, value, place)
     with pytest.raises(DfcError) as caught:
-        read(structure, data, ACTIVE)
+        read(structure, made.data, ACTIVE)
     reported: list[DfcError] = []
     try:
-        read(structure, data, ACTIVE, report=reported.append)
+        read(structure, made.data, ACTIVE, report=reported.append)
     except DfcError as error:  # what follows from the value need not be readable
         assert error.error_class is ErrorClass.TRUNCATED
     assert str(reported[0]) == str(caught.value)
-    assert (caught.value.element, caught.value.bit_offset) == (name, offset)
+    assert (caught.value.element, caught.value.bit_offset) == (name, made.offset)
     assert caught.value.requirement == f"{structure.name}.{name}"
     return caught.value
 
 
-def reading(structure: Structure, name: str, value: Any) -> Any:
+def reading(structure: Structure, name: str, value: Any, place: Place | None = None) -> Any:
     """The element as it is read."""
-    got = read(structure, forged(structure, name, value)[0], ACTIVE)[name]
-    return got[0] if isinstance(got, list) else got
+    made = forge(structure, name, value, place)
+    got = read(structure, made.data, ACTIVE)[name]
+    for index in made.indices:
+        got = got[index]
+    return got
 
 
 ENUMERATED = [(s, e) for s in STRUCTURES for e in s.elements() if e.values is not None]
@@ -284,14 +124,13 @@ def by_element(pairs: list[tuple[Structure, Element]]) -> Any:
 
 # Those that other elements bound, or of which there is a test below.
 HIGHS_OF_THEIR_OWN = {"channel_order_flag", "levels_digest_flag", "tensor_count", "axis_extent_minus1"}
-SCOPE: Values = {"channels": 3, "quantizer": Quantizer.LOG, **FEATURE_PARAMETER_SET.constants, **FUNCTIONS}
 
 
 @by_element(ENUMERATED)
 def test_every_reserved_value_is_rejected(structure: Structure, element: Element) -> None:
     assert element.values is not None
     defined = {int(v) for v in element.values}
-    reserved = set(range(1 << evaluate(element.argument, dict(SCOPE)))) - defined
+    reserved = set(range(1 << int(element.argument))) - defined
     for value in reserved:
         error = violation(structure, element.name, value)
         assert (error.error_class, error.phase) == (ErrorClass.RESERVED_VALUE, "parse")
@@ -306,7 +145,7 @@ def test_every_defined_value_is_read(structure: Structure, element: Element) -> 
 
 @by_element(LOWS)
 def test_the_lowest_value_is_read_and_the_one_below_rejected(structure: Structure, element: Element) -> None:
-    low = bounds(element, dict(SCOPE))[0]
+    low = forge(structure, element.name, lambda low, _: low).low
     assert reading(structure, element.name, low) == low
     error = violation(structure, element.name, low - 1)
     assert isinstance(error, SemanticError)
@@ -315,7 +154,7 @@ def test_the_lowest_value_is_read_and_the_one_below_rejected(structure: Structur
 
 @by_element([(s, e) for s, e in HIGHS if e.name not in HIGHS_OF_THEIR_OWN])
 def test_the_highest_value_is_read_and_the_one_above_rejected(structure: Structure, element: Element) -> None:
-    high = bounds(element, dict(SCOPE))[1]
+    high = forge(structure, element.name, lambda low, _: low).high
     assert reading(structure, element.name, high) == high
     error = violation(structure, element.name, high + 1)
     assert isinstance(error, SemanticError)
@@ -451,7 +290,7 @@ def test_a_count_beyond_the_bits_left_is_truncated_before_anything_is_stored() -
 
 
 def test_a_configuration_longer_than_the_body_is_truncated() -> None:
-    data, _ = forged(FEATURE_PARAMETER_SET, "codec_configuration_length", 5)
+    data = forge(FEATURE_PARAMETER_SET, "codec_configuration_length", 5).data
     with pytest.raises(ParseError) as caught:
         read(FEATURE_PARAMETER_SET, data[:-1])
     assert caught.value.error_class is ErrorClass.TRUNCATED

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,19 @@ def test_killing_apply_never_leaves_a_damaged_target(times: int, chain: list[Pat
     start = time.monotonic()
     run("model", "apply", chain[0], updates, "-o", tmp_path / "timed.safetensors")
     assert kill_at_random(chain[0], updates, target, times, 1.2 * (time.monotonic() - start)) > 0
+
+
+def test_a_pipe_a_file_memory_and_threads_give_the_same_model(chain: list[Path], tmp_path: Path) -> None:
+    updates = tmp_path / "chain.dfc"
+    run("model", "diff", *chain, "-o", updates, "--digits", "5")
+    piped = subprocess.run(
+        [sys.executable, "-m", "refsw", "model", "apply", str(chain[0]), "-", "-o", str(tmp_path / "piped.npz")],
+        input=updates.read_bytes(), capture_output=True, check=True,
+    )  # fmt: skip
+    assert b"3 updates applied" in piped.stdout
+    run("model", "apply", chain[0], updates, "-o", tmp_path / "file.safetensors")
+    base, data = load_file(chain[0]), updates.read_bytes()
+    with ThreadPoolExecutor(4) as pool:
+        models = list(pool.map(lambda _: refsw.apply_update(base, data), range(8)))
+    files = [open_model(tmp_path / name) for name in ("piped.npz", "file.safetensors")]
+    assert len({refsw.model_digest(model) for model in [*models, *files]}) == 1

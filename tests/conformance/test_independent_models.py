@@ -254,55 +254,305 @@ def test_random_models(independent: ModuleType, seed: int) -> None:
         same(independent, have, refsw.diff_models(have, target, exact=["*"]))
 
 
-# --- values of every size, and of any mode ---
+# --- values of every size, in every mode ---
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_arithmetic_on_values_of_every_size(
-    independent: ModuleType, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = np.random.default_rng(seed)
-    pick = random.Random(seed)
-    shape, base, chosen, coded = (3, 4), dict[str, Any](), [], []
-    for i, dtype in enumerate(ALL_DTYPES):
-        size = 8 * dtype.itemsize
-        words = rng.integers(0, 2**size, shape, np.uint64, endpoint=False) if size < 64 else rng.bytes(96)
-        x = np.frombuffer(words if size == 64 else words.astype(f"u{size // 8}").tobytes(), dtype).reshape(shape)
-        if dtype.kind not in "iu":
-            x = x.copy()
-            x[~np.isfinite(x)] = -0.0
-        base[f"{i:02}"] = x = x.view("u1") > 127 if dtype.kind == "b" else x
-        exact = dtype.kind in "iub" or pick.random() < 0.4
-        chosen.append(pick.choice([EXACT, EXACT_DIFFERENCE] if exact else [QUANTIZED, QUANTIZED_DIFFERENCE]))
-        if dtype.kind == "b":
-            coded.append([int(a) for a in rng.integers(0, 2, 12) - (x if chosen[-1] == EXACT_DIFFERENCE else 0).ravel()]
-                         if chosen[-1] == EXACT_DIFFERENCE else rng.integers(0, 2, 12).tolist())  # fmt: skip
-            continue
-        top = size - 1 if exact else pick.choice([4, 10, 17, 24, 40, 53, 58, 60])
-        limit = 2**top - 1 if dtype.itemsize > 1 or exact else 9
-        if exact and dtype.kind not in "iu" and dtype.kind != "b":
-            limit = 1000 if chosen[-1] == EXACT else 1
-        if not exact and dtype == np.float16:
-            limit = min(limit, 2**17)
-        coded.append([pick.choice([1, -1]) * (pick.randrange(limit + 1) >> pick.randrange(top + 1)) for _ in range(12)])
-        if exact and dtype.kind not in "iub" and chosen[-1] == EXACT:
-            coded[-1] = [abs(v) for v in coded[-1]]
-    flags = [int(mode in (QUANTIZED, QUANTIZED_DIFFERENCE)) for mode in chosen]
-    options: dict[str, Any] = {
-        "tensor_step_flag": flags,
-        "tensor_step_digits": [pick.randrange(4, 16) for _ in chosen],
-        "tensor_step_multiplier": [pick.randrange(3) for _ in chosen],
-    }
-    found: list[bytes] = []
+def finished(independent: ModuleType, base: Tensors | None, make: Callable[[bytes], bytes]) -> tuple[bytes, str]:
+    """A stream with the digest that the independent decoder finds, and the requirement that it breaks nevertheless."""
+    found = [bytes(32)]
     digest = independent.model_digest
-    monkeypatch.setattr(independent, "model_digest", lambda model: found.append(digest(model)) or found[-1])
-    unit = data(coded, lanes_log2=pick.randrange(5))
-    try:
-        independent.decode(stream(header(base, chosen, **options), unit), given(independent, base))
-    except independent.Reject as error:
-        requirement = error.requirement
-    update = stream(header(base, chosen, result_digest=found[-1], **options), unit)
-    if requirement == "model.result-digest":
-        same(independent, base, update)
-    else:
-        both_reject(independent, base, update, requirement)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(independent.Reject) as caught:
+        patch.setattr(independent, "model_digest", lambda model: found.append(digest(model)) or found[-1])
+        independent.decode(make(bytes(32)), given(independent, base))
+    requirement = caught.value.requirement
+    return make(found[-1]), "" if requirement == "model.result-digest" else requirement
+
+
+def any_words(rng: np.random.Generator, dtype: np.dtype[Any], count: int) -> Any:
+    """Numbers of every size: any bits but those of NaN and infinity."""
+    if dtype.kind == "b":
+        return rng.random(count) < 0.5
+    x = np.frombuffer(rng.bytes(count * dtype.itemsize), dtype).copy()
+    if dtype.kind not in "iu":
+        with np.errstate(invalid="ignore"):
+            x[~np.isfinite(x)] = -0.0
+    return x
+
+
+@pytest.mark.parametrize("dtype", ALL_DTYPES, ids=str)
+def test_values_of_every_size(independent: ModuleType, dtype: np.dtype[Any]) -> None:
+    rng, pick, done = np.random.default_rng(8), random.Random(8), [0, 0]
+    choices = [EXACT, EXACT_DIFFERENCE] + [QUANTIZED, QUANTIZED_DIFFERENCE] * (dtype.kind not in "iub")
+    for _ in range(40):
+        base, mode = {"x": any_words(rng, dtype, 12)}, pick.choice(choices)
+        digits, multiplier, bits = pick.randrange(16), pick.randrange(3), 8 * dtype.itemsize
+        if mode in (QUANTIZED, QUANTIZED_DIFFERENCE):
+            top = pick.choice([10, 20, 40, 60, 63])
+            coded = [pick.randrange(-(2**top), 2**top) >> pick.randrange(top) for _ in range(12)]
+        else:
+            after = any_words(rng, dtype, 12).view(f"i{dtype.itemsize}").tolist()
+            before = base["x"].view(f"i{dtype.itemsize}").tolist() if mode == EXACT_DIFFERENCE else [0] * 12
+            half = 1 << bits - 1
+            coded = [(a - b + half) % (1 << bits) - half for a, b in zip(after, before, strict=True)]
+            if pick.random() < 0.1:
+                coded[3] = pick.choice([half, -half - 1])
+        unit = data([coded], lanes_log2=pick.randrange(5))
+        steps = {"step_digits": digits, "step_multiplier": multiplier}
+
+        def make(digest: bytes) -> bytes:
+            return stream(header(base, [mode], result_digest=digest, **steps), unit)  # noqa: B023
+
+        update, requirement = finished(independent, base, make)
+        done[bool(requirement)] += 1
+        if requirement:
+            both_reject(independent, base, update, requirement)
+        else:
+            same(independent, base, update)
+    assert done[0] >= 15
+    assert done[1] >= 1
+
+
+def halves(dtype: np.dtype[Any]) -> Any:
+    """Numbers next to the middle between two neighbours of a format, and beyond its greatest one."""
+    finfo = ml_dtypes.finfo(dtype)
+    low, top = float(finfo.smallest_subnormal), float(finfo.max)
+    ulp = float(finfo.eps)
+    out = [low / 2, low * 0.75, low * 1.5, low * 2.5, low / 2 * (1 + 2**-40), 1 + ulp / 2, 1 + ulp * 1.5]
+    out += [top, top * (1 + ulp / 8), 1 + ulp / 2 + 2**-40, 1 + ulp / 2 - 2**-40, 1 + ulp * 1.5 - 2**-50]
+    return np.array([*out, *(-x for x in out), 0.0, -0.0])
+
+
+@pytest.mark.parametrize("dtype", [d for d in ALL_DTYPES if d.kind not in "iub"], ids=str)
+def test_rounding_at_ties(independent: ModuleType, dtype: np.dtype[Any]) -> None:
+    """The source is FLOAT64, the new tensor has the format: b + 0 is rounded once."""
+    base = {"x": halves(dtype)}
+    if dtype.itemsize == 8:
+        base["x"] = base["x"][np.abs(base["x"]) < 1e308]
+    kind = ElementType(ALL_DTYPES.index(dtype))
+    count = len(base["x"])
+    new = new_tensor("y", (count,), QUANTIZED_DIFFERENCE, new_element_type=kind, source_flag=1)
+    unit = data([[0] * count])
+    update, requirement = finished(
+        independent, base, lambda digest: stream(header(base, [REMOVED], [new], result_digest=digest), unit)
+    )
+    assert not requirement
+    same(independent, base, update)
+
+
+# --- what is allowed, at its edge ---
+
+X = {"x": np.array([[3, -1, 0], [70, -900, 5]], np.int32)}
+VALUES = [3, -1, 0, 70, -900, 5]
+ROOM = 1 << 20
+
+
+def packed(coded: list[int], **options: Any) -> bytes:
+    return lzma.compress(np.array(coded, "<i4").tobytes(), check=lzma.CHECK_CRC32, **options)
+
+
+def zeros(*counts: int, copies: int = 0) -> list[Unit]:
+    """New tensors of zeros, one a unit, in 64 bytes of payload each, and copies of the first."""
+    names = [str(i) for i in range(len(counts) + copies)]
+    sizes = [*counts, *counts[:1] * copies]
+    new = [new_tensor(n, (k,), EXACT if i < len(counts) else COPY) for i, (n, k) in enumerate(zip(names, sizes))]  # noqa: B905
+    lanes = bytes_of([LOWEST] * 16, [])
+    units = [data([[]], first=i, lanes_log2=4, payload=lambda *_: lanes) for i in range(len(counts))]
+    return [header(None, (), new, {n: np.zeros(k, np.float32) for n, k in zip(names, sizes, strict=True)}), *units]
+
+
+def labelled(labels: list[int], end: int = 9, tables: int = 2, **changes: Any) -> Unit:
+    """The values of X with a label for each row, all tables flat."""
+    states, words = scalar_encode([flat_row(end)], [0] * len(labels), labels, 1)
+    own = {"label_group_count": [1], "group_first_axis": [[0]], "group_last_axis": [[0]], "label_lanes_log2": 0}
+    return data(
+        [VALUES],
+        tables=[flat_table(2 * 16 + 1 + 64)] * tables + [flat_table(end)],
+        table_count_minus1=tables - 1,
+        **values_of(2 * 16 + 1 + 64, bytes_of(states, words)),
+        **own | {"label_word_count": len(words)} | changes,
+    )
+
+
+def values_of(end: int, before: bytes = b"") -> dict[str, Any]:
+    """The payload of VALUES with a flat table of `end` symbols, after that of the labels."""
+    symbols, raw = [6, 1, 0, 2 * (16 + 8 + 0), 2 * (16 + 4 * 5 + 3) - 1, 10], ""
+    for value, skip in ((70, 3), (900, 3)):
+        raw += f"{value:b}"[skip:]
+    states, words = scalar_encode([flat_row(end)], [0] * 6, symbols, 1)
+    return {"payload": lambda *_: before + bytes_of(states, words, raw), "word_count": len(words)}
+
+
+ALLOWED: dict[str, Callable[[], list[Unit]]] = {
+    "as they are": lambda: [full_header(X), data([VALUES])],
+    "4096 lanes": lambda: [full_header(X), data([VALUES], lanes_log2=12)],
+    "labels": lambda: [full_header(X), labelled([0, 1])],
+    "labels apart": lambda: [full_header(X), labelled([0, 2], tables=5, label_step_minus1=[1])],
+    "labels above 30": lambda: [full_header(X), labelled([0, 40], end=60, tables=42)],
+    "xz": lambda: [full_header(X), xz_data(packed(VALUES), log2=2)],
+    "metadata": lambda: [
+        (UnitType.METADATA, b"\0\1k\0\1v"), full_header(X), (UnitType.METADATA, b"\0\1k\0\0"), data([VALUES])],
+    "a unit of unknown type": lambda: [full_header(X), data([VALUES]), (99, b"any")],
+    "room": lambda: zeros(ROOM + 64 * 4096),
+    "room of two units": lambda: zeros(5, ROOM + 2 * 64 * 4096 - 5),
+    "room of copies": lambda: zeros((ROOM + 64 * 4096) // 2, copies=1),
+    "an extent of 0": lambda: [
+        header(None, (), [new_tensor("x", (2**20, 0, 2**20), EXACT)], {"x": np.zeros((2**20, 0, 2**20), np.float32)}),
+        data([[]])],
+    **{f"the name {name}": lambda name=name: [full_header({name: X["x"]}), data([VALUES])]
+       for name in ("C:", "a/b:/c", "...", "a..b/c", "a/", "a//b", ".", "x:y")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ALLOWED)
+def test_what_is_allowed(independent: ModuleType, what: str) -> None:
+    same(independent, None, stream(*ALLOWED[what]()))
+
+
+# --- what is not ---
+
+B = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.arange(6, dtype=np.int32), "c": np.ones((3, 2), "f2")}
+KEEP = [UNCHANGED] * 3
+INT32, FLOAT16 = ElementType.INT32, ElementType.FLOAT16
+
+
+def on_base(*new: dict[str, Any], modes: list[int] | None = None, **changes: Any) -> Unit:
+    return header(B, KEEP if modes is None else modes, new, B, **changes)
+
+
+def sourced(name: str, mode: int, entry: int, kind: int = ElementType.FLOAT32, shape: Any = (6,)) -> dict[str, Any]:
+    return new_tensor(name, shape, mode, new_element_type=kind, source_flag=1, source_entry=entry)
+
+
+def words_of(dtype: Any, *coded: int, mode: int = EXACT, **changes: Any) -> list[Unit]:
+    return [full_header({"x": np.zeros(len(coded), dtype)}, mode, **changes), data([coded])]
+
+
+def whole(change: Callable[..., bytes] | None = None, **changes: Any) -> list[Unit]:
+    return [full_header(X), data([VALUES], payload=change, **changes)]
+
+
+def predicted(*coded: int) -> list[Unit]:
+    options = {"predictor_count": 1, "predictor_taps_minus2": [0], "predictor_coefficient": [[[64]]], "predictor": [1]}
+    return [full_header({"x": np.zeros(len(coded), np.int64)}), data([coded], **options)]
+
+
+VIOLATIONS: list[tuple[str, Tensors | None, Callable[[], list[Unit]]]] = [
+    *(("model.name-path", B, lambda name=name: [on_base(new_tensor(name, (0,), EXACT)), data([[]])])
+      for name in ("..", "../x", "x/..", "x\\..\\y", "/x", "\\", "C:/x", "c:\\x", "ab:/x")),
+    ("model.utf8", B, lambda: [on_base(new_tensor(b"\xed\xa0\x80", (0,), EXACT)), data([[]])]),
+    ("model.utf8", B, lambda: [on_base(network_id=b"\xff")]),
+    ("model.name-characters", B, lambda: [on_base(model_version=b"\x7f")]),
+    ("model.name-unique", None, lambda: [header(None, (), [new_tensor("x", (0,), EXACT)] * 2), data([[]] * 2)]),
+    ("model.name-unique", B, lambda: [on_base(new_tensor("b", (0,), EXACT)), data([[]])]),
+    ("model.new-shape", None, lambda: [header(None, (), [new_tensor("x", (0, 2**21, 2**20), EXACT)]), data([[]])]),
+    ("model.new-shape", None, lambda: [header(None, (), [new_tensor("x", (2**32 - 2,) * 2, EXACT)]), data([[]])]),
+    ("model.source-once", B, lambda: [on_base(sourced("x", UNCHANGED, 1, INT32))]),
+    ("model.source-once", B, lambda: [on_base(sourced("x", UNCHANGED, 1, INT32), sourced("y", UNCHANGED, 1, INT32),
+                                              modes=[UNCHANGED, REMOVED, REMOVED])]),
+    ("model.base-tensors", B, lambda: [on_base(modes=KEEP[:2])]),
+    ("model.base-tensors", B, lambda: [on_base(modes=[*KEEP, REMOVED])]),
+    ("model.new-mode", B, lambda: [on_base(new_tensor("x", (), REMOVED))]),
+    ("model.source", B, lambda: [on_base(new_tensor("x", (6,), UNCHANGED))]),
+    ("model.source", B, lambda: [on_base(sourced("x", EXACT, 1, INT32), modes=[0, 1, 0]), data([[0] * 6])]),
+    ("model.source-format", B, lambda: [on_base(sourced("x", UNCHANGED, 1), modes=[0, 1, 0])]),
+    ("model.source-format", B, lambda: [on_base(sourced("x", UNCHANGED, 1, INT32, (5,)), modes=[0, 1, 0])]),
+    ("model.source-format", B, lambda: [on_base(sourced("x", EXACT_DIFFERENCE, 2), modes=[0, 0, 1]), data([[0] * 6])]),
+    ("model.quantized-type", B, lambda: [on_base(modes=[0, QUANTIZED_DIFFERENCE, 0]), data([[0] * 6])]),
+    ("model.quantized-type", None, lambda: words_of("i4", 5, mode=QUANTIZED)),
+    ("model.copy", B, lambda: [on_base(modes=[UNCHANGED, COPY, UNCHANGED], copies={1: 0})]),
+    ("model.copy", B, lambda: [on_base(new_tensor("x", (2, 3), COPY), modes=[REMOVED, 0, 0])]),
+    ("model_header.copy_entry", B, lambda: [on_base(modes=[UNCHANGED, COPY, UNCHANGED], copies={1: 1})]),
+    ("model_header.tensor_mode", B, lambda: [on_base(modes=[0, 7, 0])]),
+    ("model_header.source_entry", B, lambda: [on_base(sourced("x", UNCHANGED, 3))]),
+    ("model_header.new_element_type", None, lambda: [full_header({"x": np.zeros(0)}, new_element_type=[13])]),
+    ("model.coded-order", B, lambda: [on_base(modes=[EXACT, EXACT, 0]), data([[0] * 6], first=1)]),
+    ("model.coded-order", B, lambda: [on_base(), data([[]])]),
+    ("model.complete", B, lambda: [on_base(modes=[EXACT, EXACT, 0]), data([[0] * 6])]),
+    ("model.complete", B, lambda: [on_base(modes=[0, EXACT, 0]), on_base()]),
+    ("model.value-range", None, lambda: words_of("i2", 2**15)),
+    ("model.value-range", None, lambda: words_of("f8", 2**62, mode=QUANTIZED, step_multiplier=1)),
+    ("model.finite", None, lambda: words_of("f4", 0x7F800000)),
+    ("model.finite", None, lambda: words_of("f2", 65520, mode=QUANTIZED)),
+    ("model.bool", None, lambda: words_of("?", 1, 2)),
+    ("model.rest-frequency", None, lambda: whole(tables=[
+        flat_table(3) | {"frequency_class": [0, 14, 14], "frequency_bits": [0, 0, 0]}])),
+    ("model.tables", None, lambda: whole(tables=[flat_table(97)] * 257)),
+    ("model.label-axes", None, lambda: [full_header(X), labelled([0, 1], group_last_axis=[[2]])]),
+    ("model.context-bound", None, lambda: [full_header(X), labelled([0, 2])]),
+    ("model.context-bound", None, lambda: whole(table_offset=[1])),
+    ("model.state-range", None, lambda: whole(lambda s, w, raw: bytes_of([LOWEST - 1], w, raw))),
+    ("model.words", None, lambda: whole(lambda s, w, raw: bytes_of(s, [*w, 0], raw), word_count=4)),
+    ("model.final-states", None, lambda: [
+        full_header({"x": np.zeros(0)}), data([[]], payload=lambda *_: bytes_of([LOWEST + 1], []))]),
+    ("model.raw-bits", None, lambda: whole(lambda s, w, raw: bytes_of(s, w, raw + "0" * 8))),
+    ("model.raw-bits", None, lambda: whole(lambda s, w, raw: bytes_of(s, w, raw + "1"))),
+    ("model.raw-bits model.payload-length", None, lambda: whole(lambda s, w, raw: bytes_of(s, w, raw[:-8]))),
+    ("model.payload-length", None, lambda: whole(lambda s, w, raw: b"")),
+    ("model.predictor-taps", None, lambda: predicted(1, 2, 3)),
+    ("model.prediction-range", None, lambda: predicted(0, 2**40)),
+    ("model.prediction-range", None, lambda: predicted(2**39, 2**39)),
+    ("model.xz-values", None, lambda: [full_header({"x": np.zeros((0, 3))}), xz_data(packed([]))]),
+    ("model.xz-values", None, lambda: [full_header({"x": np.zeros((0, 3))}), xz_data(b"")]),
+    ("bytes.size", None, lambda: [full_header(X), xz_data(packed(VALUES[1:]), log2=2)]),
+    ("bytes.trailing", None, lambda: [full_header(X), xz_data(packed(VALUES) + bytes(4), log2=2)]),
+    ("bytes.xz bytes.format", None, lambda: [full_header(X), xz_data(
+        lzma.compress(np.array(VALUES, "<i4").tobytes(), lzma.FORMAT_ALONE), log2=2)]),
+    ("model.expansion", None, lambda: zeros(ROOM + 64 * 4096 + 1)),
+    ("model.expansion", None, lambda: zeros(ROOM + 64 * 4096, 64 * 4096 + 1)),
+    ("model.expansion", None, lambda: zeros(ROOM + 64 * 4096 + 1, 1)),
+    ("model.expansion", None, lambda: zeros((ROOM + 64 * 4096) // 2, copies=2)),
+    ("model.order", None, lambda: [data([VALUES])]),
+    ("model.order", None, list),
+    ("model.chain", None, lambda: [*whole(), full_header({})]),
+    ("model.chain", None, lambda: [*whole(), header({"x": X["x"] + 1}, [0], result=X)]),
+    ("model.base", None, lambda: [header(X, [0], result=X)]),
+    ("model.base", B, lambda: whole()),
+    ("model.result-digest", None, lambda: [full_header({"x": X["x"] + 1}), data([VALUES])]),
+    ("profile.model model.order", None, lambda: [*whole(), (UnitType.FEATURE_DATA, bytes(5))]),
+    ("unit.no-rest", None, lambda: [(UnitType.MODEL_HEADER, full_header(X)[1] + b"\0"), data([VALUES])]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(VIOLATIONS)))
+def test_violations_are_rejected_by_both(independent: ModuleType, number: int) -> None:
+    requirement, base, make = VIOLATIONS[number]
+    # What needs no base can be found before or after what does: 12.4.
+    parsed = {"model.complete"} if base else set()
+    both_reject(independent, base, stream(*make()), *requirement.split(), *parsed)
+
+
+def ended(*parts: bytes) -> bytes:
+    """A header and units with the end that belongs to them."""
+    chain = 0
+    for part in parts:
+        chain = crc32(part[-4:], chain)
+    return b"".join(parts) + pack_unit(UnitType.END_OF_BITSTREAM, end_of()[:-4] + chain.to_bytes(4, "big"))
+
+
+def test_other_damage_is_rejected_by_both(independent: ModuleType) -> None:
+    def reject(update: bytes, requirement: str, exit_code: int = 65) -> None:
+        both_reject(independent, None, update, requirement, exit_code=exit_code)
+
+    units = whole()
+    good = stream(*units)
+    same(independent, None, good)
+    parts = cut(good)
+    assert b"".join(parts) == good
+    reject(b"", "bitstream.signature")
+    reject(good[:11], "bitstream.header-complete")
+    reject(good[:-1], "unit.complete")
+    reject(b"".join(parts[:-1]), "bitstream.end")
+    reject(good + b"\0", "bitstream.nothing-after-end")
+    reject(b"".join([*parts[:-1], parts[1], parts[-1]]), "end.bitstream-crc")
+    reject(stream(*units, end=end_of(1)), "end.sample-counts")
+    reject(ended(*parts[:-1], pack_unit(98, b"any", skippable=False)), "unit.unknown", 69)
+    same(independent, None, ended(*parts[:-1], pack_unit(98, b"any", skippable=True)))
+    reject(ended(*parts[:-1], pack_unit(98, b"any", skippable=True)[:-1] + b"!"), "unit.crc")
+    reject(ended(*parts[:2], pack_unit(*units[1], skippable=True)), "unit.skippable-known")
+    for profile in (Profile.INTRA, Profile.EXTENDED):
+        update = pack_header(profile, Level.L1) + good[12:]
+        both_reject(independent, None, update, "profile.model", "order.units", "profile.implemented")
+    level = [header(None, (), [new_tensor("x", (2**26 + 1,), EXACT)]), data([[]])]
+    both_reject(independent, None, stream(*level), "level.model-elements", "model.expansion")
+    many = header(None, (), [new_tensor(f"{i}", (0,), COPY) for i in range(4097)])
+    reject(stream(many), "level.model-tensors")

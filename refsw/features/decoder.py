@@ -220,13 +220,24 @@ def decode(
     Raises:
         DfcError: the input is not conforming, unsupported, or too large.
     """
+    arrays = decode_by_name(data, jobs=jobs, hevc_decoder=hevc_decoder, limits=limits)
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def decode_by_name(
+    data: bytes | BinaryIO,
+    *,
+    jobs: int = 1,
+    hevc_decoder: str | None = None,
+    limits: DecoderLimits = IN_MEMORY,
+) -> dict[str, Array]:
+    """Decode a whole bitstream, as `decode`, to the tensors by name, even if there is only one."""
     stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
     decoder = Decoder(stream, limits, jobs=jobs, hevc_decoder=hevc_decoder)
     samples: dict[str, list[Array]] = {}
     for sample in decoder:
         samples.setdefault(sample.tensor, []).append(sample.elements)
-    arrays = {name: _assemble(p, samples.get(name, [])) for name, p in decoder.parameters.items()}
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+    return {name: _assemble(p, samples.get(name, [])) for name, p in decoder.parameters.items()}
 
 
 def _assemble(p: Parameters, samples: list[Array]) -> Array:

@@ -121,8 +121,14 @@ class Guard:
     def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Decode one vector, within its limits."""
         line = request.get("ask")
-        self.text, self.reply, self.peak = Text(), b"", 0
         stopped = None
+        if line is not None and self.child is not None:
+            self.reply = b""
+            self.drain()
+            self.reap()
+            if self.reply or self.status is not None:  # what it says after its last answer makes the next one unsure
+                self.clean(keep=False)
+        self.text, self.reply, self.peak = Text(), b"", 0
         started = time.monotonic()
         if self.child is None or self.status is not None:
             try:
@@ -138,12 +144,16 @@ class Guard:
         if stopped is None and self.status is None:
             stopped = self.watch(request, request["seconds"])
         seconds = time.monotonic() - started
+        self.drain()
+        if stopped is None and self.status is None and line is not None and not answered(self.reply):
+            stopped = "protocol"  # what else it may say would be taken for its next answer
         if stopped is None and folder_bytes(request["folder"]) > request["output"]:
             stopped = "output"
         if stopped is None and self.peak > request["memory"]:
             stopped = "memory"
         left = self.clean(keep=line is not None and stopped is None and self.status is None)
-        self.drain()
+        if stopped is not None or self.status is not None:
+            self.drain()
         status = self.status
         code = None if status is None else os.waitstatus_to_exitcode(status)
         if code == -signal.SIGXFSZ:
@@ -345,13 +355,25 @@ class Guard:
             os.write(1, json.dumps(answer).encode() + b"\n")
 
 
-def ready(line: bytes) -> bool:
-    """Whether a process has told that it is ready."""
+def told(data: bytes) -> dict[str, Any]:
+    """The one line of JSON that a process has said; nothing if it is anything else."""
+    line, _, rest = data.partition(b"\n")
     try:
-        told = json.loads(line.split(b"\n")[0])
-    except ValueError:
-        return False
-    return isinstance(told, dict) and told.get("ready") is True
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) and not rest else {}
+
+
+def ready(data: bytes) -> bool:
+    """Whether a process has told that it is ready."""
+    return told(data).get("ready") is True
+
+
+def answered(data: bytes) -> bool:
+    """Whether a process has answered."""
+    code = told(data).get("exit")
+    return type(code) is int and 0 <= code <= 255
 
 
 if __name__ == "__main__":

@@ -121,13 +121,11 @@ def trace_around(data: bytes, tensor: str, sample: int | None) -> list[TraceRow]
 
 def _first_entries(unit: list[TraceRow], wanted: int) -> list[TraceRow]:
     """Without the most of long arrays: their first entries, and the one that is wanted."""
-    seen: dict[str, int] = {}
     out = []
     for row in unit:
-        index = seen.get(row.element, 0)
-        seen[row.element] = index + 1
-        if index < ENTRIES_SHOWN or index == wanted:
-            out.append(row._replace(element=f"{row.element}[{index}]") if index else row)
+        index = row.element.partition("[")[2].rstrip("]")
+        if not index or int(index) < ENTRIES_SHOWN or int(index) == wanted:
+            out.append(row)
     return out
 
 

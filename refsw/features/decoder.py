@@ -18,7 +18,7 @@ from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
 from refsw.features.reader import BitstreamReader, Content, DigestContent, MetadataContent
 from refsw.features.reconstruct import UnitContent, decode_unit
-from refsw.payload.base import DecoderSettings
+from refsw.payload.base import DecoderSettings, codec
 from refsw.syntax.codes import DigestKind, Level
 from refsw.syntax.structure import Trace
 from refsw.tensor.axes import Array
@@ -148,6 +148,9 @@ class Decoder:
             raise model_mismatch(p, self.model_digest)
         if p.name in self.parameters:
             raise name_twice(p)
+        picture_format = p.picture_format(self.header.profile)
+        for error in codec(p.payload_codec).check(p.configuration, memoryview(b""), 0, picture_format):
+            raise error  # whether any sample has pictures or not
         self.parameters[p.name] = p
         for kind in p.digests:
             self._digests[p.id, kind] = RunningDigest(p, kind)

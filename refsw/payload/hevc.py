@@ -88,14 +88,10 @@ class HevcCodec:
         settings: DecoderSettings,
     ) -> Array:
         """8.4.6 The pictures of a payload in output order, as (count, height, width)."""
+        for error in self.check(configuration, payload, count, picture_format):
+            raise error
         parsed = nal.parse_configuration(configuration)
-        for error in nal.check_format(parsed.sps, picture_format):
-            raise error
-        nals = nal.split(payload)
-        for error in nal.check_nal_types(nals):
-            raise error
-        groups = list(nal.pictures_of(nals))
-        _check_count(groups, count)
+        groups = list(nal.pictures_of(nal.split(payload)))
         if settings.command:
             from refsw.payload.external import decode_with_command
 

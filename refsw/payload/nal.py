@@ -218,6 +218,8 @@ def parse_configuration(data: bytes) -> Configuration:
     try:
         sps = parse_sps(nals[1].data)
         pps = dict(parse_pps(nal.data) for nal in nals[2:])
+    except PayloadError:
+        raise
     except DfcError as error:
         raise payload_error("hevc.configuration", element, "parameter sets that parse", error.got) from error
     return Configuration(tuple(nals), sps, pps)

@@ -510,3 +510,26 @@ def test_the_parameter_sets_of_x265_are_understood(size: tuple[int, int], depth:
         assert nal.check_format(parsed.sps, f) == []
         assert list(parsed.pps) == [0]
         assert parsed.stream == hevc_configuration(f, FAST)
+
+
+def test_coding_tree_blocks_of_other_sizes_have_a_requirement_of_their_own(intra: tuple[bytes, bytes]) -> None:
+    vps, sps, pps = (unit.data for unit in nal.split(intra[0]))
+    # ultrafast: smallest blocks of 8, log2_diff_max_min_luma_coding_block_size 2 (ue 011) follows log2_min (ue 1)
+    found = set()
+    for place in range(8 * 20, 8 * len(sps)):
+        changed = bytearray(sps)
+        changed[place // 8] ^= 0x80 >> place % 8
+        try:
+            nal.parse_configuration(joined([vps, bytes(changed), pps]))
+        except PayloadError as error:
+            found.add(error.requirement)
+    assert "hevc.sps" in found
+
+
+def test_pictures_that_withhold_earlier_ones_are_rejected(intra: tuple[bytes, bytes]) -> None:
+    first, second = nal.split(intra[1])
+    for units in ([first, second], [second, first]):
+        changed = [units[0].data, units[1].data[:2] + bytes([units[1].data[2] | 0x40]) + units[1].data[3:]]
+        error = rejected((intra[0], joined(changed)))
+        assert error.requirement == "hevc.picture-count"
+        assert "no_output_of_prior_pics_flag" in error.expected

@@ -395,8 +395,8 @@ def nal_units(stream):
 def hevc_pictures(t, payload=b"", total=0):
     """The pictures of a payload; without a payload, a check of the parameter sets only (8.4.3, 8.4.4)."""
     units, start_code, frames = nal_units(t.configuration), b"\0\0\0\1", []
-    kinds = [nal[0] >> 1 for nal in units]
-    need(kinds[:2] == [32, 33] and len(kinds) > 2 and set(kinds[2:]) == {34}, "hevc.configuration")
+    kinds = [nal[0] if nal[1] < 8 else 0 for nal in units]              # nal_unit_type and nuh_layer_id
+    need(kinds[:2] == [64, 66] and len(kinds) > 2 and set(kinds[2:]) == {68}, "hevc.configuration")
     decoder = av.CodecContext.create("hevc", "r")
     decoder.thread_count, decoder.options = 1, {"err_detect": "explode+crccheck+bitstream+buffer"}
     decoder.extradata = start_code + start_code.join(units)
@@ -414,7 +414,7 @@ def hevc_pictures(t, payload=b"", total=0):
         units = [nal for nal in units if nal[0] < 78]                   # SEI has no effect
         starts = [i for i, nal in enumerate(units) if nal[2] & 0x80]    # first_slice_segment_in_pic_flag
         need(units and units[0][0] >> 1 in (19, 20) and starts[:1] == [0], "hevc.first-picture")
-        need(len(starts) == total, "hevc.picture-count")
+        need(len(starts) == total and not any(nal[0] >= 32 and nal[2] & 0x40 for nal in units), "hevc.picture-count")
         for a, b in zip(starts, [*starts[1:], None], strict=True):
             frames += decoder.decode(av.Packet(start_code + start_code.join(units[a:b])))
         frames += decoder.decode(None)

@@ -255,5 +255,5 @@ def _place(base_name: str, base: Array, name: str, array: Array, axes: tuple[str
     place = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=True)) if axes else f"element {index}"
     a, b = base[tuple(index)], array[tuple(index)]
     far = ulp_distance(a, b)
-    steps = "" if far is None else f", {far} {'ULP' if base.dtype.kind in 'fV' else 'steps'} apart"
+    steps = "" if far is None else f", {far}{'' if base.dtype.kind in 'iub' else ' ULP'} apart"
     return f"{different.size} of {base.size} differ, first at {place}: {base_name} {a}, {name} {b}{steps}"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from refsw.conformance.decoders import DecoderUnderTest, Limits, Session
-from refsw.conformance.outcomes import WORST_FIRST, Outcome, Result, counts, expected_bytes, judge
+from refsw.conformance.outcomes import WORST_FIRST, Outcome, Result, clean, counts, expected_bytes, judge
 from refsw.conformance.suite import Selection, Suite, Vector, digest_of
 from refsw.errors import UsageError
 
@@ -103,7 +103,7 @@ class Report:
             "format": FORMAT,
             "complete": self.complete,
             "passed": self.passed,
-            "decoder": {"name": plan.decoder.name, "kind": plan.decoder.kind, "identity": plan.decoder.identity},
+            "decoder": {"name": clean(plan.decoder.name), "kind": plan.decoder.kind, "identity": plan.decoder.identity},
             "suites": [
                 {"suite": s.name, "version": s.version, "specification": s.specification, "title": s.title,
                  "sha256": s.sha256}

@@ -16,6 +16,8 @@ from refsw.conformance.runner import worst
 
 CLASS = {Outcome.PASS: "good", Outcome.UNSUPPORTED: "open", Outcome.NOT_RUN: "open", Outcome.HARNESS_ERROR: "open"}
 
+SHOWN_REQUIREMENTS = 12
+
 STYLE = """
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --panel: #f6f8fa;
   --good: #116329; --bad: #b3161f; --open: #7a4e00; --mark: #0550ae; }
@@ -53,11 +55,13 @@ button { width: auto; cursor: pointer; }
 :focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
 details { border: 1px solid var(--line); border-radius: .5rem; margin: .4rem 0; }
 summary { cursor: pointer; padding: .5rem .7rem; display: grid; grid-template-columns: 10.5rem minmax(0, 1fr);
-  gap: 0 .8rem; }
+  gap: 0 .8rem; position: relative; padding-left: 1.8rem; }
+summary::before { content: "\\25b8"; position: absolute; left: .7rem; top: .45rem; color: var(--soft); }
+details[open] > summary::before { content: "\\25be"; }
 summary .id { overflow-wrap: anywhere; font-weight: 600; }
 summary .why { grid-column: 2; overflow-wrap: anywhere; font-size: .92rem; }
 details > div { padding: 0 .7rem .7rem; }
-.tag { font-weight: 700; font-size: .85rem; }
+.tag { font-weight: 700; font-size: .85rem; white-space: nowrap; overflow-wrap: normal; }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1rem 1rem; margin: .4rem 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .place { border-left: 4px solid var(--bad); background: var(--panel); padding: .5rem .8rem; margin: .6rem 0; }
@@ -171,12 +175,24 @@ def _groups(what: str, groups: dict[str, dict[str, int]]) -> str:
 def _requirements(groups: dict[str, dict[str, int]]) -> str:
     broken = {name: c for name, c in groups.items() if c["PASS"] < sum(c.values())}
     kept = {name: c for name, c in groups.items() if name not in broken}
-    failing = _groups("requirement", broken) if broken else "<p class='good'>No vector of a requirement failed.</p>"
-    if not kept:
-        return failing
+    if not broken:
+        failing = "<p class='good'>No vector of a requirement failed.</p>"
+    else:
+        # What fails wholly, and is about few vectors, says most.
+        order = sorted(broken, key=lambda name: (broken[name]["PASS"] / sum(broken[name].values()),
+                                                 sum(broken[name].values()), name))  # fmt: skip
+        failing = _groups("requirement", {name: broken[name] for name in order[:SHOWN_REQUIREMENTS]})
+        rest = {name: broken[name] for name in order[SHOWN_REQUIREMENTS:]}
+        failing += _folded(rest, "more", "with vectors that did not pass")
+    return failing + _folded(kept, "kept", "all their vectors PASS")
+
+
+def _folded(groups: dict[str, dict[str, int]], what: str, why: str) -> str:
+    if not groups:
+        return ""
     return (
-        f"{failing}<details><summary><span>{len(kept)} kept</span><span class='why soft'>all their vectors PASS</span>"
-        f"</summary><div>{_groups('requirement', kept)}</div></details>"
+        f"<details><summary><span>{len(groups)} {what}</span><span class='why soft'>{why}</span></summary>"
+        f"<div>{_groups('requirement', groups)}</div></details>"
     )
 
 
@@ -203,7 +219,6 @@ def _vector(v: dict[str, Any], *, details_open: bool) -> str:
     )
     facts = {
         "vector": f"{v['kind']}, area {v['area']}, profile {v['profile']}, level {v['level']}, suite {v['suite']}",
-        "requirements": ", ".join(v["requirements"]),
         "ended": f"exit code {v['exit_code']}" if v["signal"] is None else f"signal {v['signal']}",
         "took": f"{v['seconds']:.3f} s, {v['peak_bytes'] / 2**20:.0f} MiB",
         "notes": "; ".join(v["notes"]),
@@ -213,11 +228,17 @@ def _vector(v: dict[str, Any], *, details_open: bool) -> str:
         f"<p class='soft'>What the decoder said</p><pre tabindex='0'>{escape(v['stderr'])}</pre>" if v["stderr"] else ""
     )
     why = escape(v["reason"] or v["title"])
+    asked = (
+        f"<details><summary><span>Requirements</span><span class='why soft'>{len(v['requirements'])} of them</span>"
+        f"</summary><div>{escape(', '.join(v['requirements']))}</div></details>"
+        if v["requirements"]
+        else ""
+    )
     return (
         f"<details {attributes}{' open' if details_open else ''}><summary>"
         f"<span class='tag {_class(v['outcome'])}'>{v['outcome']}</span><span class='id'>{escape(v['id'])}</span>"
         f"<span class='why'>{why}</span></summary><div><p>{escape(v['title'])}</p><dl>{listed}</dl>"
-        f"{''.join(map(_mismatch, v['mismatches']))}{said}</div></details>"
+        f"{''.join(map(_mismatch, v['mismatches']))}{said}{asked}</div></details>"
     )
 
 

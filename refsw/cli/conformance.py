@@ -156,3 +156,47 @@ def list_command(as_json: bool, **selected: Any) -> None:
     for v in found:
         print(f"{v.id:<{width}}  {v.kind:<11}  {v.profile:<8} L{v.level}  {v.title}")
     print(f"{len(found)} vectors, {sum(v.bytes for v in found):,} bytes")
+
+
+@command.command(name="coverage")
+@click.argument("suites", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUITE...")
+@click.option("--vectors", type=click.Path(path_type=Path), help="Folder of the files of the vectors.")
+@click.option("--spec", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder of the specification.  [default: spec, above the suites]")  # fmt: skip
+@click.option("--waivers", type=click.Path(dir_okay=False, path_type=Path),
+              help="Reasons for what has no vector.  [default: waivers.json, above the suites]")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON instead of Markdown.")
+@click.pass_context
+def coverage_command(
+    context: click.Context, suites: tuple[Path, ...], vectors: Path | None, spec: Path | None, waivers: Path | None,
+    output: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Measure which values of which syntax elements, and which requirements, the vectors of SUITE... exercise.
+
+    The exit code is 1 if anything is neither exercised nor waived with a reason, or waived without need.
+    """
+    from refsw.cli.common import output_stream
+    from refsw.conformance.coverage import report
+    from refsw.conformance.suite import load_suites
+
+    with role("input"):
+        loaded = load_suites(suites, vectors=vectors)
+        found = report(loaded, spec or _above(suites[0], "spec"), waivers or _above(suites[0], "waivers.json"))
+    text = json.dumps(found.as_dict(), indent=1) + "\n" if as_json else found.as_markdown()
+    if output is None:
+        print(text, end="")
+    else:
+        with output_stream(output) as file:
+            file.write(text.encode())
+    context.exit(1 if found.failures() else 0)
+
+
+def _above(suite: Path, name: str) -> Path:
+    """The nearest file or folder of a name beside a suite or above it."""
+    from refsw.errors import UsageError
+
+    for folder in (suite.absolute(), *suite.absolute().parents):
+        if (folder / name).exists():
+            return folder / name
+    raise UsageError(f"no {name} beside {suite} or above it: name it with --{name.partition('.')[0]}")

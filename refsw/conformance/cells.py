@@ -1,4 +1,4 @@
-"""13.4 Coverage of the syntax: the values that a syntax element can take, in classes, and which of them a trace shows.
+"""13.10 Coverage of the syntax: the values that a syntax element can take, in classes, and which of them a trace shows.
 
 A cell is an element and a class of its values, for example ``feature_parameter_set.quantizer=LOG``. The cells come
 from the declaration of the syntax (chapter 6); what a bitstream exercises is read off the decoder's trace, and off its

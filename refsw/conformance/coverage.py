@@ -1,4 +1,4 @@
-"""13.4 Coverage: which values of which syntax elements, and which requirements, the vectors exercise.
+"""13.10 Coverage: which values of which syntax elements, and which requirements, the vectors exercise.
 
 It is measured: every vector is decoded, and the decoder's trace and its error say what it reached. A cell that no
 vector reaches, and a requirement without a vector, need a waiver with a reason; a waiver that is not needed is a

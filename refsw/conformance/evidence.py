@@ -1,4 +1,4 @@
-"""13.4 What a vector shows: decoded once, with its trace, its checkpoints, and the requirements that it relies on."""
+"""13.10 What a vector shows: decoded once, with its trace, its checkpoints, and the requirements that it relies on."""
 
 from __future__ import annotations
 

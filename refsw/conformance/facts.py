@@ -1,4 +1,4 @@
-"""13.4 The requirements that a bitstream relies on when it decodes to the right tensors, derived from what is in it.
+"""13.10 The requirements that a bitstream relies on when it decodes to the right tensors, derived from what is in it.
 
 A vector is positive evidence of a requirement if a decoder that does not follow it would fail on the vector. What is
 derived here needs no list by hand: the elements of the trace, the parameters, and facts about the payloads.

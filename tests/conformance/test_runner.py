@@ -340,3 +340,15 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stderr.strip() == "[]"
+
+
+def test_coverage_of_a_small_suite_is_measured(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "waivers.json").write_text(json.dumps({"cells": {}, "positive": {}, "negative": {}}))
+    words = ("coverage", small, "--spec", ROOT / "spec", "--waivers", tmp_path / "waivers.json")
+    done = invoke(*words, "--json")
+    found = json.loads(done.output)
+    assert (done.exit_code, found["vectors"]) == (1, 7)  # so few cannot cover everything
+    assert "hevc-mosaic_r1" in found["cells"]["feature_parameter_set.payload_codec"]["HEVC"]
+    done = invoke(*words, "-o", tmp_path / "coverage.md")
+    assert (tmp_path / "coverage.md").read_text().startswith("# Coverage")
+    assert refsw("conformance", "coverage", small).returncode == 2  # there is no spec above it

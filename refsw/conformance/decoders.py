@@ -167,7 +167,7 @@ class Session:
 
     def __init__(self, decoder: DecoderUnderTest, scratch: Path) -> None:
         self.decoder = decoder
-        self.scratch = scratch
+        self.scratch = scratch.absolute()  # the decoder runs in another folder
         self._guard: subprocess.Popen[bytes] | None = None
         self._has_started = False
         self._cannot_start: Run | None = None
@@ -181,7 +181,11 @@ class Session:
         self.output.mkdir()
         source = self.scratch / "input.dfc"
         source.write_bytes(data)
-        names = {"input": str(source), "output": str(self.output / "output"), "base": str(base) if base else ""}
+        names = {
+            "input": str(source),
+            "output": str(self.output / "output"),
+            "base": str(base.absolute()) if base else "",
+        }
         answer = self._ask(names, limits, expected_bytes)
         run = _run(answer, self.decoder.talks)
         if run.stopped == "start":

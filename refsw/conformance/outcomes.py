@@ -137,7 +137,7 @@ def _verdict(vector: Vector, data: bytes, run: Run, folder: Path, result: Result
         return Outcome.TIMEOUT, "stopped at its time limit"
     crash = _crash(run)
     if crash:
-        return Outcome.CRASH, crash
+        return Outcome.CRASH, crash + _last_words(run)
     code = run.exit_code
     if code == 0:
         if vector.kind is not Kind.VALID:
@@ -145,12 +145,20 @@ def _verdict(vector: Vector, data: bytes, run: Run, folder: Path, result: Result
         return _compare(vector, data, folder, result)
     told = f"ended with exit code {code}"
     if vector.kind is Kind.VALID:
-        return (Outcome.UNSUPPORTED if code == UNSUPPORTED_CODE else Outcome.REJECTED_VALID), told
+        outcome = Outcome.UNSUPPORTED if code == UNSUPPORTED_CODE else Outcome.REJECTED_VALID
+        return outcome, told + _last_words(run)
     if (code == UNSUPPORTED_CODE) != (vector.kind is Kind.UNSUPPORTED):
         return Outcome.WRONG_CLASS, f"{told}; {_wanted(vector)}"
     if _left_output(folder, result):
         return Outcome.ACCEPTED_INVALID, f"{told}, but left a whole output file [requirement error.no-output]"
     return Outcome.PASS, ""
+
+
+def _last_words(run: Run) -> str:
+    """The last line of what a decoder has said, where the reason mostly stands."""
+    lines = run.text.split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f": {last[:300]}" if last else ""
 
 
 def _wanted(vector: Vector) -> str:

@@ -141,6 +141,17 @@ def test_the_command_line_passes_and_fails(small: Path, tmp_path: Path) -> None:
     assert "3 MISMATCH, 4 ACCEPTED_INVALID" in done.output
 
 
+def test_a_report_folder_may_be_relative(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder gets absolute paths, since it runs in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    program = f"{sys.executable} {making.INDEPENDENT} {{input}} {{output}}.npz"
+    done = invoke("run", small, "--decoder", program, "-o", "here", "--kind", "valid", "-j", 2)
+    assert done.exit_code == 0, done.output
+    (tmp_path / "mine.py").write_text("from refsw.conformance.reference import decode\n")
+    done = invoke("run", small, "--decoder", "mine:decode", "-o", "there")
+    assert done.exit_code == 0, done.output
+
+
 def test_a_run_with_nothing_run_fails(small: Path, tmp_path: Path) -> None:
     done = refsw("conformance", "run", small, "-o", tmp_path / "r", "--area", "nothing")
     assert (done.returncode, "nothing to run" in done.stderr) == (2, True)

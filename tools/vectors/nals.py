@@ -77,7 +77,48 @@ def _sps(data: bytes, field: str, value: int) -> bytes:
     return _join(nals)
 
 
+def _fill(data: bytes, count: int) -> bytes:
+    """Fill bytes before the second marker of the first of several JPEG images, each after its length."""
+    size = int.from_bytes(data[:4], "big")
+    return (size + count).to_bytes(4, "big") + data[4:6] + b"\xff" * count + data[6:]
+
+
+def _sub_layers(data: bytes) -> bytes:
+    """Make it two temporal sub-layers in VPS and SPS, with profile and level of the lower one."""
+    nals = _split(data)
+    return _join([_with_sub_layer(nals[0], 0), _with_sub_layer(nals[1], 1), *nals[2:]])
+
+
+def _with_sub_layer(nal: bytes, is_sps: int) -> bytes:
+    """H.265 7.3.2.1, 7.3.2.2, 7.3.3: max_sub_layers_minus1 1, the general profile and level again for sub-layer 0."""
+    bits = "".join(f"{byte:08b}" for byte in nal[2:].replace(b"\0\0\3", b"\0\0"))
+    start = 4 if is_sps else 12
+    nesting = "1" if is_sps else bits[15]
+    head = bits[:start] + "001" + nesting + ("" if is_sps else bits[16:32])
+    general = bits[start + 4 : start + 100] if is_sps else bits[32:128]
+    # One entry of sub-layer ordering information, for the higher one (in the SPS: `sps sub_layers 0` before this).
+    rest = bits[start + 100 :] if is_sps else "0" + bits[129:]
+    return nal[:2] + _escaped(head + general + "11" + "0" * 14 + general + rest)
+
+
+def _escaped(bits: str) -> bytes:
+    """Bits up to the stop bit as bytes, with emulation prevention."""
+    bits = bits.rstrip("0")
+    bits += "0" * (-len(bits) % 8)
+    escaped = bytearray()
+    zeros = 0
+    for byte in int(bits, 2).to_bytes(len(bits) // 8, "big"):
+        if zeros >= 2 and byte <= 3:
+            escaped.append(3)
+            zeros = 0
+        escaped.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return bytes(escaped)
+
+
 OPERATIONS = {
+    "fill": _fill,
+    "sub_layers": _sub_layers,
     "drop": _drop,
     "repeat": _repeat,
     "swap": _swap,
@@ -145,15 +186,4 @@ def patch_sps(nal: bytes, changes: dict[str, Any]) -> bytes:
             out += _ue(value)
             if name == "chroma_format_idc" and value == 3:
                 out += "0"
-    out += r.bits[r.at :].rstrip("0")
-    out += "0" * (-len(out) % 8)
-    raw = int(out, 2).to_bytes(len(out) // 8, "big")
-    escaped = bytearray()
-    zeros = 0
-    for byte in raw:
-        if zeros >= 2 and byte <= 3:
-            escaped.append(3)
-            zeros = 0
-        escaped.append(byte)
-        zeros = zeros + 1 if byte == 0 else 0
-    return nal[:2] + bytes(escaped)
+    return nal[:2] + _escaped(out + r.bits[r.at :])

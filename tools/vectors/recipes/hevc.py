@@ -53,6 +53,10 @@ def _forms(c: Catalog) -> None:
         c.stream(f"hevc-stream-{name}", f"A byte stream with {what}",
                  [fps(**BASE, of="hevc-bits-8_r1"), data(payload={"of": "hevc-bits-8_r1"}, edit=operations)], area=AREA,
                  profile="INTRA")  # fmt: skip
+    c.stream("hevc-configuration-sub.layers", "Parameter sets with two temporal sub-layers",
+             [fps(**BASE, of="hevc-bits-8_r1", edit=[["sps", "sub_layers", 0], ["sub_layers"]]),
+             data(payload={"of": "hevc-bits-8_r1"})], area=AREA,
+             profile="INTRA")  # fmt: skip
     c.stream("hevc-configuration-zero.bytes", "Parameter sets with zero_byte and zero bytes after them",
              [fps(**BASE, of="hevc-bits-8_r1", edit=[["zero_bytes"]]), data(payload={"of": "hevc-bits-8_r1"})],
              area=AREA,
@@ -100,7 +104,7 @@ def _other_encoders(c: Catalog) -> None:
                                 "tools of the format range extensions"),
     }  # fmt: skip
     for name, (extra, what) in forms.items():
-        _add(c, f"hevc-{name}", f"Coded by HM with {what}", C=6, grid=[2, 3], H=16, W=16,
+        _add(c, f"hevc-{name}", f"Coded by HM with {what}", C=6, grid=[2, 3], H=32, W=24,
              pattern="noise" if "lossless" in name or "pcm" in name else "smooth",
              encoder=HM | {"extra": extra, "qp": 2 if "pcm" in name else 30})  # fmt: skip
     _add(c, "hevc-hm.hash-md5", "Coded by HM with a picture hash in an SEI message", H=16, W=16,

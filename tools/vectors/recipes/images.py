@@ -81,7 +81,7 @@ def _real(c: Catalog) -> None:
                       requirements=("image.jpeg2000-midpoint",))  # fmt: skip
     special = {
         "jpeg-restart": ("JPEG", {"restart_marker_blocks": 2, "quality": 70}, "restart intervals"),
-        "jpeg-comment": ("JPEG", {"comment": "a comment", "quality": 80}, "a COM segment"),
+        "jpeg-comment": ("JPEG", {"comment": "a comment " * 40, "quality": 80}, "a COM segment of 400 bytes"),
         "jpeg-tables": ("JPEG", {"quality": 60, "optimize": False}, "the usual Huffman tables"),
         "jpeg2000-tiles": ("JPEG2000", {"tile_size": [16, 16]}, "tiles"),
         "jpeg2000-layers": (
@@ -101,6 +101,17 @@ def _real(c: Catalog) -> None:
         c.stream(f"image-{name}", f"{codec} with {what}",
                  [fps(codec=codec, C=1, H=40, W=36, digests="L", encoder={"name": "pillow", "options": options}),
                   data(pattern="smooth"), digest(kind=1)], area=AREA, profile="IMAGE")  # fmt: skip
+    name = "image-jpeg-bits8_r1"
+    words = {"codec": "JPEG", "C": 3, "H": 9, "W": 11, "layout": "SEQUENCE", "of": name}
+    # The length of the first image grows by the fill bytes.
+    c.stream("image-jpeg-fill", "JPEG with fill bytes before a marker", [fps(**words), data(count=2,
+             payload={"of": name},
+             edit=[["fill", 3]])], area=AREA, profile="IMAGE")  # fmt: skip
+    name = "image-jpeg2000-bits8_r1"
+    words = {"codec": "JPEG2000", "C": 3, "H": 9, "W": 11, "layout": "SEQUENCE", "of": name}
+    c.stream("image-jpeg2000-broadcast", "JPEG 2000 of a profile whose Rsiz has bits in both bytes", [fps(**words),
+             data(count=2, payload={"of": name}, edit=[["xor", 4 + 6, 1], ["xor", 4 + 7, 1]])], area=AREA,
+             profile="IMAGE")  # fmt: skip
 
 
 def _one(bits: int = 8, seed: int = 5) -> np.ndarray[Any, Any]:
@@ -180,10 +191,12 @@ def _broken(c: Catalog) -> None:
         c.stream(f"image-{codec.lower()}-configuration", f"A codec_configuration of {codec}",
                  [fps(codec=codec, configuration="0000"), data(payload="")], area=AREA, profile="IMAGE", kind="invalid",
                  violates="image.no-configuration")  # fmt: skip
-    for bits in (7, 10, 16):
-        c.stream(f"image-jpeg-depth{bits}", f"JPEG for levels of {bits} bits",
-                 [fps(codec="JPEG", bits=bits), data(payload="")], area=AREA, profile="IMAGE", kind="invalid",
-                 violates="fps.codec-bit-depth")  # fmt: skip
+    for bits in (4, 10, 16):
+        words = {"encoder": {"quality": 95}} if bits == 4 else {}
+        coded = data(pattern="smooth") if bits == 4 else data(payload="")
+        c.stream(f"image-jpeg-depth{bits}", f"JPEG for levels of {bits} bits", [fps(codec="JPEG", bits=bits,
+                 **words), coded],
+                 area=AREA, profile="IMAGE", kind="invalid", violates="fps.codec-bit-depth")  # fmt: skip
     wrong = {
         "jpeg-progressive": ("JPEG", {"progressive": True}, "image.jpeg", "A progressive JPEG image"),
         "jpeg-colour": ("JPEG", {"mode": "RGB"}, "image.jpeg", "A JPEG image of three components"),

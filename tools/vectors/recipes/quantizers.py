@@ -48,7 +48,12 @@ def register(c: Catalog) -> None:
 
 
 # Ranges in which binary64 arithmetic, one operation after the other, rounds some level of LOG to the wrong binary32.
-HARD: dict[str, tuple[list[float], int]] = {}
+HARD: dict[str, tuple[list[float], int]] = {
+    "end8": ([-1144236.25, 0.0015339379897341132], 8),
+    "end10": ([-2682064.5, 0.0011137420078739524], 10),
+    "end12": ([-1288251.0, 0.0011204263428226113], 12),
+    "inside10": ([-2764849408.0, 34.02116775512695], 10),
+}
 
 
 def _table(c: Catalog, quantizer: str, name: str, pair: list[float], bits: int) -> None:

@@ -38,7 +38,7 @@ def _axes(c: Catalog) -> None:
         "fps.sample-axis-first"),
     }  # fmt: skip
     for name, (axes, violates) in wrong.items():
-        c.stream(f"axes-roles-{name}", f"Axes {axes}", [fps(axes=axes), data(payload="")], area="axes", kind="invalid",
+        c.stream(f"axes-roles-{name}", f"Axes {axes}", [fps(axes=axes), data()], area="axes", kind="invalid",
                  violates=violates)  # fmt: skip
     single = {
         "none": ([fps(axes="CHW")], "No unit for the one sample of a tensor without axis N or T"),

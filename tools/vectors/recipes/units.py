@@ -52,6 +52,10 @@ def _damage(c: Catalog) -> None:
              violates="bitstream.nothing-after-end", generator="extension", append="00")  # fmt: skip
     _bad(c, "units-end-twice", "A second end of bitstream unit", "bitstream.nothing-after-end",
          [fps(), data(), {"unit": "end"}])  # fmt: skip
+    for kind, skippable in ((70, 1), (71, 0)):
+        _bad(c, f"units-end-unknown{kind}", "A unit of unknown type after the end of the bitstream",
+             "bitstream.nothing-after-end", [fps(), data(), {"unit": "end"}, other(kind, "00", skippable=skippable)],
+             end=False)  # fmt: skip
     _bad(c, "units-end-metadata", "Metadata after the end of the bitstream", "bitstream.nothing-after-end",
          [fps(), data(), {"unit": "end"}, metadata(["k", "t"])], end=False)  # fmt: skip
     _bad(c, "units-end-absent", "A bitstream without its end unit", "bitstream.end", [fps(), data()], end=False)

@@ -24,8 +24,9 @@ check: $(STAMP)       ## style, types, import rules, rendered files
 	$(BIN)/python tools/render_spec.py --check
 	$(BIN)/python -m pytest tests/test_architecture.py
 
-full: $(STAMP)        ## what takes longer: 20,000 mutations, exhaustive tables
+full: $(STAMP)        ## what takes longer: 20,000 mutations of streams and 200 of the decoder, exhaustive tables
 	$(BIN)/python -m pytest -n 2 -m 'slow or not slow'
+	$(BIN)/python tools/mutate_decoder.py --count 200
 
 benchmark: $(STAMP)   ## speed and memory as ratios in one run
 	$(BIN)/python tools/benchmark.py

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., Any])
 SHOWN_FAILURES = 20
 KINDS = ("valid", "malformed", "invalid", "unsupported", "limit")
-PROFILES = ("INTRA", "INTER", "LOSSLESS", "IMAGE", "EXTENDED")
+PROFILES = ("INTRA", "INTER", "LOSSLESS", "IMAGE", "EXTENDED", "MODEL")
 
 
 @click.group(name="conformance")

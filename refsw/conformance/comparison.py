@@ -61,7 +61,7 @@ class Mismatch:
             )
             if value is not None
         ]
-        where = f" at {', '.join(place)}" if self.index else ""
+        where = f" at {', '.join(place)}" if place else f" at {list(self.index)}" if self.index else ""
         far = f", {self.ulps} ULP apart" if self.ulps is not None else ""
         return f"tensor {self.tensor}: {self.what}{where}: expected {self.expected}, got {self.got}{far}"
 
@@ -166,7 +166,7 @@ class Judge:
         self, tensor: ExpectedTensor, reference: ReferenceTensor, got: Array, told: Checkpoint | None
     ) -> Mismatch:
         wanted = reference.whole()
-        a, b = _words(wanted), _words(got)
+        a, b = words_of(wanted), words_of(got)
         different = np.flatnonzero(a != b)
         index = tuple(int(i) for i in np.unravel_index(different[0], tensor.shape))
         places = dict(zip(reference.parameters.axes.roles, index, strict=True))
@@ -181,8 +181,9 @@ class Judge:
         if bad > 0:
             what += f"; {bad} elements are not finite"
         return Mismatch(
-            tensor.name, checkpoint, what, _value(wanted[index]), _value(got[index]), index, sample, channel, row,
-            column, expected_level=int(reference.levels[sample][c, y, x]) if points is not None else None,
+            tensor.name, checkpoint, what, shown_element(wanted[index]), shown_element(got[index]), index,
+            sample, channel, row, column,
+            expected_level=int(reference.levels[sample][c, y, x]) if points is not None else None,
             ulps=ulp_distance(wanted[index], got[index]), differing=int(different.size), elements=a.size,
             trace=self._trace(tensor.name, sample),
         )  # fmt: skip
@@ -197,7 +198,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= 300 else text[:300] + " ..."
 
 
-def _words(array: Array) -> Array:
+def words_of(array: Array) -> Array:
     """Elements as unsigned integers: NaN equals itself there, and zero differs from negative zero."""
     return np.frombuffer(little_endian(array), f"<u{array.dtype.itemsize}")
 
@@ -208,11 +209,12 @@ def _count_nonfinite(array: Array) -> int:
     return 0
 
 
-def _value(element: Any) -> str:
+def shown_element(element: Any) -> str:
+    """A number for people, with its bits."""
     word = np.array(element)
     if word.dtype.kind in "iub":
         return str(element)
-    return f"{float(element):.9g} (0x{int(_words(word)[0]):0{2 * word.dtype.itemsize}x})"
+    return f"{float(element):.9g} (0x{int(words_of(word)[0]):0{2 * word.dtype.itemsize}x})"
 
 
 def ulp_distance(a: Any, b: Any) -> int | None:
@@ -223,7 +225,7 @@ def ulp_distance(a: Any, b: Any) -> int | None:
     if math.isnan(float(x)) or math.isnan(float(y)):
         return None
     sign = 1 << (8 * x.dtype.itemsize - 1)
-    p, q = (-(w & (sign - 1)) if w & sign else w for w in (int(_words(x)[0]), int(_words(y)[0])))
+    p, q = (-(w & (sign - 1)) if w & sign else w for w in (int(words_of(x)[0]), int(words_of(y)[0])))
     return abs(p - q)
 
 
@@ -236,8 +238,8 @@ def _step(
     right = p.axes.to_canonical(reference.elements[sample])
     if p.range_scope is RangeScope.CHANNEL:
         there, right = there[channel], right[channel]
-    a, b = _words(right), _words(there)
-    if points is not None and not np.isin(b, _words(points)).all():
+    a, b = words_of(right), words_of(there)
+    if points is not None and not np.isin(b, words_of(points)).all():
         return Checkpoint.TENSOR, "elements that no level stands for: the dequantization differs"
     if points is None and p.quantizer.name != "NONE":
         return Checkpoint.TENSOR, "other elements in a constant sample or channel"

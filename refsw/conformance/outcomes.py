@@ -11,8 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from refsw.conformance.comparison import Judge, Mismatch
+from refsw.conformance.comparison import Judge
 from refsw.conformance.decoders import Run
+from refsw.conformance.models import compare_models
 from refsw.conformance.outputs import TYPES, Found, OutputError, output_file, read_tensors
 from refsw.conformance.suite import Kind, Vector
 
@@ -118,8 +119,8 @@ def expected_bytes(vector: Vector) -> int:
     return total
 
 
-def judge(vector: Vector, data: bytes, run: Run, folder: Path) -> Result:
-    """The outcome of a run that left its output in a folder."""
+def judge(vector: Vector, data: bytes, run: Run, folder: Path, base: Path | None = None) -> Result:
+    """The outcome of a run that left its output in a folder; `base` is that of a model update."""
     result = Result(vector, Outcome.HARNESS_ERROR, run.error, list(run.notes))
     if run.error:
         return result
@@ -127,12 +128,14 @@ def judge(vector: Vector, data: bytes, run: Run, folder: Path) -> Result:
     result.seconds, result.peak_bytes, result.stderr = run.seconds, run.peak_bytes, clean(run.text)
     if run.left:
         result.notes.append(f"it left {run.left} process{'es' * (run.left > 1)} behind, which the runner ended")
-    result.outcome, result.reason = _verdict(vector, data, run, folder, result)
+    result.outcome, result.reason = _verdict(vector, data, run, folder, base, result)
     result.reason = clean(result.reason, 2000)
     return result
 
 
-def _verdict(vector: Vector, data: bytes, run: Run, folder: Path, result: Result) -> tuple[Outcome, str]:
+def _verdict(
+    vector: Vector, data: bytes, run: Run, folder: Path, base: Path | None, result: Result
+) -> tuple[Outcome, str]:
     if run.stopped == "time":
         return Outcome.TIMEOUT, "stopped at its time limit"
     crash = _crash(run)
@@ -142,7 +145,7 @@ def _verdict(vector: Vector, data: bytes, run: Run, folder: Path, result: Result
     if code == 0:
         if vector.kind is not Kind.VALID:
             return Outcome.ACCEPTED_INVALID, f"ended with exit code 0; {_wanted(vector)}"
-        return _compare(vector, data, folder, result)
+        return _compare(vector, data, folder, base, result)
     told = f"ended with exit code {code}"
     if vector.kind is Kind.VALID:
         outcome = Outcome.UNSUPPORTED if code == UNSUPPORTED_CODE else Outcome.REJECTED_VALID
@@ -206,17 +209,18 @@ def _left_output(folder: Path, result: Result) -> bool:
     return False
 
 
-def _compare(vector: Vector, data: bytes, folder: Path, result: Result) -> tuple[Outcome, str]:
+def _compare(vector: Vector, data: bytes, folder: Path, base: Path | None, result: Result) -> tuple[Outcome, str]:
     expected = vector.expected
     assert expected is not None
-    if expected.model_digest is not None:
-        return Outcome.HARNESS_ERROR, "model updates are not compared by this version"
     try:
         path = output_file(folder)
         if path is None:
             return Outcome.MISMATCH, "ended with exit code 0 and wrote no output"
         found: Sequence[Found] = read_tensors(path)
-        mismatches: list[Mismatch] = Judge(expected, data).compare(found)
+        if expected.model_digest is not None:
+            mismatches = compare_models(expected.model_digest, data, base, found)
+        else:
+            mismatches = Judge(expected, data).compare(found)
     except OutputError as error:
         return Outcome.MISMATCH, str(error)
     if not mismatches:

@@ -22,9 +22,13 @@ SHOWN_BYTES = 16
 ENTRIES_SHOWN = 4
 
 
-def decode(data: bytes) -> dict[str, Array]:
-    """The reference decoder as a decoder under test."""
+def decode(data: bytes, base: str | None = None) -> dict[str, Array]:
+    """The reference decoder as a decoder under test; with the path of the base of a model update."""
+    from refsw.conformance.models import apply, is_update
     from refsw.features.decoder import decode_by_name
+
+    if is_update(data):
+        return apply(data, base)
 
     return decode_by_name(data)
 

@@ -315,7 +315,7 @@ def run_vector(suite: Suite, vector: Vector, session: Session, limits: Limits) -
             base = suite.folder / vector.base.file
             _checked(base, vector.base.sha256)
         run = session.decode(data, limits, expected_bytes=expected_bytes(vector), base=base)
-        return judge(vector, data, run, session.output)
+        return judge(vector, data, run, session.output, base)
     except OSError as error:
         return Result(vector, Outcome.HARNESS_ERROR, f"{error.filename or vector.file}: {error.strerror or error}")
     except UsageError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refsw.conformance import guard
 from refsw.conformance.decoders import Limits
 from refsw.conformance.outcomes import Result
 from tests.conformance import making
@@ -194,8 +195,11 @@ def test_500_vectors_with_a_decoder_that_hangs_on_every_tenth_end_in_bounded_tim
     started = time.monotonic()
     report = judge(path, f"{decoder} {{input}} {{output}}", limits=Limits(0.3))
     assert time.monotonic() - started < 60
-    counts = report.counts()
-    assert (counts["TIMEOUT"], counts["PASS"], sum(counts.values())) == (50, 450, 500)
+    found = outcomes(report)
+    assert len(found) == 500
+    assert {found[f"text-n{i}"] for i in range(0, 500, 10)} == {"TIMEOUT"}
+    # On a machine with much else to do, another one may be late too.
+    assert sum(outcome == "PASS" for outcome in found.values()) >= 440
     assert processes_of(str(tmp_path)) == []
 
 
@@ -277,5 +281,8 @@ def test_checkpoints_that_a_decoder_writes_itself_are_compared(tmp_path: Path) -
 
 def test_no_guard_is_left(small: Path) -> None:
     judge(small, "refsw")
-    mine = [line for line in processes_of("guard.py") if f"/{os.getpid()}/" in line]
-    assert mine == []
+    table = guard.processes()
+    left = [
+        pid for pid in guard.descendants(table, os.getpid()) if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    assert left == []

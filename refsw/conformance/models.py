@@ -42,7 +42,7 @@ def apply(data: bytes, base: Path | str | None) -> dict[str, Array]:
     """
     if find_spec("refsw.models") is None:
         raise UsageError("this version has no model updates")
-    update: Any = import_module("refsw.models").apply_update
+    update: Any = import_module("refsw.models.apply").apply_update
     model: dict[str, Array] = update(load_model(base) if base else None, data)
     return model
 

@@ -53,7 +53,10 @@ OTHERS = {
     "payload/vvc.py": {"VvcCodec.encode", "VvcCodec._compare"},
 }  # fmt: skip
 WORDS = {"expected", "got", "doc", "offset"}
-PLACES = {"offset", "payload_offset", "DEFAULT_AXES", "PARAMETER_SET_TYPES"}
+PLACES = {"offset", "payload_offset", "last"}
+ELSEWHERE = {"DEFAULT_AXES", "MIN_SIDE", "MAX_QP", "MAX_QP_12_BIT", "self._lost", "self._damaged", "IN_MEMORY"}
+"""Of the encoder, the validator, which reads on after a violation, and the decoder's own limits."""
+TESTS = {"found", "errors", "self._damaged", "TYPE_CHECKING", "settings.command"}
 ERRORS = {
     "_error",
     "_layout",
@@ -83,7 +86,7 @@ SWAPPED = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one module."""
+    """One change of one module; `context` is the line that it is on."""
 
     module: str
     number: int
@@ -92,6 +95,7 @@ class Mutant:
     before: str
     after: str
     source: str
+    context: str = ""
 
     @property
     def name(self) -> str:
@@ -111,12 +115,13 @@ def of_module(package: Path, module: str) -> Iterator[Mutant]:
         for kind, change in _changes(place):
             changed = copy.deepcopy(tree)
             twin = next(n for n in ast.walk(changed) if _same(n, place))
+            context = text.splitlines()[place.lineno - 1].strip()
             before = ast.unparse(place).split("\n")[0][:80]
             after = change(changed, twin)
             if after is None:
                 continue
             ast.fix_missing_locations(changed)
-            yield Mutant(module, number, kind, place.lineno, before, after[:80], ast.unparse(changed))
+            yield Mutant(module, number, kind, place.lineno, before, after[:80], ast.unparse(changed), context)
             number += 1
 
 
@@ -162,9 +167,11 @@ def _inside(node: ast.AST) -> Iterator[ast.AST]:
         return
     if isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom):
         return
-    if isinstance(node, ast.If) and any(word in ast.unparse(node.test) for word in ("trace", "settings.command")):
+    if isinstance(node, ast.If) and _is_elsewhere(ast.unparse(node.test)):
         return
-    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in PLACES:
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in PLACES | ELSEWHERE:
+        return
+    if isinstance(node, ast.Expr | ast.Return) and "setflags" in ast.unparse(node):
         return
     if hasattr(node, "lineno"):
         yield node
@@ -176,6 +183,12 @@ def _inside(node: ast.AST) -> Iterator[ast.AST]:
                 if isinstance(node, ast.Call) and _is_error(node) and name in ("args", "keywords"):
                     continue  # the words of an error
                 yield from _inside(child)
+
+
+def _is_elsewhere(test: str) -> bool:
+    """Whether a condition is one of a trace, of a validator, of random access, or of the receiver's own limits."""
+    words = ("trace", "wanted", "self.limits", "self.model_digest")
+    return test in TESTS or (any(word in test for word in words) and "len(" not in test)
 
 
 def _is_error(call: ast.Call) -> bool:

@@ -157,8 +157,8 @@ def tell(results: list[Any], total: int, known: dict[str, str], out: Path | None
 
 
 def key(mutant: Any) -> str:
-    """A mutant whatever line it is on."""
-    return f"{mutant.module} {mutant.kind}: {mutant.before} -> {mutant.after}"
+    """A mutant, whatever the number of its line."""
+    return f"{mutant.module} | {mutant.context} | {mutant.before} -> {mutant.after}"
 
 
 if __name__ == "__main__":

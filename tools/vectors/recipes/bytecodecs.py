@@ -65,7 +65,7 @@ def xz_of(raw: bytes, *, check: int = 1, blocks: int = 1, sizes: bool = False, d
     size = -(-len(raw) // blocks)
     for part in (raw[i * size : (i + 1) * size] for i in range(blocks)):
         chunk = b"\x01" + (len(part) - 1).to_bytes(2, "big") + part + b"\0"
-        fields = bytes([len(chunk), len(part)]) if sizes else b""
+        fields = _number(len(chunk)) + _number(len(part)) if sizes else b""
         header = bytes([(0xC0 if sizes else 0) | prefix]) + fields + filters + bytes([0x21, 1, dictionary])
         header += b"\0" * (-(len(header) + 1 + 4) % 4)
         header = bytes([(len(header) + 5) // 4 - 1]) + header
@@ -131,6 +131,9 @@ def _forms(c: Catalog) -> None:
             [fps(codec=codec), data(payload=payload.hex())],
             area=AREA,
         )
+    large = bytes(i * 7 % 256 for i in range(512))
+    c.stream("bytes-lzma-sizes.long", "An LZMA payload with sizes of two bytes in the block header",
+             [fps(codec="LZMA", H=16, W=16), data(payload=xz_of(large, sizes=True).hex())], area=AREA)  # fmt: skip
     for codec in ("ZLIB", "GZIP", "LZMA"):
         for bits in (8, 12):
             c.stream(f"bytes-{codec.lower()}-real{bits}", f"{codec} as its library writes it, {bits} bits, two units",

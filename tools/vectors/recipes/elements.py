@@ -121,7 +121,7 @@ def _parameter_set(c: Catalog) -> None:
 def _parameter_set_outside(c: Catalog) -> None:
     p = "feature_parameter_set."
     above = {
-        "parameter_set_id": ({"set": {"parameter_set_id": 64}}, "invalid"),
+        "parameter_set_id": ({"id": 64}, "invalid"),
         "axis_extent_minus1": ({"set": {"axis_extent_minus1": [0, 2**24, 0, 0]}}, "invalid"),
         "grid_rows_minus1": ({"set": {"grid_rows_minus1": 2**24}}, "invalid"),
         "grid_columns_minus1": ({"set": {"grid_columns_minus1": 2**24}}, "invalid"),
@@ -129,7 +129,10 @@ def _parameter_set_outside(c: Catalog) -> None:
     }
     for element, (words, kind) in above.items():
         _outside(c, f"syntax-{dots(element)}-above", f"{element} is one above its highest value", p + element, words,
-                 kind=kind)  # fmt: skip
+                 data(id=words.get("id", 0)), kind=kind)  # fmt: skip
+    _outside(c, "syntax-axis.extent-empty", "An extent above the highest, in a tensor without samples",
+             p + "axis_extent_minus1",
+             {"axes": "NC", "C": 2**24 + 1, "layout": "SEQUENCE"}, metadata(["k", "t"]), level=3)  # fmt: skip
     for element in ("time_scale", "time_step"):
         words = {"axes": "TCHW", "set": {element: [0] * 4}}
         _outside(c, f"syntax-{dots(element)}-below", f"{element} is 0", p + element, words)

@@ -107,6 +107,11 @@ def _other_encoders(c: Catalog) -> None:
         _add(c, f"hevc-{name}", f"Coded by HM with {what}", C=6, grid=[2, 3], H=32, W=24,
              pattern="noise" if "lossless" in name or "pcm" in name else "smooth",
              encoder=HM | {"extra": extra, "qp": 2 if "pcm" in name else 30})  # fmt: skip
+    small = ["--MaxCUWidth=16", "--MaxCUHeight=16", "--QuadtreeTULog2MaxSize=4", "--SliceMode=1", "--SliceArgument=1"]
+    _add(c, "hevc-hm.slices-sixteen", "Sixteen slices, whose addresses have four bits", H=32, W=32,
+         encoder=HM | {"extra": [*small, "--MaxPartitionDepth=2"]})  # fmt: skip
+    _add(c, "hevc-hm.blocks-sixteen", "Coding blocks of 16 x 16 at least", H=32, W=32,
+         encoder=HM | {"extra": [*small, "--MaxPartitionDepth=1"]})  # fmt: skip
     _add(c, "hevc-hm.hash-md5", "Coded by HM with a picture hash in an SEI message", H=16, W=16,
          encoder=HM | {"extra": ["--SEIDecodedPictureHash=1"], "sei": True})  # fmt: skip
     _add(c, "hevc-hm.size-odd", "An odd size, by a conformance window of HM", C=1, grid=[1, 1], H=13, W=9, encoder=HM)

@@ -45,6 +45,7 @@ def _configuration(c: Catalog) -> None:
     _bad(c, "configuration-order", "The PPS before the SPS", conf, [["swap", 1, 2]])
     _bad(c, "configuration-sei", "An SEI message in codec_configuration", conf, [["insert", 3, "4e010402010280"]])
     _bad(c, "configuration-layer", "A PPS of layer 1", conf, [["patch", 2, 1, 8]])
+    _bad(c, "configuration-layer32", "A PPS of layer 32", conf, [["patch", 2, 0, 1]])
     _bad(c, "configuration-empty", "An empty codec_configuration", conf, [["cut", 0]])
     _bad(c, "configuration-sps.short", "An SPS that ends early", conf, [["shorten", 1, 16]])
     c.stream("hevc-configuration-constant", "An empty codec_configuration where all samples are constant",
@@ -102,6 +103,7 @@ def _payload(c: Catalog) -> None:
         _bad(c, f"nal.types-{name}", f"A NAL unit in the payload that is neither slice nor SEI ({name})", kinds, (),
              [["insert", 0, nal]])  # fmt: skip
     _bad(c, "nal.types-layer", "A slice segment of layer 1", kinds, (), [["patch", 0, 1, 8]])
+    _bad(c, "nal.types-layer32", "A slice segment of layer 32", kinds, (), [["patch", 0, 0, 1]])
     for name, mask in (("trail", 0x26 ^ 0x02), ("cra", 0x26 ^ 0x2A), ("radl", 0x26 ^ 0x0E)):
         _bad(c, f"first.picture-{name}", f"The first picture is no IDR picture ({name})", "hevc.first-picture", (),
              [["patch", 0, 0, mask ^ FIRST_BYTE ^ 0x26]])  # fmt: skip

@@ -44,7 +44,7 @@ def _over(c: Catalog, level: int) -> None:
                 data(count=UNIT[i] // SAMPLE[i] + 1)])  # fmt: skip
     else:
         _limit(c, "unit.elements", level, "More elements in a unit than level 3 allows", "level.unit-elements",
-               [_constant(H=4096, W=4096, C=16, layout="SEQUENCE"), data(count=2)])  # fmt: skip
+               [_constant(H=4096, W=4096, C=1, layout="SEQUENCE"), data(count=17)])  # fmt: skip
     for name, size in (("width", [1, side + 1]), ("height", [side + 1, 1])):
         extents = {"H": size[0], "W": size[1]}
         _limit(c, f"picture.{name}", level, f"Pictures of greater {name} than level {level} allows",
@@ -65,7 +65,7 @@ def _over(c: Catalog, level: int) -> None:
     _limit(c, "unit.bytes", level, f"A longer unit than level {level} allows", "level.unit-bytes",
            [_constant(), other(64, "", length=UNIT_BYTES[i])])  # fmt: skip
     if level < 3:
-        sets = [_constant(id=n, axes="C", C=1) for n in range(SETS[i] + 1)]
+        sets = [_constant(id=n, axes="NC", C=1) for n in range(SETS[i] + 1)]
         _limit(
             c, "parameter.sets", level, f"More parameter sets than level {level} allows", "level.parameter-sets", sets
         )

@@ -45,6 +45,9 @@ def _order(c: Catalog) -> None:
         _bad(c, f"order-samples-{name}", f"The second unit begins at sample {first}", "order.samples",
              [fps(), data(), data(first=first)])  # fmt: skip
     _bad(c, "order-samples-start", "The first unit begins at sample 1", "order.samples", [fps(), data(first=1)])
+    for name, units, count in (("start", [data(first=1)], 2), ("gap", [data(), data(first=2)], 3)):
+        _bad(c, f"order-samples-{name}.counted", "A sample is missing, and sample_count counts it", "order.samples",
+             [fps(), *units, {"unit": "end", "set": {"sample_count": [count]}}], end=False)  # fmt: skip
     _bad(c, "order-access.units-back", "A unit of an earlier access unit after one of a later", "order.access-units",
          [*TWO, data(id=3), data(id=9), data(id=3), data(id=3), data(id=9)])  # fmt: skip
     for name, counts in (("more", [2]), ("fewer", [0])):
@@ -115,6 +118,8 @@ def _digests(c: Catalog) -> None:
                          "count": 3})):  # fmt: skip
         _bad(c, f"digest-coverage-{name}", f"A digest that covers other samples than those before it ({name})",
              "digest.coverage", [fps(digests="T"), data(count=2), digest(**change)], area="digest")  # fmt: skip
+    _bad(c, "digest-coverage-ahead", "A digest that covers a sample that comes after it", "digest.coverage",
+         [fps(digests="T"), data(count=2), digest(first=0, count=3), data()], area="digest")  # fmt: skip
     _bad(c, "digest-coverage-again", "A digest over samples that have one", "digest.coverage",
          [fps(digests="T"), data(), digest(), digest(first=0, count=1)], area="digest")  # fmt: skip
     _bad(c, "digest-coverage-none", "A digest where no sample came since the last one", "digest.coverage",

@@ -93,13 +93,13 @@ def _scopes(c: Catalog) -> None:
              data()],
              area="range")  # fmt: skip
     for scope, units in (
-        ("sequence", [fps(ranges=[[2.0, 1.0]]), data(payload="")]),
-        ("channel", [fps(scope="CHANNEL", ranges=[[0.0, 1.0], [1.0, 0.9999999403953552]]), data(payload="")]),
-        ("sample", [fps(scope="SAMPLE"), data(count=2, ranges=[[0.0, 1.0], [TINY, 0.0]], payload="")]),
-        ("nonnegative", [fps(quantizer="LOG_NONNEGATIVE", ranges=[[0.0, -1.0]]), data(payload="")]),
+        ("sequence", [fps(ranges=[[2.0, 1.0]]), data()]),
+        ("channel", [fps(scope="CHANNEL", ranges=[[0.0, 1.0], [1.0, 0.9999999403953552]]), data()]),
+        ("sample", [fps(scope="SAMPLE"), data(count=2, ranges=[[0.0, 1.0], [TINY, 0.0]])]),
+        ("nonnegative", [fps(quantizer="LOG_NONNEGATIVE", ranges=[[0.0, -1.0]]), data()]),
         (
             "sample.nonnegative",
-            [fps(quantizer="LOG_NONNEGATIVE", scope="SAMPLE"), data(ranges=[[0.0, -TINY]], payload="")],
+            [fps(quantizer="LOG_NONNEGATIVE", scope="SAMPLE"), data(ranges=[[0.0, -TINY]])],
         ),
     ):
         c.stream(f"range-order-{scope}", f"A minimum above its maximum, {scope}", units, area="range", kind="invalid",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
+
 from vectors.catalog import Catalog
+from vectors.recipes.images import images, png
 from vectors.recipes.words import data, digest, fps
 
 TYPES = ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64", "UINT8", "INT8", "UINT16", "INT16", "UINT32", "INT32", "UINT64",
@@ -73,9 +76,10 @@ def _types(c: Catalog) -> None:
                  [fps(element=name), data()],
                  area="types", kind="invalid", violates="fps.quantized-type")  # fmt: skip
     for codec in ("PNG", "HEVC"):
+        raw = images(png(np.arange(24, dtype=np.uint8).reshape(3, 8))) if codec == "PNG" else ""
         profile, words = ("IMAGE", {}) if codec == "PNG" else ("INTRA", {"of": "hevc-bits-8_r1", "axes": "NCHW"})
         c.stream(f"types-unquantized-{codec.lower()}", f"Elements without a quantizer in {codec}",
-                 [fps(element="UINT8", quantizer="NONE", ranges=[], codec=codec, **words), data(payload="")],
+                 [fps(element="UINT8", quantizer="NONE", ranges=[], codec=codec, **words), data(payload=raw)],
                  area="types",
                  profile=profile, kind="invalid", violates="fps.unquantized-codec")  # fmt: skip
 
@@ -124,8 +128,12 @@ def _layouts(c: Catalog) -> None:
     ]  # fmt: skip
     for name, words, violates in bad:
         c.stream(f"repack-{name}", f"The parameter set breaks {violates}: {words}", [fps(**words),
-                 data(payload="")], area="repack",
+                 data(**({"payload": {"repeat": "00", "times": 24}} if "below" in name else {}))], area="repack",
                  kind="invalid", violates=violates)  # fmt: skip
+    c.stream("repack-grid.cells-many", "Almost twice as many cells as channels, and 63 more",
+             [fps(C=40, H=1, W=2, grid=[11, 13]), data()], area="repack")  # fmt: skip
+    c.stream("names-characters-first", "Names of the first and the last printable character of ASCII",
+             [fps(layer=" ", network="~"), data()], area="names")  # fmt: skip
     c.stream("repack-grid.cells-most", "As many cells as there can be", [fps(grid=[1, 67]), data()], area="repack")
     c.stream(
         "repack-size-margin.most", "Margins of 63 rows and 63 columns", [fps(margin=(63, 63)), data()], area="repack"

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from refsw.cli.crosscheck import command
+from refsw.cli.main import cli
 from refsw.conformance.crosscheck import crosscheck
 from refsw.errors import UsageError
 from tests.conformance.making import SABOTEUR
 
 
 def invoke(*words: object) -> Any:
-    return CliRunner().invoke(command, [str(word) for word in words])
+    return CliRunner().invoke(cli, ["crosscheck", *map(str, words)])
 
 
 def test_all_agree(streams: dict[str, bytes], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from refsw.cli.conformance import command
+from refsw.cli.main import cli
 from refsw.conformance.decoders import Limits, decoder_under_test
 from refsw.conformance.outcomes import Outcome, clean
 from refsw.conformance.runner import RECORDS, Plan, Records, locked, run
@@ -31,7 +31,7 @@ def small(tmp_path_factory: pytest.TempPathFactory, streams: dict[str, bytes]) -
 
 
 def invoke(*words: object) -> Any:
-    return CliRunner().invoke(command, [str(word) for word in words])
+    return CliRunner().invoke(cli, ["conformance", *map(str, words)])
 
 
 def refsw(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:

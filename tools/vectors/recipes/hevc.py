@@ -60,7 +60,8 @@ def _forms(c: Catalog) -> None:
     sei = "4e010510" + "a5" * 16 + "80"
     many = {"codec": "HEVC", "C": 3, "H": 8, "W": 8, "layout": "SEQUENCE", "margin": (8, 8), "of": "hevc-sequence-8_r1"}
     c.stream("hevc-stream-sei.every", "An SEI message before every picture but the first",
-             [fps(**many), data(count=2, payload={"of": many["of"]}, edit=[["insert", i, sei] for i in (1, 3, 5, 7, 9)])],
+             [fps(**many), data(count=2, payload={"of": many["of"]}, edit=[["insert", i, sei] for i in (1, 3, 5,
+             7, 9)])],
              area=AREA, profile="INTRA")  # fmt: skip
     c.stream("hevc-configuration-zero.bytes", "Parameter sets with zero_byte and zero bytes after them",
              [fps(**BASE, of="hevc-bits-8_r1", edit=[["zero_bytes"]]), data(payload={"of": "hevc-bits-8_r1"})],

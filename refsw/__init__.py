@@ -3,6 +3,8 @@
     data = refsw.encode(features, "balanced", qp=22)     # numpy or torch, any of 1 to 4 axes
     features = refsw.decode(data)                        # the same shape, order of axes and dtype
     report = refsw.validate(data)                        # every violation, with requirement id and offset
+    update = refsw.diff_models(v0, v1, digits=4)         # the difference of two state dictionaries
+    model = refsw.apply_update(v0, update)               # the new version, from the old one
 
 Everything below is imported when it is first used.
 """
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from refsw.features.encoder import Encoder, TensorSpec, encode
     from refsw.features.random_access import decode_samples
     from refsw.inspection import inspect
+    from refsw.models.apply import apply_update
+    from refsw.models.config import DiffConfig
+    from refsw.models.diff import diff_models
+    from refsw.models.state import model_digest
     from refsw.validation import validate
 
 __version__ = "0.1.0"
@@ -37,6 +43,10 @@ _PLACES = {
     "TensorSpec": "refsw.features.encoder",
     "encode": "refsw.features.encoder",
     "decode_samples": "refsw.features.random_access",
+    "DiffConfig": "refsw.models.config",
+    "apply_update": "refsw.models.apply",
+    "diff_models": "refsw.models.diff",
+    "model_digest": "refsw.models.state",
     "inspect": "refsw.inspection",
     "validate": "refsw.validation",
 }
@@ -44,6 +54,7 @@ __all__ = [
     "Decoder",
     "DecoderLimits",
     "DfcError",
+    "DiffConfig",
     "Encoder",
     "EncoderConfig",
     "FeatureError",
@@ -51,10 +62,13 @@ __all__ = [
     "Sample",
     "TensorSpec",
     "UsageError",
+    "apply_update",
     "decode",
     "decode_samples",
+    "diff_models",
     "encode",
     "inspect",
+    "model_digest",
     "validate",
 ]
 

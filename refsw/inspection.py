@@ -9,10 +9,17 @@ from typing import Any, BinaryIO
 
 from refsw.errors import DfcError
 from refsw.features.parameters import Parameters
-from refsw.features.reader import BitstreamReader, DigestContent, MetadataContent
+from refsw.features.reader import BitstreamReader, DigestContent
 from refsw.features.reconstruct import UnitContent
-from refsw.syntax.codes import ElementType, Quantizer, RangeScope
+from refsw.models.directory import Directory
+from refsw.models.payload import DataContent
+from refsw.models.reader import ModelReader
+from refsw.models.state import Model
+from refsw.models.summary import UpdateSummary, unit_summary, update_summary
+from refsw.syntax.codes import ElementType, Profile, Quantizer, RangeScope
 from refsw.syntax.structure import TraceRow
+from refsw.syntax.units import UnitReader
+from refsw.syntax.walker import MetadataContent
 from refsw.tensor.axes import DTYPES
 
 
@@ -57,6 +64,7 @@ class Inspection:
     bytes: int = 0
     units: dict[str, int] = field(default_factory=dict)
     tensors: list[TensorSummary] = field(default_factory=list)
+    updates: list[UpdateSummary] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
     rows: list[TraceRow] = field(default_factory=list)
     error: DfcError | None = None
@@ -64,7 +72,8 @@ class Inspection:
     @property
     def overhead_bytes(self) -> int:
         """Bytes that are not the payload codec's."""
-        return self.bytes - sum(t.payload_bytes + t.configuration_bytes for t in self.tensors)
+        coded = sum(t.payload_bytes + t.configuration_bytes for t in self.tensors)
+        return self.bytes - coded - sum(update.bytes for update in self.updates)
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as JSON types, without the trace."""
@@ -76,24 +85,26 @@ class Inspection:
             "overhead_bytes": self.overhead_bytes,
             "units": self.units,
             "tensors": [asdict(t) for t in self.tensors],
+            "updates": [asdict(u) for u in self.updates],
             "metadata": self.metadata,
             "error": self.error.as_dict() if self.error else None,
         }
 
 
-def inspect(data: bytes | BinaryIO, *, trace: bool = False) -> Inspection:
+def inspect(data: bytes | BinaryIO, *, trace: bool = False, base: Model | None = None) -> Inspection:
     """Read a bitstream without decoding payloads.
 
     Args:
         data: the bitstream, or a file or pipe.
         trace: keep a row for every syntax element, in order of bit position.
+        base: for model updates: the base of the first one, whose tensors can then be named.
 
     Returns:
         What was read, up to the first error if there is one.
     """
     stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
     found = Inspection()
-    reader: BitstreamReader | None = None
+    reader: BitstreamReader | ModelReader | None = None
 
     def on_row(row: TraceRow) -> None:
         if row.element == "unit_type":
@@ -105,7 +116,9 @@ def inspect(data: bytes | BinaryIO, *, trace: bool = False) -> Inspection:
 
     by_id: dict[int, TensorSummary] = {}
     try:
-        reader = BitstreamReader(stream, trace=on_row)
+        units = UnitReader(stream, trace=on_row)
+        model = units.header.profile is Profile.MODEL
+        reader = ModelReader(units) if model else BitstreamReader(units)
         found.version = f"1.{reader.header.version_minor}"
         found.profile, found.level = reader.header.profile.name.lower(), reader.header.level.value
         for content in reader:
@@ -120,6 +133,10 @@ def inspect(data: bytes | BinaryIO, *, trace: bool = False) -> Inspection:
                 _widen(summary, content)
             elif isinstance(content, MetadataContent):
                 found.metadata |= content.entries
+            elif isinstance(content, Directory):
+                found.updates.append(update_summary(content, base if not found.updates else None))
+            elif isinstance(content, DataContent):
+                found.updates[-1].units.append(unit_summary(content))
             elif isinstance(content, DigestContent):
                 by_id[content.parameters.id].digests.append(content.digest.hex())
     except DfcError as error:

@@ -16,6 +16,7 @@ PROFILE_CODECS: dict[Profile, frozenset[PayloadCodec]] = {
     Profile.LOSSLESS: _BYTES,
     Profile.IMAGE: _IMAGES,
     Profile.EXTENDED: _HEVC | _BYTES | _IMAGES | {PayloadCodec.VVC},
+    Profile.MODEL: frozenset(),
 }
 """11.2 The payload codecs that a profile allows."""
 
@@ -35,6 +36,9 @@ class LevelLimits:
         unit_pictures: pictures of one feature data unit.
         unit_bytes: bytes of one unit body.
         parameter_sets: feature parameter sets, that is tensors, of a bitstream.
+        model_tensors: tensors of the base, and of the result, of a model update.
+        model_elements: elements of all tensors of the result.
+        model_unit_elements: elements of the coded tensors of one model data unit.
     """
 
     sample_elements: int
@@ -44,12 +48,15 @@ class LevelLimits:
     unit_pictures: int
     unit_bytes: int
     parameter_sets: int
+    model_tensors: int
+    model_elements: int
+    model_unit_elements: int
 
 
 LEVELS: dict[Level, LevelLimits] = {
-    Level.L1: LevelLimits(2**20, 2**22, 4096, 2**22, 2**12, 2**25, 8),
-    Level.L2: LevelLimits(2**24, 2**26, 8192, 2**25, 2**14, 2**29, 16),
-    Level.L3: LevelLimits(2**28, 2**28, 16384, 2**28, 2**16, 2**31, 64),
+    Level.L1: LevelLimits(2**20, 2**22, 4096, 2**22, 2**12, 2**25, 8, 2**12, 2**26, 2**24),
+    Level.L2: LevelLimits(2**24, 2**26, 8192, 2**25, 2**14, 2**29, 16, 2**16, 2**30, 2**27),
+    Level.L3: LevelLimits(2**28, 2**28, 16384, 2**28, 2**16, 2**31, 64, 2**20, 2**34, 2**30),
 }
 """11.3 The limits by level."""
 

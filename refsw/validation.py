@@ -7,14 +7,19 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, BinaryIO
 
-from refsw.errors import DfcError, ErrorClass, PayloadError, SemanticError
+from refsw.errors import DfcError, ErrorClass, ModelStateError, PayloadError, SemanticError
 from refsw.features.decoder import check_digest, name_twice
 from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader, DigestContent
 from refsw.features.reconstruct import UnitContent, decode_unit, locate
+from refsw.models.apply import Applier
+from refsw.models.directory import Directory
+from refsw.models.reader import ModelReader
+from refsw.models.state import Model
 from refsw.payload.base import DecoderSettings, codec
 from refsw.syntax.codes import DigestKind, Level, Profile
+from refsw.syntax.units import UnitReader
 
 MAX_VIOLATIONS = 1000
 
@@ -31,6 +36,7 @@ class Report:
     profile: Profile | None = None
     level: Level | None = None
     samples: dict[str, int] = field(default_factory=dict)
+    updates: int = 0
 
     @property
     def conforming(self) -> bool:
@@ -49,6 +55,7 @@ class Report:
             "profile": self.profile.name.lower() if self.profile else None,
             "level": self.level.value if self.level else None,
             "samples": self.samples,
+            "updates": self.updates,
             "violations": [error.as_dict() for error in self.violations],
             "unsupported": [error.as_dict() for error in self.unsupported],
         }
@@ -64,6 +71,7 @@ def validate(
     profile: Profile | None = None,
     level: Level | None = None,
     hevc_decoder: str | None = None,
+    base: Model | None = None,
 ) -> Report:
     """Check a bitstream against every requirement, in memory bounded by its level.
 
@@ -71,10 +79,11 @@ def validate(
         data: the bitstream, or a file or pipe.
         profile, level: what the bitstream must conform to; by default what it declares.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
+        base: the model that model updates start from; without it their values cannot be checked.
     """
     stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
     report = Report()
-    validator = _Validator(report, hevc_decoder)
+    validator = _Validator(report, hevc_decoder, base)
     try:
         validator.run(stream, profile, level)
     except _EnoughError:
@@ -85,8 +94,9 @@ def validate(
 
 
 class _Validator:
-    def __init__(self, report: Report, hevc_decoder: str | None) -> None:
+    def __init__(self, report: Report, hevc_decoder: str | None, base: Model | None) -> None:
         self.report = report
+        self.base = base
         self.settings = DecoderSettings(hevc_decoder)
         self.names: set[str] = set()
         self.digests: dict[tuple[int, DigestKind], RunningDigest] = {}
@@ -99,12 +109,17 @@ class _Validator:
             raise _EnoughError
 
     def run(self, stream: BinaryIO, profile: Profile | None, level: Level | None) -> None:
-        reader = BitstreamReader(stream, report=self.note)
-        self.report.profile, self.report.level = reader.header.profile, reader.header.level
+        units = UnitReader(stream, report=self.note)
+        self.report.profile, self.report.level = units.header.profile, units.header.level
+        model = units.header.profile is Profile.MODEL
+        reader = ModelReader(units, report=self.note) if model else BitstreamReader(units, report=self.note)
         if profile is not None and reader.header.profile is not profile:
             self.note(_declared("profile.declared", "profile_idc", 48, profile, reader.header.profile))
         if level is not None and reader.header.level > level:
             self.note(_declared("level.declared", "level_idc", 56, level, reader.header.level))
+        if isinstance(reader, ModelReader):
+            self.updates(reader)
+            return
         for content in reader:
             if isinstance(content, Parameters):
                 self.parameters(content, reader.header.profile)
@@ -112,6 +127,28 @@ class _Validator:
                 self.unit(content, reader.header.profile)
             elif isinstance(content, DigestContent):
                 self.digest(content)
+
+    def updates(self, reader: ModelReader) -> None:
+        """10.9 The updates are applied, and the results thrown away."""
+        applier: Applier | None = Applier(self.base)
+        for content in reader:
+            self.report.updates += isinstance(content, Directory)
+            if applier is None:
+                continue  # an update before could not be applied
+            try:
+                applier.feed(content, reader.limits)
+            except DfcError as error:
+                self.note(error)
+                applier = None
+        if applier is None or not applier.seen or self.report.violations:
+            return
+        try:
+            applier.finish()
+        except ModelStateError as error:
+            # Not a fault of the bitstream: the values are simply out of reach.
+            self.report.unsupported.append(error)
+        except DfcError as error:
+            self.note(error)
 
     def parameters(self, p: Parameters, profile: Profile) -> None:
         """The configuration is checked even if all samples turn out to be constant."""

@@ -21,6 +21,7 @@ LAYERS = [
     {"profiles"},
     {"payload"},
     {"features"},
+    {"models"},
     {"validation", "inspection"},
     {"conformance", "evaluation"},
     {"cli"},

@@ -40,6 +40,9 @@ ENUMERATIONS: tuple[type[IntEnum], ...] = (
     codes.RepackLayout,
     codes.PayloadCodec,
     codes.DigestKind,
+    codes.TensorMode,
+    codes.StepMultiplier,
+    codes.ModelCoder,
 )
 ELEMENT_OF = {
     "UnitType": "unit_type",
@@ -52,6 +55,9 @@ ELEMENT_OF = {
     "RepackLayout": "repack_layout",
     "PayloadCodec": "payload_codec",
     "DigestKind": "digest_kind",
+    "TensorMode": "tensor_mode",
+    "StepMultiplier": "step_multiplier",
+    "ModelCoder": "model_coder",
 }
 EXAMPLE_TITLE = "one constant and one quantized sample"
 
@@ -79,7 +85,7 @@ def _lines(nodes: tuple[Node, ...], depth: int, indices: list[str]) -> Iterator[
             yield pad + "}"
         elif isinstance(node, Repeat):
             yield f"{pad}for( {node.index} = 0; {node.index} < {node.count}; {node.index}++ ) {{"
-            yield from _lines(node.body, depth + 1, [node.index])
+            yield from _lines(node.body, depth + 1, [*indices, node.index])
             yield pad + "}"
         elif isinstance(node, Align):
             yield pad + "byte_alignment( )"
@@ -161,7 +167,7 @@ def profile_table() -> str:
     rows = ["| Value | Profile | Payload codecs |", "|---|---|---|"]
     for profile, allowed in PROFILE_CODECS.items():
         codecs = ", ".join(codec.name for codec in codes.PayloadCodec if codec in allowed)
-        rows.append(f"| {profile.value} | {profile.name} | {codecs} |")
+        rows.append(f"| {profile.value} | {profile.name} | {codecs or 'none: model updates'} |")
     return "\n".join(rows) + "\n"
 
 
@@ -211,7 +217,7 @@ def syntax_json() -> dict[str, Any]:
             }
             for kind in ENUMERATIONS
         },
-        "constants": STRUCTURES[0].constants,
+        "constants": {name: value for s in STRUCTURES for name, value in s.constants.items()},
         "structures": [
             {"name": s.name, "clause": s.clause, "title": s.title, "syntax": [_node(s, n) for n in s.nodes]}
             for s in STRUCTURES

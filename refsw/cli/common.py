@@ -6,9 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from refsw.errors import UsageError
+
+if TYPE_CHECKING:
+    from refsw.models.state import Model
 
 _T = TypeVar("_T")
 PIPE = Path("-")
@@ -80,6 +83,16 @@ def distinct(source: Path, target: Path) -> None:
     """
     if source != PIPE and target != PIPE and source.exists() and target.exists() and source.samefile(target):
         raise UsageError(f"{target} is the input itself")
+
+
+def base_model(path: Path | None) -> Model | None:
+    """The model in a file; None if there is none."""
+    if path is None:
+        return None
+    from refsw.models.files import open_model
+
+    with role("input"):
+        return open_model(path)
 
 
 def model_digest(text: str) -> bytes:

@@ -10,22 +10,25 @@ from typing import Any
 
 import click
 
-from refsw.cli.common import input_stream
+from refsw.cli.common import base_model, input_stream
 from refsw.inspection import Inspection, TensorSummary, inspect
+from refsw.models.summary import UpdateSummary
 from refsw.syntax.codes import UnitType
 from refsw.syntax.structure import TraceRow
 
 SHOWN_BYTES = 16
+SHOWN_TENSORS = 24
 
 
 @click.command(name="inspect")
 @click.argument("bitstream", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="The summary, or the trace, as JSON.")
+@click.option("--base", type=click.Path(path_type=Path), help="For model updates: the base, to name its tensors.")
 @click.option("--trace", is_flag=True, help="Every syntax element: bit position, length, clause, name, value.")
-def command(bitstream: Path, as_json: bool, trace: bool) -> None:
+def command(bitstream: Path, as_json: bool, base: Path | None, trace: bool) -> None:
     """Show what BITSTREAM (- for a pipe) holds, without decoding its payloads."""
     with input_stream(bitstream) as stream:
-        found = inspect(stream, trace=trace)
+        found = inspect(stream, trace=trace, base=base_model(base))
     if as_json:
         rows = [row._replace(value=_json(row.value))._asdict() for row in found.rows]
         print(json.dumps(found.as_dict() | ({"trace": rows} if trace else {}), indent=2, allow_nan=False))
@@ -80,9 +83,37 @@ def _print_summary(path: Path, found: Inspection) -> None:
     print("  units     " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.units.items()))
     for tensor in found.tensors:
         _print_tensor(tensor)
+    for update in found.updates:
+        print_update(update)
     for key, text in found.metadata.items():
         print(f"  metadata  {key}: {text}")
-    print(f"  overhead  {found.overhead_bytes:,} bytes that are not the payload codec's")
+    what = "in model data units" if found.updates else "the payload codec's"
+    print(f"  overhead  {found.overhead_bytes:,} bytes that are not {what}")
+
+
+def print_update(update: UpdateSummary) -> None:
+    """A model update for people."""
+    base = update.base_version or (update.base_digest or "nothing")[:16]
+    network = f" of {update.network_id}" if update.network_id else ""
+    print(f"  update    {base} -> {update.version or update.result_digest[:16]}{network}, step {update.step}")
+    modes = ", ".join(f"{count} {mode.replace('_', ' ')}" for mode, count in update.modes.items())
+    print(f"            tensors: {modes or 'none'}")
+    for unit in update.units:
+        parts = f"{unit.syntax_bytes:,} tables and other syntax"
+        if unit.coder == "rans":
+            parts += f", {unit.label_bytes:,} labels, {unit.word_bytes:,} words, {unit.raw_bytes:,} raw bits"
+            parts += f"; {unit.tables} tables, {unit.predictors} predictors"
+        count = f"{unit.tensors} tensor{'s' * (unit.tensors != 1)}"
+        print(f"            {unit.coder}: {count} in {unit.bytes:,} bytes ({parts})")
+    for tensor in update.tensors[:SHOWN_TENSORS]:
+        print(f"            {tensor['name']}: {tensor['type']} {tuple(tensor['shape'])}, {tensor['mode']}")
+    if len(update.tensors) > SHOWN_TENSORS:
+        print(f"            and {len(update.tensors) - SHOWN_TENSORS} more tensors")
+    for tensor in update.new_tensors[:SHOWN_TENSORS]:
+        print(f"            new {tensor['name']}: {tensor['type']} {tuple(tensor['shape'])}, {tensor['mode']}")
+    if update.base_digest:
+        print(f"            base   {update.base_digest}")
+    print(f"            result {update.result_digest}")
 
 
 def _print_tensor(t: TensorSummary) -> None:

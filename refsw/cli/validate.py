@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import input_stream
+from refsw.cli.common import base_model, input_stream
 from refsw.errors import DfcError, UsageError
 from refsw.features.config import LEVELS, PROFILES
+from refsw.syntax.codes import Profile
 from refsw.validation import Report, validate
 
 
@@ -18,6 +19,7 @@ from refsw.validation import Report, validate
 @click.option("--profile", type=click.Choice(list(PROFILES)), help="Profile that the bitstream must declare and keep.")
 @click.option("--level", type=click.Choice(list(LEVELS)), help="Highest level that the bitstream may declare.")
 @click.option("--hevc-decoder", metavar="COMMAND", help="External HEVC decoder (spec 8.4.7).")
+@click.option("--base", type=click.Path(path_type=Path), help="For model updates: the model that they start from.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 @click.pass_context
 def command(
@@ -26,6 +28,7 @@ def command(
     profile: str | None,
     level: str | None,
     hevc_decoder: str | None,
+    base: Path | None,
     as_json: bool,
 ) -> None:
     """Check BITSTREAM (- for a pipe) against every requirement; exit code 65 if it breaks one."""
@@ -37,6 +40,7 @@ def command(
             profile=PROFILES[profile] if profile else None,
             level=LEVELS[level] if level else None,
             hevc_decoder=hevc_decoder,
+            base=base_model(base),
         )
     if as_json:
         print(json.dumps(report.as_dict(), indent=2))
@@ -55,6 +59,8 @@ def _print(path: Path, report: Report) -> None:
         return
     declared = f"profile {report.profile.name.lower()}, level {report.level.value}"
     samples = ", ".join(f"{name}: {count} sample{'s' * (count != 1)}" for name, count in report.samples.items())
+    if report.profile is Profile.MODEL:
+        samples = f"{report.updates} update{'s' * (report.updates != 1)}"
     if report.violations:
         count = len(report.violations)
         print(f"{path}: not conforming ({declared}): {count} violation{'s' * (count != 1)}")

@@ -16,11 +16,12 @@ from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, S
 from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
-from refsw.features.reader import BitstreamReader, Content, DigestContent, MetadataContent
+from refsw.features.reader import BitstreamReader, Content, DigestContent
 from refsw.features.reconstruct import UnitContent, decode_unit
 from refsw.payload.base import DecoderSettings, codec
 from refsw.syntax.codes import DigestKind, Level
 from refsw.syntax.structure import Trace
+from refsw.syntax.walker import MetadataContent
 from refsw.tensor.axes import Array
 
 Decoded = list[tuple[Array, Array]]

@@ -44,15 +44,20 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with os.fdopen(handle, "wb+") as file:
             yield file
             file.flush()
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        beside.chmod(mode)
-        try:
-            beside.replace(path)
-        except OSError as error:
-            error.filename, error.filename2 = str(path), None
-            raise
+        put_in_place(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
+        raise
+
+
+def put_in_place(beside: Path, path: Path) -> None:
+    """Rename a finished file to its name, with the permissions of the file that was there."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+    beside.chmod(mode)
+    try:
+        beside.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
         raise
 
 

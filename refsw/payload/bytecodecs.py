@@ -54,13 +54,14 @@ class ByteCodec:
         size = count * picture_format.picture_bytes
         raw: bytes | memoryview = payload
         if self.payload_codec is not PayloadCodec.STORED:
-            raw = self._expand(payload, size)
+            raw = self.expand(payload, size)
         shape = (count, picture_format.height, picture_format.width)
         if picture_format.dtype == np.bool_ and np.frombuffer(raw, np.uint8).max(initial=0) > 1:
             raise payload_error("bytes.bool", "payload", "bytes 0 and 1", "another", ErrorClass.OUT_OF_RANGE)
         return np.frombuffer(raw, picture_format.dtype).reshape(shape)
 
-    def _expand(self, payload: memoryview, size: int) -> bytes:
+    def expand(self, payload: memoryview, size: int) -> bytes:
+        """8.2 What compressed data expand to: exactly `size` bytes."""
         name = self.payload_codec.name.lower()
         if self.payload_codec is PayloadCodec.LZMA:
             expander: Any = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=LZMA_MEMORY)

@@ -72,7 +72,7 @@ class BitReader:
         return self.u(2 * zeros + 1, element) - 1
 
     def se(self, element: str = "se") -> int:
-        """4.3.2 se(v): signed Exp-Golomb code; ue(v) 0, 1, 2, 3, 4 stand for 0, 1, -1, 2, -2."""
+        """4.3.7 se(v): signed Exp-Golomb code; ue(v) 0, 1, 2, 3, 4 stand for 0, 1, -1, 2, -2."""
         code = self.ue(element)
         return (code + 1) // 2 if code & 1 else -(code // 2)
 
@@ -138,7 +138,7 @@ class BitWriter:
         self.u(value + 1, size)
 
     def se(self, value: int) -> None:
-        """4.3.2 se(v)."""
+        """4.3.7 se(v)."""
         self.ue(2 * value - 1 if value > 0 else -2 * value)
 
     def f32(self, value: float) -> None:

@@ -28,6 +28,7 @@ class Profile(IntEnum):
     LOSSLESS = 3
     IMAGE = 4
     EXTENDED = 5
+    MODEL = 6
 
 
 class Level(IntEnum):
@@ -112,6 +113,33 @@ class DigestKind(IntEnum):
     LEVELS = 1
 
 
+class TensorMode(IntEnum):
+    """How a model update gives a tensor of the result."""
+
+    UNCHANGED = 0
+    REMOVED = 1
+    COPY = 2
+    QUANTIZED_DIFFERENCE = 3
+    QUANTIZED = 4
+    EXACT_DIFFERENCE = 5
+    EXACT = 6
+
+
+class StepMultiplier(IntEnum):
+    """The m of a quantization step m x 10^-k."""
+
+    ONE = 0
+    TWO = 1
+    FIVE = 2
+
+
+class ModelCoder(IntEnum):
+    """How the values of a model data unit are coded."""
+
+    RANS = 0
+    XZ = 1
+
+
 MEANINGS: dict[type[IntEnum], dict[str, str]] = {
     UnitType: {
         "FEATURE_PARAMETER_SET": "feature parameter set (6.5)",
@@ -119,8 +147,8 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "DIGEST": "digest of decoded samples (6.7)",
         "METADATA": "metadata for people (6.8)",
         "END_OF_BITSTREAM": "end of bitstream (6.9)",
-        "MODEL_HEADER": "model update header (chapter 10)",
-        "MODEL_DATA": "model update tensor data (chapter 10)",
+        "MODEL_HEADER": "header of a model update (6.10)",
+        "MODEL_DATA": "values of tensors of a model update (6.11)",
     },
     Profile: {
         "INTRA": "HEVC, intra pictures only",
@@ -128,6 +156,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "LOSSLESS": "byte codecs: stored, zlib, gzip, LZMA",
         "IMAGE": "still-image codecs: PNG, JPEG, JPEG 2000",
         "EXTENDED": "every payload codec of this version, VVC included",
+        "MODEL": "model updates, no features (chapter 10)",
     },
     Level: {
         "L1": "level 1",
@@ -186,6 +215,24 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
     DigestKind: {
         "TENSOR": "the decoded elements of the feature tensor",
         "LEVELS": "the integers before dequantization",
+    },
+    TensorMode: {
+        "UNCHANGED": "the source as it is",
+        "REMOVED": "no tensor of the result",
+        "COPY": "a copy of another tensor of the result",
+        "QUANTIZED_DIFFERENCE": "the source plus quantized differences (10.4.2)",
+        "QUANTIZED": "quantized elements, no source (10.4.2)",
+        "EXACT_DIFFERENCE": "the words of the source plus differences (10.4.3)",
+        "EXACT": "the words of the elements, no source (10.4.3)",
+    },
+    StepMultiplier: {
+        "ONE": "m = 1",
+        "TWO": "m = 2",
+        "FIVE": "m = 5",
+    },
+    ModelCoder: {
+        "RANS": "interleaved range variants of asymmetric numeral systems (10.6)",
+        "XZ": "bytes of the values, xz format (10.7)",
     },
 }
 """The meaning of every code point, by enumeration and name: members of equal value are equal as keys."""

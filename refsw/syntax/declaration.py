@@ -148,7 +148,7 @@ def extent_of(role: int, roles: list[int], extents_minus1: list[int]) -> int:
     return next((e + 1 for r, e in zip(roles, extents_minus1, strict=True) if r == role), 1)
 
 
-FUNCTIONS = {"ceil_log2": ceil_log2, "extent_of": extent_of, "max": max, "__builtins__": {}}
+FUNCTIONS = {"ceil_log2": ceil_log2, "extent_of": extent_of, "max": max, "min": min, "__builtins__": {}}
 
 
 def evaluate(expression: str, scope: Values) -> Any:

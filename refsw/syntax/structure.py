@@ -43,7 +43,8 @@ Activation = Callable[[int, int | None], Values]
 """Parameter set id and the bit offset where it stands -> the elements and variables of that set."""
 
 
-def _raise(error: DfcError) -> None:
+def raise_error(error: DfcError) -> None:
+    """The reporter that stops at the first violation."""
     raise error
 
 
@@ -53,7 +54,7 @@ def read_structure(
     *,
     activate: Activation | None = None,
     trace: Trace | None = None,
-    report: Report = _raise,
+    report: Report = raise_error,
 ) -> Values:
     """Read one structure.
 
@@ -116,19 +117,34 @@ class _Reading:
                 self.rest(node)
 
     def infer(self, nodes: tuple[Node, ...]) -> None:
-        # Elements of an absent Repeat have no entries, hence nothing to infer.
         for node in nodes:
             if isinstance(node, When):
                 self.infer(node.body)
+            elif isinstance(node, Repeat):
+                self.open_lists(node)  # an absent Repeat has no entries
             elif isinstance(node, Element) and node.inferred is not None:
                 self.store(node.name, evaluate(node.inferred, self.scope))
 
     def store(self, name: str, value: Any) -> None:
         if self.indices:
-            self.values.setdefault(name, []).append(value)
+            entries = self.values[name]
+            for index in self.indices[:-1]:
+                entries = entries[index]
+            entries.append(value)
         else:
-            self.values[name] = value
-        self.scope[name] = self.values[name]
+            self.values[name] = self.scope[name] = value
+
+    def open_lists(self, node: Repeat) -> None:
+        """An empty list for every element that `node` repeats, within the entry of the Repeat around it."""
+        for element in elements_of(node.body):
+            if not self.indices:
+                self.values[element.name] = self.scope[element.name] = []
+                continue
+            entries = self.values[element.name]
+            for index in self.indices[:-1]:
+                entries = entries[index]
+            if len(entries) == self.indices[-1]:
+                entries.append([])
 
     def element(self, node: Element) -> None:
         start = self.reader.offset
@@ -166,9 +182,7 @@ class _Reading:
                 expected=f"at least {count} more bits",
                 got=f"{self.reader.remaining}",
             )
-        for name in elements_of(node.body):
-            self.values.setdefault(name.name, [])
-            self.scope[name.name] = self.values[name.name]
+        self.open_lists(node)
         for index in range(count):
             self.scope[node.index] = index
             self.indices.append(index)

@@ -18,6 +18,7 @@ from refsw.syntax.codes import (
     UnitType,
 )
 from refsw.syntax.declaration import Activate, Align, Derive, Element, Repeat, Rest, Structure, When
+from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER
 
 SIGNATURE = 0x89444643
 VERSION_MAJOR = 1
@@ -296,7 +297,7 @@ END_OF_BITSTREAM = Structure(
     "6.9",
     "End of bitstream",
     (
-        Element("tensor_count", "ue(v)", "Number of feature tensors.", low="1", high=str(MAX_PARAMETER_SETS)),
+        Element("tensor_count", "ue(v)", "Number of feature tensors.", high=str(MAX_PARAMETER_SETS)),
         Repeat(
             "i",
             "tensor_count",
@@ -314,5 +315,7 @@ BY_UNIT_TYPE = {
     UnitType.DIGEST: DIGEST,
     UnitType.METADATA: METADATA,
     UnitType.END_OF_BITSTREAM: END_OF_BITSTREAM,
+    UnitType.MODEL_HEADER: MODEL_HEADER,
+    UnitType.MODEL_DATA: MODEL_DATA,
 }
 STRUCTURES = (BITSTREAM_HEADER, UNIT_HEADER, *BY_UNIT_TYPE.values())

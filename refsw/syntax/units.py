@@ -12,7 +12,7 @@ from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, Unsupport
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.codes import Level, Profile, UnitType
 from refsw.syntax.declaration import Structure, Values
-from refsw.syntax.structure import Report, Trace, TraceRow, _raise, read_structure, write_structure
+from refsw.syntax.structure import Report, Trace, TraceRow, raise_error, read_structure, write_structure
 from refsw.syntax.structures import (
     BITSTREAM_HEADER,
     BY_UNIT_TYPE,
@@ -143,7 +143,7 @@ class UnitReader:
     `max_unit_bytes`, the longest body that the level allows, is checked before a body is read.
     """
 
-    def __init__(self, stream: BinaryIO, *, trace: Trace | None = None, report: Report = _raise) -> None:
+    def __init__(self, stream: BinaryIO, *, trace: Trace | None = None, report: Report = raise_error) -> None:
         self.source = ByteSource(stream)
         self.trace = trace
         self.report = report

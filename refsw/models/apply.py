@@ -1,0 +1,386 @@
+"""10.9 The decoder of model updates: from the receiver's model to the newest one, tensor by tensor."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from refsw.errors import (
+    CapacityError,
+    DfcError,
+    ErrorClass,
+    LimitError,
+    ModelStateError,
+    PayloadError,
+    SemanticError,
+)
+from refsw.models.arithmetic import Integers, from_words, reconstruct
+from refsw.models.directory import CODED, QUANTIZED, Directory, Resolved, resolve
+from refsw.models.payload import DataContent, decode_values
+from refsw.models.reader import ModelReader
+from refsw.models.state import Model, TensorType, digest_of, is_finite, tensor_digest
+from refsw.profiles import LevelLimits
+from refsw.syntax.codes import ElementType, TensorMode
+from refsw.syntax.walker import MetadataContent, error_of
+from refsw.tensor.axes import Array
+
+EXPANSION, EXPANSION_FREE = 4096, 1 << 20
+Take = Callable[[TensorType, Array], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyLimits:
+    """What is accepted beyond what the level bounds.
+
+    Args:
+        output_bytes: the most that the tensors of a result may take.
+    """
+
+    output_bytes: int = 1 << 36
+
+
+class UpdateRun:
+    """10.9 One update on its base.
+
+    Args:
+        directory: the model header.
+        base: the model that the receiver has; empty for a full model.
+        base_digests: digests of its tensors, as far as they are known.
+        limits: of the level.
+        accepted: of this decoder.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        base: Model,
+        base_digests: Mapping[str, bytes],
+        limits: LevelLimits,
+        accepted: ApplyLimits,
+    ) -> None:
+        self.directory, self.base, self.limits = directory, base, limits
+        self.base_digests = base_digests
+        self.entries = resolve(directory, [base.types[name] for name in base.names])
+        self.coded = [entry for entry in self.entries if entry is not None and entry.entry.mode in CODED]
+        self.digests: dict[str, bytes] = {}
+        self.new_elements = self.payload_bytes = 0
+        self._check_size(accepted)
+
+    @property
+    def types(self) -> list[TensorType]:
+        """Types of the tensors of the result, in the order of the directory."""
+        return [entry.type for entry in self.entries if entry is not None]
+
+    def _check_size(self, accepted: ApplyLimits) -> None:
+        types = self.types
+        elements = sum(kind.elements for kind in types)
+        if elements > self.limits.model_elements:
+            raise self._limit("level.model-elements", self.limits.model_elements, elements, "elements")
+        size = sum(kind.nbytes for kind in types)
+        if size > accepted.output_bytes:
+            raise error_of(CapacityError, ErrorClass.RESOURCE_LIMIT, "level.capacity", "model_header",
+                           self.directory.bit_offset, f"at most {accepted.output_bytes} bytes of tensors here",
+                           str(size))  # fmt: skip
+
+    def _limit(self, requirement: str, limit: int, got: int, what: str) -> DfcError:
+        return error_of(LimitError, ErrorClass.RESOURCE_LIMIT, requirement, "model_header", self.directory.bit_offset,
+                        f"at most {limit} {what} at this level", str(got))  # fmt: skip
+
+    def kept(self) -> Iterator[tuple[TensorType, Array]]:
+        """10.9.2 The tensors that need no values: those of the base that stay as they are."""
+        for entry in self.entries:
+            if entry is None or entry.entry.mode is not TensorMode.UNCHANGED:
+                continue
+            assert entry.source is not None
+            array = self.base[entry.source.name].reshape(entry.type.shape)
+            if entry.source == entry.type and entry.type.name in self.base_digests:
+                self.digests[entry.type.name] = self.base_digests[entry.type.name]
+            else:
+                self.digests[entry.type.name] = tensor_digest(entry.type, array)
+            yield entry.type, array
+
+    def unit(self, unit: DataContent) -> Iterator[tuple[TensorType, Array]]:
+        """10.9.2 The tensors whose values a model data unit holds."""
+        entries = self.coded[unit.first : unit.first + unit.count]
+        self._check_unit(unit, entries)
+        shapes = [entry.type.shape for entry in entries]
+        predictors = unit.predictors(shapes)
+        source = _Parts(decode_values(unit, shapes))
+        done = []
+        for entry, predictor in zip(entries, predictors, strict=True):
+            out = np.empty(entry.type.elements, entry.type.dtype)
+            base = None if entry.source is None else self._flat(entry.source)
+            place = 0
+            while place < out.size:
+                part = source.take(out.size - place, predictor.taps if predictor else 1)
+                if predictor is not None:
+                    restored = predictor.restore(part)
+                    if restored is None:
+                        raise error_of(PayloadError, ErrorClass.OUT_OF_RANGE, "model.prediction-range",
+                                       f"values of {entry.type.name}", unit.payload_offset, "magnitudes below 2^40",
+                                       "a value beyond")  # fmt: skip
+                    part = restored
+                end = place + part.size
+                out[place:end] = self._elements(unit, entry, part, None if base is None else base[place:end])
+                place = end
+            done.append((entry, out.reshape(entry.type.shape)))
+        source.finish()
+        for entry, array in done:
+            self._check_array(unit, entry, array)
+            self.digests[entry.type.name] = tensor_digest(entry.type, array)
+            yield entry.type, array
+
+    def _flat(self, source: TensorType) -> Array:
+        return np.ascontiguousarray(self.base[source.name]).reshape(-1)
+
+    def _check_unit(self, unit: DataContent, entries: list[Resolved]) -> None:
+        elements = sum(entry.type.elements for entry in entries)
+        if elements > self.limits.model_unit_elements:
+            raise error_of(LimitError, ErrorClass.RESOURCE_LIMIT, "level.model-unit-elements",
+                           "coded_tensor_count_minus1", unit.bit_offset,
+                           f"at most {self.limits.model_unit_elements} elements at this level",
+                           str(elements))  # fmt: skip
+        self.new_elements += sum(entry.type.elements for entry in entries if entry.entry.new is not None)
+        self.payload_bytes += len(unit.payload)
+        self._check_expansion(unit.payload_offset)
+
+    def _check_expansion(self, offset: int) -> None:
+        """10.9.2 Few bytes do not make large tensors."""
+        most = EXPANSION_FREE + EXPANSION * self.payload_bytes
+        if self.new_elements > most:
+            raise error_of(SemanticError, ErrorClass.RESOURCE_LIMIT, "model.expansion", "model_payload", offset,
+                           f"at most {most} elements of new tensors with so few bytes",
+                           str(self.new_elements))  # fmt: skip
+
+    def _elements(self, unit: DataContent, entry: Resolved, values: Any, base: Array | None) -> Array:
+        if entry.entry.mode in QUANTIZED:
+            most = (2**63 - 1) // entry.entry.step.m
+            if (np.abs(values) > most).any() or (values == -(2**63)).any():
+                raise self._range(unit, entry, f"magnitudes up to {most}")
+            return reconstruct(values, entry.entry.step, base, entry.type.element_type)
+        bits = 8 * entry.type.dtype.itemsize
+        low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+        if values.size and (int(values.min()) < low or int(values.max()) > high):
+            raise self._range(unit, entry, f"{low} to {high}")
+        return from_words(values, base, entry.type.element_type)
+
+    def _range(self, unit: DataContent, entry: Resolved, expected: str) -> DfcError:
+        return error_of(PayloadError, ErrorClass.OUT_OF_RANGE, "model.value-range", f"values of {entry.type.name}",
+                        unit.payload_offset, expected, "a value beyond")  # fmt: skip
+
+    def _check_array(self, unit: DataContent, entry: Resolved, array: Array) -> None:
+        if not is_finite(array):
+            raise error_of(PayloadError, ErrorClass.NONFINITE, "model.finite", f"elements of {entry.type.name}",
+                           unit.payload_offset, "finite numbers", "NaN or infinity")  # fmt: skip
+        if entry.type.element_type is ElementType.BOOL and array.size and int(array.view(np.uint8).max()) > 1:
+            raise error_of(PayloadError, ErrorClass.OUT_OF_RANGE, "model.bool", f"elements of {entry.type.name}",
+                           unit.payload_offset, "bytes 0 and 1", "another")  # fmt: skip
+
+    def copies(self, get: Callable[[str], Array]) -> Iterator[tuple[TensorType, Array]]:
+        """10.9.2 The tensors that are copies of others, once those are there."""
+        found = [entry for entry in self.entries if entry is not None and entry.entry.mode is TensorMode.COPY]
+        self.new_elements += sum(entry.type.elements for entry in found if entry.entry.new is not None)
+        self._check_expansion(self.directory.bit_offset)
+        for entry in self.entries:
+            if entry is None or entry.entry.mode is not TensorMode.COPY:
+                continue
+            other = self.entries[entry.entry.copy_of]
+            assert other is not None
+            array = get(other.type.name)
+            self.digests[entry.type.name] = tensor_digest(entry.type, array)
+            yield entry.type, array
+
+    def finish(self) -> None:
+        """10.9.3 The digest of the result.
+
+        Raises:
+            SemanticError: it is another one; nothing that was decoded may be used.
+        """
+        digest = digest_of(self.digests)
+        if digest != self.directory.result_digest:
+            raise error_of(SemanticError, ErrorClass.DIGEST_MISMATCH, "model.result-digest", "result_digest",
+                           self.directory.bit_offset, self.directory.result_digest.hex(), digest.hex())  # fmt: skip
+
+
+class _Parts:
+    """Values that come in parts of any size, taken in parts that suit."""
+
+    def __init__(self, parts: Iterator[Integers]) -> None:
+        self._parts = parts
+        self._waiting: Integers = np.empty(0, np.int64)
+
+    def take(self, most: int, multiple: int) -> Integers:
+        """At least one and at most `most` values, a multiple of `multiple` of them."""
+        while self._waiting.size < multiple:
+            self._waiting = np.concatenate([self._waiting, next(self._parts)])
+        count = min(most, self._waiting.size // multiple * multiple)
+        part, self._waiting = self._waiting[:count], self._waiting[count:]
+        return part
+
+    def finish(self) -> None:
+        """Run the checks at the end of the payload."""
+        for rest in self._parts:
+            assert not rest.size
+
+
+class Results:
+    """Where the tensors of a result go: in memory here, into a file in `refsw.models.files`."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Array] = {}
+
+    def begin(self, types: list[TensorType]) -> None:
+        """All tensors of the result, before the first one comes."""
+
+    def put(self, kind: TensorType, array: Array) -> None:
+        """One tensor."""
+        self.tensors[kind.name] = array
+
+    def get(self, name: str) -> Array:
+        """A tensor that came before."""
+        return self.tensors[name]
+
+    def model(self) -> Model:
+        """The result, after the last tensor."""
+        return Model(self.tensors)
+
+
+@dataclass
+class Outcome:
+    """What applying a bitstream of updates gave.
+
+    `model` is the result; `version` its name; `applied` counts the updates that were applied, `passed` those
+    that came before the receiver's version.
+    """
+
+    model: Model
+    version: str
+    digest: bytes
+    applied: int
+    passed: int
+
+
+class Applier:
+    """10.9.1 Applies the updates of a bitstream, in order, from whichever version the receiver has.
+
+    Args:
+        base: the receiver's model; None if it has none, then the first update has to be a full model.
+        limits: what is accepted beyond the level.
+        results: makes the place for the tensors of one result.
+    """
+
+    def __init__(
+        self, base: Model | None, limits: ApplyLimits | None = None, results: Callable[[], Results] = Results
+    ) -> None:
+        self.accepted = limits or ApplyLimits()
+        self.results = results
+        self.model = base
+        self.digests: dict[str, bytes] = {}
+        if base is not None:
+            self.digests = {name: tensor_digest(base.types[name], base[name]) for name in base}
+        self.digest = digest_of(self.digests) if base is not None else None
+        self.seen: list[Directory] = []
+        self.applied = 0
+        self._run: UpdateRun | None = None
+        self._place: Results | None = None
+
+    def feed(self, content: Directory | DataContent | MetadataContent, level: LevelLimits) -> None:
+        """The content of the next unit.
+
+        Raises:
+            DfcError: the bitstream is damaged or does not fit the base.
+        """
+        if isinstance(content, Directory):
+            self._close()
+            self.seen.append(content)
+            if content.base_digest == self.digest:  # both None: a full model, and a receiver without one
+                self._begin(content, level)
+        elif isinstance(content, DataContent) and self._run is not None and self._place is not None:
+            for kind, array in self._run.unit(content):
+                self._place.put(kind, array)
+
+    def _begin(self, directory: Directory, level: LevelLimits) -> None:
+        start = Model({}) if self.model is None else self.model
+        self._run = UpdateRun(directory, start, self.digests, level, self.accepted)
+        self._place = self.results()
+        self._place.begin(self._run.types)
+        for kind, array in self._run.kept():
+            self._place.put(kind, array)
+
+    def _close(self) -> None:
+        if self._run is None or self._place is None:
+            return
+        for kind, array in self._run.copies(self._place.get):
+            self._place.put(kind, array)
+        self._run.finish()
+        self.model, self.digests = self._place.model(), self._run.digests
+        self.digest = self._run.directory.result_digest
+        self.applied += 1
+        self._run = self._place = None
+
+    def finish(self) -> Outcome:
+        """The newest model, after the last unit.
+
+        Raises:
+            ModelStateError: the updates start from other models than the receiver's.
+        """
+        self._close()
+        last = self.seen[-1]
+        if self.model is None or self.digest != last.result_digest:
+            raise _no_base(self.seen, self.digest)
+        return Outcome(self.model, last.version, last.result_digest, self.applied, len(self.seen) - self.applied)
+
+
+def apply_stream(
+    base: Model | None,
+    stream: BinaryIO,
+    *,
+    limits: ApplyLimits | None = None,
+    results: Callable[[], Results] = Results,
+) -> Outcome:
+    """10.9 Apply the updates of a bitstream to the receiver's model.
+
+    Args:
+        base: the receiver's model; None if it has none.
+        stream: the bitstream, read once.
+        limits: what is accepted beyond the level.
+        results: makes the place for the tensors of one result.
+
+    Raises:
+        DfcError: the bitstream is damaged or does not fit the base; nothing of the result may be used.
+    """
+    reader = ModelReader(stream)
+    applier = Applier(base, limits, results)
+    for content in reader:
+        applier.feed(content, reader.limits)
+    return applier.finish()
+
+
+def _no_base(seen: list[Directory], digest: bytes | None) -> DfcError:
+    wanted = [f"{u.base_version or 'the base'} ({u.base_digest.hex()[:16]}...)" for u in seen if u.base_digest]
+    have = "no model" if digest is None else f"a model with the digest {digest.hex()[:16]}..."
+    return error_of(ModelStateError, ErrorClass.BASE_MODEL_MISMATCH, "model.base", "base_digest", seen[0].bit_offset,
+                    "one of " + ", ".join(wanted) if wanted else "no base: this is a full model", have)  # fmt: skip
+
+
+def apply_update(base: Mapping[str, Any] | None, update: bytes | BinaryIO) -> dict[str, Array]:
+    """Apply model updates to a model in memory; `base` is left as it is.
+
+    Args:
+        base: numpy arrays or PyTorch tensors by name: the model that the receiver has; None for a full model.
+        update: the bitstream, or a file or pipe; of several updates in it, those that follow the version of `base`.
+
+    Returns:
+        The newest model: numpy arrays by name. Tensors that did not change are those of `base`, not copies.
+
+    Raises:
+        ModelStateError: `base` is none of the versions that the updates start from.
+        DfcError: the bitstream is damaged.
+    """
+    stream = io.BytesIO(update) if isinstance(update, bytes | bytearray | memoryview) else update
+    outcome = apply_stream(None if base is None else Model(base), stream)
+    return {name: outcome.model[name] for name in outcome.model}

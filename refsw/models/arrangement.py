@@ -1,0 +1,140 @@
+"""Informative: an encoder's arrangement of the tables of a unit: which tensors share tables, which have their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from refsw.models.labels import Labelling
+from refsw.models.rans import CHUNK, TOTAL, Frequencies
+from refsw.models.symbols import Symbols
+from refsw.models.tables import FRACTION, SAME, Counts, entropy, log2_fixed, merge, normalize, table_bits
+from refsw.syntax.declaration import Values
+from refsw.syntax.model_structures import MAX_DISTINCT_TABLES, MAX_TABLES
+
+MOST_FREQUENT = TOTAL - 32
+POOL_SPAN = 512
+Member = tuple[tuple[int, ...], Labelling, Symbols, bool]
+"""Shape, labelling, symbols of a tensor, and whether it is new."""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The tables of a unit.
+
+    Args:
+        labellings: those of the tensors, with table numbers from 0 on.
+        rows: frequencies of the distinct tables.
+        index: distinct table of every table number: uint8.
+        syntax: the syntax elements of every table number.
+    """
+
+    labellings: list[Labelling]
+    rows: list[Frequencies]
+    index: npt.NDArray[np.uint8]
+    syntax: list[Values]
+
+
+def arrange(members: Sequence[Member], precision: int) -> Arrangement:
+    """Tables for the tensors of a unit: of its own for a tensor where that saves bits, shared for the others."""
+    counts = [_counts(shape, labelling, symbols) for shape, labelling, symbols, _ in members]
+    width = max(c.shape[1] for c in counts) + 1
+    counts = [np.pad(c, ((0, 0), (0, width - c.shape[1]))) for c in counts]
+    places = _pool_places([labelling for _, labelling, _, _ in members], [len(c) for c in counts])
+    height = max(place + len(c) for place, c in zip(places, counts, strict=True))
+    pool = np.zeros((height, width), np.int64)
+    for place, c in zip(places, counts, strict=True):
+        pool[place : place + len(c)] += c
+    groups = [merge(c, precision) for c in counts]
+    own = _own(counts, groups, places, pool, precision)
+    for number in own:
+        pool[places[number] : places[number] + len(counts[number])] -= counts[number]
+    blocks, leaders = ([], []) if len(own) == len(members) else ([pool], [merge(pool, precision)])
+    begin = [0] * len(members)
+    top = len(pool) if blocks else 0
+    for number in own:
+        begin[number] = top
+        top += len(counts[number])
+        blocks.append(counts[number])
+        leaders.append(groups[number])
+    offsets = [begin[i] if i in own else places[i] for i in range(len(members))]
+    labellings = [
+        Labelling(offset, labelling.step, labelling.groups, labelling.labels)
+        for offset, (_, labelling, _, _) in zip(offsets, members, strict=True)
+    ]
+    capped = any(is_new for *_, is_new in members)
+    return _tables(labellings, blocks, leaders, precision, capped)
+
+
+def _counts(shape: tuple[int, ...], labelling: Labelling, symbols: Symbols) -> Counts:
+    """How often every symbol occurs with every sum of labels: int64 of shape (sums, symbols)."""
+    relative = Labelling(0, labelling.step, labelling.groups, labelling.labels)
+    height, width = relative.highest() + 1, int(symbols.max(initial=0)) + 1
+    if not labelling.groups:
+        return np.bincount(symbols, minlength=width).astype(np.int64)[None]
+    contexts = relative.contexts(shape)
+    counts = np.zeros(height * width, np.int64)
+    for start in range(0, len(symbols), CHUNK):
+        at = contexts[start : start + CHUNK].astype(np.int64)
+        at *= width
+        at += symbols[start : start + CHUNK]
+        found = np.bincount(at)
+        counts[: found.size] += found
+    return counts.reshape(height, width)
+
+
+def _pool_places(labellings: list[Labelling], heights: list[int]) -> list[int]:
+    """Where each tensor's tables begin among the shared ones, by the scale of its values."""
+    lowest = min(labelling.table_offset for labelling in labellings)
+    return [
+        max(0, min(labelling.table_offset - lowest, POOL_SPAN - height))
+        for labelling, height in zip(labellings, heights, strict=True)
+    ]
+
+
+def _own(counts: list[Counts], groups: list[Counts], places: list[int], pool: Counts, precision: int) -> list[int]:
+    """The tensors that save bits with tables of their own, in order of what they save."""
+    savings = []
+    logarithms = log2_fixed(pool.sum(axis=1))[:, None] - log2_fixed(pool)
+    for number, c in enumerate(counts):
+        shared = int((c * logarithms[places[number] : places[number] + len(c)]).sum())
+        joined = np.array([c[groups[number] == g].sum(axis=0) for g in np.unique(groups[number])])
+        alone = int(entropy(joined).sum()) + (int(table_bits(joined, precision).sum() + len(c)) << FRACTION)
+        savings.append((shared - alone, number, len(joined)))
+    chosen, tables, distinct = [], len(pool), min(len(pool), MAX_DISTINCT_TABLES // 2)
+    for saving, number, needed in sorted(savings, reverse=True):
+        fits = tables + len(counts[number]) <= MAX_TABLES and distinct + needed <= MAX_DISTINCT_TABLES
+        if saving > 0 and fits:
+            chosen.append(number)
+            tables += len(counts[number])
+            distinct += needed
+    return sorted(chosen)
+
+
+def _tables(
+    labellings: list[Labelling], blocks: list[Counts], leaders: list[Counts], precision: int, capped: bool
+) -> Arrangement:
+    rows, index, syntax = list[Frequencies](), list[int](), list[Values]()
+    for counts, leader in zip(blocks, leaders, strict=True):
+        for t in range(len(counts)):
+            if leader[t] != t:
+                syntax.append(SAME)
+            else:
+                joined = counts[leader == t].sum(axis=0)
+                if capped:
+                    _cap(joined)
+                row, elements = normalize(joined if joined.any() else np.array([1]), precision)
+                rows.append(row)
+                syntax.append(elements)
+            index.append(len(rows) - 1)
+    return Arrangement(labellings, rows, np.array(index, np.uint8), syntax)
+
+
+def _cap(counts: Counts) -> None:
+    """10.9.2 New tensors cost some bits however alike their values are: no symbol is all but certain."""
+    most, total = int(counts.argmax()), int(counts.sum())
+    if int(counts[most]) * TOTAL > total * MOST_FREQUENT:
+        counts[1 if most == 0 else 0] += max(1, total * (TOTAL - MOST_FREQUENT) // TOTAL)

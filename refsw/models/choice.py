@@ -1,0 +1,171 @@
+"""Informative: an encoder's choice of labels, in integers, so that it is the same on every machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from refsw.models.arithmetic import Integers
+from refsw.models.labels import Group, Labelling, Labels
+from refsw.models.prediction import ENCODER_LIMIT, Predictor, fit, sample_runs, taps_of
+from refsw.models.symbols import Magnitudes, Symbols, raw_length, to_symbols
+from refsw.models.tables import FRACTION, entropy, log2_fixed
+
+PER_OCTAVE = 4
+SAMPLE = 1 << 16
+SMALLEST_LABELLED = 256
+TABLE_BITS = 40
+MAX_SPAN = 80
+STEPS = (1, 2)
+OVERFIT_BITS = 1
+SMALLEST_PREDICTED = 512
+KNOWN_TRIED = 3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A labelling whose offset is relative to mean magnitude 1, and about the bits that the tensor takes."""
+
+    labelling: Labelling
+    bits: int
+
+
+def scale(sums: Integers, counts: int) -> Integers:
+    """PER_OCTAVE log2 of mean magnitudes, sums over counts, to the nearest integer; 0 counts as half of the least."""
+    doubled = np.minimum(2 * sums + 1, (1 << 52) - 1)
+    logarithm = log2_fixed(doubled) - log2_fixed(2 * counts)
+    half = 1 << (FRACTION - 1)
+    return np.asarray((PER_OCTAVE * logarithm + half) >> FRACTION, np.int64)
+
+
+def candidates(shape: tuple[int, ...]) -> list[tuple[Group, ...]]:
+    """The groupings of axes that are tried: none, rows, columns, both, and the first two axes apart from the rest."""
+    last = len(shape) - 1
+    if last < 1:
+        return [()]
+    rows, columns = Group(0, 0), Group(1, last)
+    tried = [(), (rows,), (columns,), (rows, columns)]
+    if last > 1:
+        tried.append((rows, Group(1, 1), Group(2, last)))
+    useful = [tuple(group for group in groups if group.size(shape) > 1) for groups in tried]
+    return list(dict.fromkeys(useful))
+
+
+def choose(shape: tuple[int, ...], symbols: Symbols, magnitudes: Magnitudes) -> Choice:
+    """The labelling that takes the fewest bits on a sample.
+
+    Args:
+        shape: of the tensor.
+        symbols, magnitudes: of its values in raster order.
+    """
+    clipped = np.minimum(magnitudes, np.uint64(1 << 24)).view(np.int64)
+    total = int(clipped.sum())
+    offset = int(scale(np.array(total), max(1, symbols.size)))
+    plain = Labelling(offset)
+    if symbols.size < SMALLEST_LABELLED or len(candidates(shape)) == 1:
+        return Choice(plain, int(entropy(np.bincount(symbols)) >> FRACTION) if symbols.size else 0)
+    view = shape if len(shape) < 3 else (shape[0], shape[1], int(np.prod(shape[2:])))
+    stride = min(max(1, symbols.size // SAMPLE) | 1, shape[0])  # odd, so that rows of all kinds are met
+    width = symbols.size // shape[0]
+    sampled = symbols.reshape(shape[0], width)[::stride]
+    inner = clipped.reshape(shape[0], width).sum(axis=0)
+    marginals = {
+        Group(0, 0): clipped.reshape(shape[0], width).sum(axis=1),
+        Group(1, len(shape) - 1): inner,
+    }
+    if len(view) == 3:
+        marginals[Group(1, 1)] = inner.reshape(view[1], view[2]).sum(axis=1)
+        marginals[Group(2, len(shape) - 1)] = inner.reshape(view[1], view[2]).sum(axis=0)
+    best: Choice | None = None
+    for groups in candidates(shape):
+        for step in STEPS if groups else (1,):
+            labelling = label(offset, step, groups, marginals, symbols.size)
+            bits = _bits(labelling, shape, stride, sampled, symbols.size)
+            if best is None or bits < best.bits:
+                best = Choice(labelling, bits)
+    assert best is not None
+    return best
+
+
+def all_bits(choice: Choice, shape: tuple[int, ...], symbols: Symbols) -> int:
+    """The estimate of `choose` from all values instead of a sample."""
+    if not choice.labelling.groups:
+        return choice.bits
+    return _bits(choice.labelling, shape, 1, symbols.reshape(shape[0], -1), symbols.size)
+
+
+def label(
+    offset: int, step: int, groups: tuple[Group, ...], marginals: dict[Group, Integers], elements: int
+) -> Labelling:
+    """Labels in proportion to the logarithm of the mean magnitude along each group, all of them from 0 on."""
+    labels: list[Labels] = []
+    mean = offset
+    for group in groups:
+        relative = scale(marginals[group], elements // len(marginals[group])) - mean
+        found = (2 * relative + step) // (2 * step)  # to the nearest multiple of the step
+        found = np.clip(found, -(MAX_SPAN // (2 * step)), MAX_SPAN // (2 * step))
+        low = int(found.min())
+        offset += step * low
+        labels.append(found - low)
+    return Labelling(offset, step, groups, tuple(labels))
+
+
+def _bits(labelling: Labelling, shape: tuple[int, ...], stride: int, sampled: Symbols, elements: int) -> int:
+    """Estimated bits: entropy of the sample, scaled up, and what labels and tables take."""
+    rows = len(sampled)
+    labels = tuple(
+        part[::stride] if group.first == 0 else part
+        for group, part in zip(labelling.groups, labelling.labels, strict=True)
+    )
+    contexts = Labelling(0, labelling.step, labelling.groups, labels).contexts((rows, *shape[1:])).astype(np.int64)
+    width = int(sampled.max()) + 1
+    counts = np.bincount(contexts * width + sampled.reshape(-1)).astype(np.int64)
+    used = np.flatnonzero(counts)
+    totals = np.bincount(used // width, counts[used]).astype(np.int64)
+    inside = int((counts[used] * log2_fixed(counts[used])).sum())
+    around = int((totals * log2_fixed(totals)).sum())
+    values = (around - inside) >> FRACTION
+    if sampled.size < elements:
+        # A sample fits its own counts too well: about 0.7 bits for each, and as much again on the rest of the tensor.
+        values = (values + OVERFIT_BITS * used.size) * elements // sampled.size
+    tables = TABLE_BITS * int(np.count_nonzero(totals)) if labelling.groups else 0
+    tags = sum(int(entropy(np.bincount(part)) >> FRACTION) for part in labelling.labels)
+    return values + tables + tags
+
+
+def choose_predictor(shape: tuple[int, ...], values: Integers, known: list[Predictor]) -> Predictor | None:
+    """The predictor that saves the most bits on a sample: a new one, one of those known, or none.
+
+    Args:
+        shape: of the tensor.
+        values: in raster order.
+        known: predictors of tensors before, which cost nothing more.
+    """
+    taps = taps_of(shape)
+    if taps == 1 or values.size < SMALLEST_PREDICTED or int(np.abs(values).max()) >= ENCODER_LIMIT:
+        return None
+    runs = sample_runs(values, taps)
+    own = fit(runs, shape[-1])
+    best, least = None, _runs_bits(runs) * values.size // runs.size
+    for predictor in [own, *[p for p in known if p.taps == taps][-KNOWN_TRIED:]]:
+        bits = _runs_bits(predictor.residuals(runs.reshape(-1)).reshape(runs.shape)) * values.size // runs.size
+        bits += 0 if predictor in known else predictor.bits
+        if bits < least:
+            best, least = predictor, bits
+    return best
+
+
+def _runs_bits(runs: Integers) -> int:
+    """About the bits of runs, each coded by a table for its scale: by zero-order entropy within classes of scale."""
+    magnitudes = np.abs(runs)
+    scales = np.minimum(log2_fixed(1 + magnitudes.sum(axis=1)) >> (FRACTION - 1), 63)
+    symbols, _ = to_symbols(runs.reshape(-1))
+    width = int(symbols.max(initial=0)) + 1
+    counts = np.bincount(np.repeat(scales, runs.shape[1]) * width + symbols).astype(np.int64)
+    used = np.flatnonzero(counts)
+    totals = np.bincount(used // width, counts[used]).astype(np.int64)
+    bits = int((totals * log2_fixed(totals)).sum()) - int((counts[used] * log2_fixed(counts[used])).sum())
+    # What class each run belongs to is information as well.
+    bits += int(entropy(np.bincount(scales).astype(np.int64))) // 2
+    return (bits >> FRACTION) + int(raw_length(symbols).sum())

@@ -1,0 +1,97 @@
+"""Informative: from models to a bitstream of updates."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from refsw.errors import FeatureError, UsageError
+from refsw.models.config import DiffConfig, make_step
+from refsw.models.encoder import EncodedUpdate, UpdateEncoder
+from refsw.models.state import Model
+from refsw.profiles import LEVELS
+from refsw.syntax.codes import Level, Profile, UnitType
+from refsw.syntax.structures import END_OF_BITSTREAM, METADATA
+from refsw.syntax.units import pack_body, pack_header, pack_unit
+
+
+def encode_models(
+    models: Sequence[Model | None], config: DiffConfig
+) -> Iterator[tuple[EncodedUpdate, tuple[str, str]]]:
+    """The updates of a chain, closed loop: each from what the decoder has, not from what was trained."""
+    have = models[0]
+    for number, target in enumerate(models[1:]):
+        assert target is not None
+        names = [*config.versions, *[""] * (len(models) - len(config.versions))]
+        versions = ("" if have is None else names[number], names[number + 1])
+        update = UpdateEncoder(have, target, config, keep=number + 2 < len(models)).encode(versions)
+        have = update.result
+        yield update, versions
+
+
+def assemble(updates: Sequence[EncodedUpdate], metadata: Mapping[str, str]) -> bytes:
+    """A bitstream of updates, at the lowest level that it fits."""
+    parts = []
+    if metadata:
+        entries = [(key.encode(), text.encode()) for key, text in metadata.items()]
+        values = {
+            "entry_count_minus1": len(entries) - 1,
+            "key_length": [len(key) for key, _ in entries],
+            "key": [key for key, _ in entries],
+            "text_length": [len(text) for _, text in entries],
+            "text": [text for _, text in entries],
+        }
+        parts.append(pack_unit(UnitType.METADATA, pack_body(METADATA, values)))
+    for update in updates:
+        parts.append(pack_unit(UnitType.MODEL_HEADER, update.header))
+        parts += [pack_unit(UnitType.MODEL_DATA, body) for body in update.data]
+    header = pack_header(Profile.MODEL, _level(updates))
+    chain = zlib.crc32(b"".join([header[-4:], *[part[-4:] for part in parts]]))
+    end = pack_body(END_OF_BITSTREAM, {"tensor_count": 0, "sample_count": [], "bitstream_crc": chain})
+    return b"".join([header, *parts, pack_unit(UnitType.END_OF_BITSTREAM, end)])
+
+
+def _level(updates: Sequence[EncodedUpdate]) -> Level:
+    """The lowest level whose limits hold all updates."""
+    for level, limits in LEVELS.items():
+        if all(
+            u.entries <= limits.model_tensors
+            and sum(kind.elements for kind in u.types) <= limits.model_elements
+            and u.largest_unit <= limits.model_unit_elements
+            and max(map(len, [u.header, *u.data])) <= limits.unit_bytes
+            for u in updates
+        ):
+            return level
+    raise FeatureError("the models are beyond the limits of the highest level (spec 11.3)")
+
+
+def diff_models(
+    base: Mapping[str, Any] | None,
+    *targets: Mapping[str, Any],
+    digits: int = 4,
+    step: int = 1,
+    config: DiffConfig | None = None,
+    **options: Any,
+) -> bytes:
+    """A bitstream of model updates.
+
+    Args:
+        base: numpy arrays or PyTorch tensors by name: the model that receivers have; None for a full model.
+        targets: the versions that follow, in order; receivers of any of them apply what follows theirs.
+        digits, step: the quantization step is step x 10^-digits, step being 1, 2 or 5.
+        config: everything else, or fields of `DiffConfig` as keywords.
+
+    Returns:
+        The bitstream. What a decoder will have is `apply_update(base, bitstream)`, not quite the last target.
+
+    Raises:
+        FeatureError: a tensor that cannot be coded; the message names it.
+        UsageError: options that do not exist or do not go together.
+    """
+    if not targets:
+        raise UsageError("no target: which model shall the receiver have?")
+    if config is None:
+        config = DiffConfig(step=make_step(digits, step), **options)
+    models = [None if base is None else Model(base), *map(Model, targets)]
+    return assemble([update for update, _ in encode_models(models, config)], config.metadata)

@@ -1,0 +1,283 @@
+"""Informative: the encoder of one model update: what becomes of every tensor, and its values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from refsw.errors import FeatureError
+from refsw.models.arithmetic import Integers, Step, from_words, quantize, reconstruct, word_differences
+from refsw.models.coding import UnitWriter, prepare
+from refsw.models.config import DiffConfig
+from refsw.models.directory import is_path
+from refsw.models.header import Planned, header_body
+from refsw.models.prediction import Predictor
+from refsw.models.state import FLOATS, Model, TensorType, digest_of, is_finite, tensor_digest
+from refsw.models.tables import log2_fixed
+from refsw.syntax.codes import TensorMode
+from refsw.tensor.axes import Array
+
+SAMPLE = 1 << 12
+EXPANSION = 4096
+SMALLEST_COPY = 64
+CHUNK = 1 << 20
+
+
+@dataclass
+class EncodedUpdate:
+    """One update, coded.
+
+    `header` is the body of its model header unit, `data` those of its model data units; `result` is the model that a
+    decoder will have, if it was to be kept, `types` are the types of its tensors.
+    """
+
+    header: bytes
+    data: list[bytes]
+    result: Model | None
+    types: list[TensorType]
+    entries: int
+    largest_unit: int
+
+
+class UpdateEncoder:
+    """Codes the update from a base to a target.
+
+    Args:
+        base: the model that decoders have; None for a full model.
+        target: the model that they shall have.
+        config: how.
+        keep: keep the result, as the next update of a chain needs it.
+
+    Raises:
+        FeatureError: a tensor of the target has NaN or infinity, or a name that no stream can carry.
+    """
+
+    def __init__(self, base: Model | None, target: Model, config: DiffConfig, *, keep: bool = False) -> None:
+        self.keep = keep
+        self.base, self.target, self.config = base or Model({}), target, config
+        self.full = base is None
+        self.base_names = self.base.names
+        self.entries: list[Planned] = []
+        self.units = UnitWriter()
+        self.result: dict[str, Array] = {}
+        self.types: dict[str, TensorType] = {}
+        self.digests: dict[str, bytes] = {}
+        self.seen: dict[bytes, int] = {}
+        self.contents = _contents(target)
+        counted = Counter(content for content in self.contents.values() if content is not None)
+        self.tied = {content for content, count in counted.items() if count > 1}
+        self.predictors: list[Predictor] = []
+        self.spare: dict[int, int] = {}
+        _check_names(target)
+
+    def encode(self, versions: tuple[str, str]) -> EncodedUpdate:
+        """The update between versions of these names."""
+        places = {name: i for i, name in enumerate(self.base_names)}
+        renamed = self._sources(places)
+        for name in self.base_names:
+            kept = name in self.target and self.target.types[name].same_format(self.base.types[name])
+            if kept:
+                self._tensor(name, places[name], is_new=False)
+            else:
+                self.entries.append(Planned(TensorMode.REMOVED))
+        for name in self.target:
+            if name not in places or not self.target.types[name].same_format(self.base.types[name]):
+                self._tensor(name, renamed.get(name), is_new=True)
+        digest = digest_of(self.digests)
+        self.units.close()
+        header = header_body(None if self.full else self.base, self.entries, self.config, versions, digest)
+        types = list(self.types.values())
+        result = Model(self.result) if self.keep else None
+        return EncodedUpdate(header, self.units.bodies, result, types, len(self.entries), self.units.largest)
+
+    def _sources(self, places: Mapping[str, int]) -> dict[str, int]:
+        """For tensors that are new by name or format: the removed tensor of the base that resembles each most."""
+        gone = [n for n in places if n not in self.target or not self.target.types[n].same_format(self.base.types[n])]
+        new = [n for n in self.target if n not in places or n in gone]
+        found: dict[str, int] = {}
+        for name in sorted(new, key=lambda name: name not in places):  # those that keep their name come first
+            kind = self.target.types[name]
+            same = [g for g in gone if self.base.types[g].elements == kind.elements and kind.elements > 0]
+            if name in same:
+                same = [name]
+            scored = [(_distance(self.target[name], self.base[g]), g) for g in same[:64]]
+            if scored and min(scored)[0] < _distance(self.target[name], None):
+                found[name] = places[min(scored)[1]]
+                gone.remove(min(scored)[1])  # a tensor is a source once
+        return found
+
+    def _tensor(self, name: str, source: int | None, *, is_new: bool) -> None:
+        kind, array = self.target.types[name], self.target[name]
+        if not is_finite(array):
+            raise FeatureError(f"{name}: NaN or infinity; only finite numbers can be coded")
+        base = self.base[self.base_names[source]] if source is not None else None
+        base_kind = self.base.types[self.base_names[source]] if source is not None else None
+        own = self.contents[name]
+        number = len(self.entries)
+        same_type = base_kind is not None and base_kind.element_type is kind.element_type
+        if base is not None and same_type and np.array_equal(_bytes(array), _bytes(base)):
+            self._unchanged(name, kind, base, source, is_new)
+            self._see(own, number)
+            return
+        if own is not None and own in self.seen and (not is_new or self._may_copy(self.seen[own], kind)):
+            self.entries.append(Planned(TensorMode.COPY, kind if is_new else None, None, None, self.seen[own]))
+            self._keep(name, kind, self.result[self._name_of(self.seen[own])])
+            return
+        self._see(own, number)
+        if base_kind is not None and base_kind.elements != kind.elements:
+            base = base_kind = source = None
+        self._coded(kind, array, base, base_kind, source, is_new)
+
+    def _may_copy(self, entry: int, kind: TensorType) -> bool:
+        """10.9.2 Whether a new tensor may be a copy: what is copied has to have taken some bytes."""
+        if kind.elements > self.spare.get(entry, 0):
+            return False
+        self.spare[entry] -= kind.elements
+        return True
+
+    def _see(self, content: bytes | None, number: int) -> None:
+        if content in self.tied and content is not None:
+            self.seen.setdefault(content, number)
+
+    def _name_of(self, entry: int) -> str:
+        kind = self.entries[entry].kind
+        return self.base_names[entry] if kind is None else kind.name
+
+    def _unchanged(self, name: str, kind: TensorType, base: Array, source: int | None, is_new: bool) -> None:
+        self.entries.append(Planned(TensorMode.UNCHANGED, kind if is_new else None, source if is_new else None))
+        self._keep(name, kind, base.reshape(kind.shape))
+
+    def _keep(self, name: str, kind: TensorType, array: Array) -> None:
+        self.digests[name] = tensor_digest(kind, array)
+        self.types[name] = kind
+        if self.keep or self.contents[name] in self.tied:
+            self.result[name] = array
+
+    def _coded(
+        self,
+        kind: TensorType,
+        array: Array,
+        base: Array | None,
+        base_kind: TensorType | None,
+        source: int | None,
+        is_new: bool,
+    ) -> None:
+        """Quantized where that is wanted and possible and smaller, else exact."""
+        step, values, mode = self.config.step_of(kind.name), None, TensorMode.EXACT
+        flat, flat_base = np.ascontiguousarray(array).reshape(-1), None
+        if base is not None:
+            flat_base = np.ascontiguousarray(base).reshape(-1)
+        floats = base_kind is None or base_kind.element_type in FLOATS
+        if kind.element_type in FLOATS and not self.config.is_exact(kind.name):
+            use = flat_base if flat_base is not None and floats and self._helps(flat, flat_base, step) else None
+            values = self._quantized(flat, use, step)
+            mode = TensorMode.QUANTIZED_DIFFERENCE if use is not None else TensorMode.QUANTIZED
+            if values is not None and self._exact_is_smaller(values, flat, flat_base):
+                values = None
+            if values is not None:
+                out = _in_parts(values, step, use, kind)
+                same_type = base_kind is not None and base_kind.element_type is kind.element_type
+                if base is not None and use is not None and same_type and not values.any():
+                    self._unchanged(kind.name, kind, base, source, is_new)
+                    return
+                if not is_finite(out):
+                    values = None
+        if values is None:
+            fits = flat_base is not None and flat_base.dtype.itemsize == flat.dtype.itemsize
+            use = flat_base if fits else None
+            mode = TensorMode.EXACT_DIFFERENCE if use is not None else TensorMode.EXACT
+            values = word_differences(flat, use)
+            out = from_words(values, use, kind.element_type)
+        self.entries.append(
+            Planned(mode, kind if is_new else None, source if is_new and use is not None else None, step)
+        )
+        self._keep(kind.name, kind, out.reshape(kind.shape))
+        coded = prepare(kind, values, is_new=is_new, dictionary=self.config.dictionary, known=self.predictors)
+        size = len(coded.xz[0]) if coded.xz else coded.choice.bits // 8
+        self.spare[len(self.entries) - 1] = max(0, EXPANSION // 2 * size - kind.elements)
+        self.units.add(coded)
+
+    def _quantized(self, flat: Array, base: Array | None, step: Step) -> Integers | None:
+        out = np.empty(flat.size, np.int64)
+        for begin in range(0, flat.size, CHUNK):
+            part = slice(begin, begin + CHUNK)
+            x = flat[part].astype(np.float64)
+            if base is not None:
+                x -= base[part].astype(np.float64)
+            found = quantize(x, step, self.config.rounding, self.config.offset)
+            if found is None:
+                return None
+            out[part] = found
+        return out
+
+    def _helps(self, flat: Array, base: Array, step: Step) -> bool:
+        """Whether differences are smaller than the elements themselves, on a sample."""
+        stride = _stride(flat.size)
+        target, other = flat[::stride], base[::stride]
+        with_base, without = self._quantized(target, other, step), self._quantized(target, None, step)
+        if with_base is None or without is None:
+            return with_base is not None
+        return _cost(with_base) <= _cost(without)
+
+    def _exact_is_smaller(self, values: Integers, flat: Array, base: Array | None) -> bool:
+        """Whether the words take no more bits than the integers, on a sample: then nothing is won by rounding."""
+        stride = _stride(flat.size)
+        use = base[::stride] if base is not None and base.dtype.itemsize == flat.dtype.itemsize else None
+        return _cost(word_differences(flat[::stride], use)) <= _cost(values[::stride])
+
+
+def _contents(model: Model) -> dict[str, bytes | None]:
+    """What tells equal tensors: a digest for those that may have an equal one and are worth a copy, else None."""
+    alike: dict[Any, list[str]] = {}
+    for name, kind in model.types.items():
+        if kind.elements >= SMALLEST_COPY:
+            stride = _stride(kind.elements)
+            sample = np.ascontiguousarray(model[name]).reshape(-1)[::stride].tobytes()
+            alike.setdefault((kind.element_type, kind.shape, sample), []).append(name)
+    out: dict[str, bytes | None] = dict.fromkeys(model)
+    for names in alike.values():
+        if len(names) > 1:
+            out |= {name: tensor_digest(replace(model.types[name], name=""), model[name]) for name in names}
+    return out
+
+
+def _check_names(model: Model) -> None:
+    for name in model:
+        if is_path(name):
+            raise FeatureError(f"{name!r}: a tensor name must be no absolute path and have no part '..'")
+        if any(ord(c) < 32 or ord(c) == 127 for c in name):
+            raise FeatureError(f"{name!r}: a tensor name with control characters")
+
+
+def _bytes(array: Array) -> Array:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _in_parts(values: Integers, step: Step, base: Array | None, kind: TensorType) -> Array:
+    out = np.empty(values.size, kind.dtype)
+    for begin in range(0, values.size, CHUNK):
+        part = slice(begin, begin + CHUNK)
+        out[part] = reconstruct(values[part], step, None if base is None else base[part], kind.element_type)
+    return out
+
+
+def _stride(size: int) -> int:
+    """An odd stride: samples at an even one would all come from the same few columns."""
+    return max(1, size // SAMPLE) | 1
+
+
+def _cost(values: Integers) -> int:
+    """About the bits of integers: log2(1 + 2 |v|), summed, in fixed point."""
+    return int(log2_fixed(1 + 2 * np.minimum(np.abs(values).view(np.uint64), np.uint64(1 << 50)).view(np.int64)).sum())
+
+
+def _distance(array: Array, base: Array | None) -> int:
+    """Cost of the words of a sample, of both or of one."""
+    stride = _stride(array.size)
+    flat = np.ascontiguousarray(array).reshape(-1)[::stride]
+    other = None if base is None else np.ascontiguousarray(base).reshape(-1)[::stride].astype(flat.dtype)
+    return _cost(word_differences(flat, other))

@@ -1,0 +1,253 @@
+"""Informative: files of models, mapped for reading and written tensor by tensor, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import ml_dtypes
+import numpy as np
+
+from refsw.errors import FeatureError, UsageError
+from refsw.features.sinks import is_special, put_in_place
+from refsw.features.sources import SAFETENSORS_TYPES, open_features
+from refsw.models.apply import Results
+from refsw.models.state import Model, TensorType
+from refsw.tensor.axes import Array, contiguous_parts
+
+SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+
+class _Mapped(Mapping[str, Array]):
+    """Tensors of a file that is mapped into memory: what is not read takes none."""
+
+    def __init__(self, path: Path, places: Mapping[str, tuple[np.dtype[Any], tuple[int, ...], int]]) -> None:
+        self._places = places
+        self._bytes = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+
+    def __getitem__(self, name: str) -> Array:
+        dtype, shape, offset = self._places[name]
+        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        return np.asarray(self._bytes[offset : offset + size]).view(dtype).reshape(shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def open_model(path: Path) -> Model:
+    """The model in a .safetensors, .npz, .pt or .pth file; a .safetensors file is mapped, not read.
+
+    Raises:
+        OSError: it cannot be read.
+        UsageError: an unknown suffix, or .pt without torch.
+        FeatureError: not a file of that format, or something in it is no tensor.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path}: models are read from {', '.join(SUFFIXES)} files")
+    if path.suffix in (".pt", ".pth"):
+        return Model(_torch(path))
+    if path.suffix == ".npz":
+        return Model(_npz(path))
+    try:
+        sources = open_features(path)
+    except FeatureError as error:
+        if "holds no tensor" in str(error):
+            return Model({})
+        raise
+    return Model(_Mapped(path, {s.name: (s.dtype, s.shape, s.offset) for s in sources}))
+
+
+def _npz(path: Path) -> dict[str, Array]:
+    try:
+        return {source.name: source.array for source in open_features(path) if source.array is not None}
+    except FeatureError as error:
+        if "holds no tensor" in str(error):
+            return {}
+        raise
+
+
+def _torch(path: Path) -> dict[str, Any]:
+    try:
+        import torch
+    except ImportError as error:
+        raise UsageError(f"{path}: reading .pt files needs torch (pip install 'refsw[anchors]')") from error
+    import pickle
+
+    with path.open("rb"):
+        pass  # a missing file is told as such
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
+        raise FeatureError(f"{path}: not a file of tensors that can be loaded: {str(error).splitlines()[0]}") from error
+    for wrapper in WRAPPERS:
+        if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, dict):
+        raise FeatureError(f"{path}: holds no state dictionary")
+    wrong = [name for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
+    if wrong:
+        raise FeatureError(f"{path}: {wrong[0]!r} is no tensor; save the state dictionary alone")
+    return dict(loaded)
+
+
+def safetensors_metadata(path: Path) -> dict[str, str]:
+    """The texts that a .safetensors file carries besides its tensors; empty for other files."""
+    if path.suffix != ".safetensors":
+        return {}
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return dict(header.get("__metadata__", {}))
+
+
+class FileResults(Results):
+    """The tensors of a result in a .safetensors file, written as they come, each at its place.
+
+    Args:
+        path: the file.
+        metadata: texts that it shall carry.
+    """
+
+    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+        super().__init__()
+        self.path, self.metadata = path, dict(metadata)
+        self._places: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
+        self._file: BinaryIO | None = None
+
+    def begin(self, types: list[TensorType]) -> None:
+        """Write the header, and give every tensor its place: wide elements first, so that all are aligned."""
+        names = {np.dtype(dtype): name for name, dtype in SAFETENSORS_TYPES.items()}
+        header: dict[str, Any] = {"__metadata__": self.metadata} if self.metadata else {}
+        place = 0
+        for kind in sorted(types, key=lambda kind: (-kind.dtype.itemsize, kind.name)):
+            if kind.name == "__metadata__":
+                raise UsageError(f"a tensor named {kind.name} cannot be in a .safetensors file: write a .npz file")
+            end = place + kind.nbytes
+            header[kind.name] = {"dtype": names[kind.dtype], "shape": kind.shape, "data_offsets": [place, end]}
+            self._places[kind.name] = (kind.dtype, kind.shape, place)
+            place = end
+        text = json.dumps(header, ensure_ascii=False).encode()
+        text += b" " * (-len(text) % 8)
+        start = 8 + len(text)
+        self._places = {name: (dtype, shape, start + at) for name, (dtype, shape, at) in self._places.items()}
+        self._file = self.path.open("wb+")
+        self._file.write(len(text).to_bytes(8, "little") + text)
+        self._file.truncate(start + place)
+
+    def put(self, kind: TensorType, array: Array) -> None:
+        """Write one tensor."""
+        assert self._file is not None
+        self._file.seek(self._places[kind.name][2])
+        for part in contiguous_parts(array):
+            self._file.write(part.data)
+
+    def get(self, name: str) -> Array:
+        """A tensor that was written before."""
+        assert self._file is not None
+        self._file.flush()
+        return _Mapped(self.path, self._places)[name]
+
+    def model(self) -> Model:
+        """The result, mapped."""
+        assert self._file is not None
+        self._file.close()
+        return Model(_Mapped(self.path, self._places))
+
+
+class ModelFiles:
+    """The results of a chain of updates in temporary files beside the output; the last one takes its place.
+
+    Args:
+        path: the output: .safetensors, .npz, .pt or .pth.
+        metadata: texts for a .safetensors file.
+    """
+
+    def __init__(self, path: Path, metadata: Mapping[str, str], suffix: str | None = None) -> None:
+        self.path, self.metadata = path, metadata
+        self.suffix = suffix or path.suffix
+        if self.suffix not in SUFFIXES:
+            raise UsageError(f"{path}: models are written to {', '.join(SUFFIXES)} files")
+        target = path.resolve()
+        beside = target.parent if not is_special(path) else None
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix=".refsw-", dir=beside)
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        self._made: list[FileResults] = []
+
+    def next(self) -> FileResults:
+        """A file for the next result; those before the last one are removed."""
+        for old in self._made[:-1]:
+            old.path.unlink(missing_ok=True)
+        self._made.append(FileResults(Path(self._folder.name) / f"{len(self._made)}.safetensors", self.metadata))
+        return self._made[-1]
+
+    def finish(self, model: Model) -> None:
+        """Make the output of the newest model.
+
+        Raises:
+            UsageError: the format does not take its tensors.
+        """
+        if self.suffix == ".safetensors":
+            if not self._made:  # nothing was applied: the model as it was
+                results = self.next()
+                results.begin(list(model.types.values()))
+                for name in model:
+                    results.put(model.types[name], model[name])
+                results.model()
+            done = self._made[-1].path
+        else:
+            done = Path(self._folder.name) / f"done{self.suffix}"
+            with done.open("wb") as file:
+                _write_npz(model, file) if self.suffix == ".npz" else _write_torch(model, file)
+        if is_special(self.path):
+            self._copy(done)
+        else:
+            put_in_place(done, self.path.resolve())
+
+    def _copy(self, done: Path) -> None:
+        with done.open("rb") as source, self.path.open("wb") as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._folder.cleanup()
+
+
+def _write_npz(model: Model, out: BinaryIO) -> None:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name in model:
+            array = model[name]
+            if array.dtype == ml_dtypes.bfloat16:
+                raise UsageError(f"{name}: .npz has no bfloat16: write a .safetensors file")
+            # A fixed date: the same tensors give the same bytes.
+            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            with archive.open(entry, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _write_torch(model: Model, out: BinaryIO) -> None:
+    try:
+        import torch
+    except ImportError as error:
+        raise UsageError("writing .pt files needs torch (pip install 'refsw[anchors]')") from error
+
+    def tensor(array: Array) -> Any:
+        own = np.array(array)  # torch wants memory that it may write to
+        if own.dtype == ml_dtypes.bfloat16:
+            return torch.from_numpy(own.view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(own)
+
+    torch.save({name: tensor(model[name]) for name in model}, out)

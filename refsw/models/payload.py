@@ -1,0 +1,222 @@
+"""10.6.4, 10.7 The payload of a model data unit: from bytes to the values of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from refsw.errors import DfcError, ErrorClass, PayloadError, SemanticError
+from refsw.models.arithmetic import WORDS, Integers
+from refsw.models.labels import Contexts, Group, Labelling, Labels
+from refsw.models.prediction import Predictor
+from refsw.models.rans import LOWEST, Decoder, Tables
+from refsw.models.symbols import RawReader, to_values
+from refsw.models.tables import as_tables, from_values
+from refsw.payload.bytecodecs import ByteCodec
+from refsw.syntax.codes import ModelCoder, PayloadCodec
+from refsw.syntax.declaration import Values
+from refsw.syntax.model_structures import MAX_DISTINCT_TABLES
+from refsw.syntax.walker import error_of
+
+Shape = tuple[int, ...]
+LAST_SYMBOL = 503
+
+
+@dataclass(frozen=True, slots=True)
+class DataContent:
+    """6.11 A model data unit: its elements, and where its payload stands."""
+
+    values: Values
+    bit_offset: int
+    payload_offset: int
+
+    @property
+    def first(self) -> int:
+        """Number of its first coded tensor."""
+        return int(self.values["first_coded_tensor"])
+
+    @property
+    def count(self) -> int:
+        """Number of its coded tensors."""
+        return int(self.values["coded_tensor_count_minus1"]) + 1
+
+    @property
+    def coder(self) -> ModelCoder:
+        """Coder of its values."""
+        return ModelCoder(self.values["model_coder"])
+
+    def predictors(self, shapes: Sequence[Shape]) -> list[Predictor | None]:
+        """10.6.6 The predictor of every tensor of the unit."""
+        if self.coder is not ModelCoder.RANS:
+            return [None] * len(shapes)
+        known = [Predictor(tuple(map(tuple, rows))) for rows in self.values["predictor_coefficient"]]
+        chosen = [known[i - 1] if i else None for i in self.values["predictor"]]
+        for t, (predictor, shape) in enumerate(zip(chosen, shapes, strict=True)):
+            if predictor is not None and int(np.prod(shape, dtype=object)) % predictor.taps:
+                raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.predictor-taps", f"predictor[{t}]",
+                               self.bit_offset, f"runs of {predictor.taps} values that make up the tensor",
+                               f"shape {shape}")  # fmt: skip
+        return chosen
+
+    @property
+    def payload(self) -> memoryview:
+        """The bytes after the elements."""
+        return memoryview(self.values["model_payload"])
+
+
+def decode_values(unit: DataContent, shapes: Sequence[Shape]) -> Iterator[Integers]:
+    """10.6, 10.7 The values of all tensors of a unit, one tensor after the other, in parts of any size.
+
+    Args:
+        unit: the unit.
+        shapes: shapes of its coded tensors.
+
+    Raises:
+        SemanticError, PayloadError: the unit breaks a requirement of 10.6 or 10.7. What spans the payload is known
+            only at its end: what was given before is not to be used until the iterator has ended.
+    """
+    counts = [int(np.prod(shape, dtype=object)) for shape in shapes]
+    if unit.coder is ModelCoder.XZ:
+        if not sum(counts):
+            raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.xz-values", "model_coder", unit.bit_offset,
+                           "RANS, since the unit has no values", "XZ")  # fmt: skip
+        yield _xz(unit, sum(counts))
+        return
+    yield from _Rans(unit, shapes).values()
+
+
+def _xz(unit: DataContent, count: int) -> Integers:
+    """10.7."""
+    width = 1 << unit.values["word_bytes_log2"]
+    try:
+        raw = ByteCodec(PayloadCodec.LZMA).expand(unit.payload, count * width)
+    except PayloadError as error:
+        place = unit.payload_offset + (error.bit_offset or 0)
+        raise error_of(PayloadError, error.error_class, error.requirement, "model_payload", place, error.expected,
+                       error.got) from error  # fmt: skip
+    if unit.values["plane_flag"]:
+        raw = np.ascontiguousarray(np.frombuffer(raw, np.uint8).reshape(width, count).T).tobytes()
+    return np.frombuffer(raw, WORDS[width]).astype(np.int64)
+
+
+class _Rans:
+    """10.6 One unit coded with rANS."""
+
+    def __init__(self, unit: DataContent, shapes: Sequence[Shape]) -> None:
+        self.unit, self.shapes, self.v = unit, shapes, unit.values
+        self.rows = from_values(self.v, unit.bit_offset)
+        self.place = 0
+
+    def values(self) -> Iterator[Integers]:
+        """All values, in parts."""
+        labels = self._labels()
+        states, words = self._part(self.v["lanes_log2"], self.v["word_count"], "word_count")
+        raw = RawReader(self.unit.payload[self.place :])
+        # Tables that are the same as others are not expanded again.
+        rows = self.rows[: self.v["table_count_minus1"] + 1]
+        distinct = {id(row): row for row in rows}
+        if len(distinct) > MAX_DISTINCT_TABLES:
+            raise self._error("model.tables", f"at most {MAX_DISTINCT_TABLES} tables that are not the same as the one "
+                              "before", str(len(distinct)))  # fmt: skip
+        place = {key: i for i, key in enumerate(distinct)}
+        index = np.array([place[id(row)] for row in rows], np.uint8)
+        decoder = Decoder(as_tables(list(distinct.values())), states, words)
+        for symbols in decoder.symbols(index[self._contexts(labels)]):
+            found = to_values(symbols, raw)
+            if (found[symbols == LAST_SYMBOL] != np.iinfo(np.int64).min).any():
+                raise self._error("model.value-range", "values of 64 bits", "a greater magnitude", PayloadError)
+            yield found
+        self._finish(decoder, "word_count")
+        if raw.missing or not raw.rest_is_zero():
+            got = f"{raw.missing} bits too few" if raw.missing else f"{raw.length - raw.position} bits left"
+            raise self._error("model.raw-bits", "as many raw bits as the values have, and zero bits to the end of the "
+                              "byte", got, PayloadError, ErrorClass.LENGTH_MISMATCH)  # fmt: skip
+
+    def _part(self, lanes_log2: int, count: int, element: str) -> tuple[np.ndarray, np.ndarray]:
+        """States and words at the current place of the payload."""
+        payload, lanes = self.unit.payload, 1 << lanes_log2
+        size = 4 * lanes + 2 * count
+        if len(payload) - self.place < size:
+            raise self._error("model.payload-length", f"{size} bytes of states and words ({element})",
+                              f"{len(payload) - self.place}", PayloadError, ErrorClass.TRUNCATED)  # fmt: skip
+        states = np.frombuffer(payload, ">u4", lanes, self.place).astype(np.uint32)
+        words = np.frombuffer(payload, ">u2", count, self.place + 4 * lanes).astype(np.uint16)
+        self.place += size
+        if (states < LOWEST).any():
+            raise self._error("model.state-range", f"states of at least {LOWEST}", str(states.min()), PayloadError)
+        return states, words
+
+    def _finish(self, decoder: Decoder, element: str) -> None:
+        if decoder.missing or decoder.position != len(decoder.words):
+            raise self._error("model.words", f"{len(decoder.words)} words taken ({element})", str(decoder.position),
+                              PayloadError, ErrorClass.LENGTH_MISMATCH)  # fmt: skip
+        if (decoder.states != LOWEST).any():
+            lane = int(np.flatnonzero(decoder.states != LOWEST)[0])
+            raise self._error("model.final-states", f"all states to end at {LOWEST}",
+                              f"{decoder.states[lane]} in lane {lane}", PayloadError,
+                              ErrorClass.PAYLOAD_ERROR)  # fmt: skip
+
+    def _groups(self, t: int) -> tuple[Group, ...]:
+        """10.6.3."""
+        shape = self.shapes[t]
+        firsts, lasts = self.v["group_first_axis"][t], self.v["group_last_axis"][t]
+        for last in lasts:
+            if last >= len(shape):
+                raise self._error("model.label-axes", f"axes below {len(shape)} for tensor {t} of the unit", str(last))
+        return tuple(Group(first, last) for first, last in zip(firsts, lasts, strict=True))
+
+    def _labels(self) -> list[Labels]:
+        """10.6.3 The labels of every group, tensor by tensor."""
+        if not self.v["label_flag"]:
+            return []
+        states, words = self._part(self.v["label_lanes_log2"], self.v["label_word_count"], "label_word_count")
+        sizes = [group.size(shape) for t, shape in enumerate(self.shapes) for group in self._groups(t)]
+        # An empty tensor can have an axis of any extent, and labels along another one are bounded by nothing else.
+        if sum(sizes) > self._label_limit():
+            raise self._error("model.label-count", f"at most {self._label_limit()} labels", str(sum(sizes)))
+        decoder = Decoder(as_tables(self.rows[-1:]), states, words)
+        parts = list(decoder.symbols(np.zeros(sum(sizes), np.uint8)))
+        self._finish(decoder, "label_word_count")
+        labels = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+        return list(np.split(labels, np.cumsum(sizes)[:-1]))
+
+    def _label_limit(self) -> int:
+        """10.6.3 As many labels as values, for every group."""
+        groups = max(map(len, self.v["group_last_axis"]))
+        return groups * sum(int(np.prod(shape, dtype=object)) for shape in self.shapes)
+
+    def _contexts(self, labels: list[Labels]) -> Contexts:
+        parts, taken = [], 0
+        for t, shape in enumerate(self.shapes):
+            groups = self._groups(t)
+            step = self.v["label_step_minus1"][t] + 1
+            labelling = Labelling(self.v["table_offset"][t], step, groups, tuple(labels[taken : taken + len(groups)]))
+            taken += len(groups)
+            count = int(np.prod(shape, dtype=object))
+            if count and labelling.highest() > self.v["table_count_minus1"]:
+                most = self.v["table_count_minus1"]
+                raise self._error(
+                    "model.context-bound", f"tables up to {most} for tensor {t}", str(labelling.highest())
+                )
+            if count:
+                parts.append(labelling.contexts(shape))
+        return np.concatenate(parts) if parts else np.empty(0, np.uint16)
+
+    def _error(
+        self,
+        requirement: str,
+        expected: str,
+        got: str,
+        kind: type[DfcError] = SemanticError,
+        error_class: ErrorClass = ErrorClass.OUT_OF_RANGE,
+    ) -> DfcError:
+        offset = self.unit.payload_offset if kind is PayloadError else self.unit.bit_offset
+        element = "model_payload" if kind is PayloadError else "model_data"
+        return error_of(kind, error_class, requirement, element, offset, expected, got)
+
+
+def tables_of(unit: DataContent) -> Tables:
+    """10.6.2 The frequency tables of a unit, for inspection."""
+    return as_tables(from_values(unit.values, unit.bit_offset))

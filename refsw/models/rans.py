@@ -1,0 +1,154 @@
+"""10.6.5 Interleaved range asymmetric numeral systems: 32-bit states, 16-bit words, frequencies of 2^14."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from refsw.syntax.model_structures import FREQUENCY_BITS
+
+TOTAL = 1 << FREQUENCY_BITS
+LOWEST = 1 << 16
+CHUNK = 1 << 18
+
+Words = npt.NDArray[np.uint16]
+States = npt.NDArray[np.uint32]
+Contexts = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Frequencies = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """10.6.2 Frequency tables: for every table and symbol a frequency; every row sums to 2^14.
+
+    Args:
+        frequencies: int64 of shape (tables, symbols).
+    """
+
+    frequencies: Frequencies
+
+    def decoding(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16]]:
+        """For every table and slot: frequency << 16 | slot - start of the symbol; and the symbol."""
+        tables, symbols = self.frequencies.shape
+        steps = np.empty(tables * TOTAL, np.uint32)
+        names = np.empty(tables * TOTAL, np.uint16)
+        slots = np.arange(TOTAL)
+        for t, row in enumerate(self.frequencies):
+            symbol = np.repeat(np.arange(symbols), row)
+            start = np.cumsum(row) - row
+            part = slice(t * TOTAL, (t + 1) * TOTAL)
+            names[part] = symbol
+            steps[part] = row[symbol] << 16 | (slots - start[symbol])
+        return steps, names
+
+    def encoding(self) -> npt.NDArray[np.uint32]:
+        """For every table and symbol: frequency << 16 | start of the symbol; shape (tables, symbols)."""
+        starts = np.cumsum(self.frequencies, axis=1) - self.frequencies
+        return (self.frequencies << 16 | starts).astype(np.uint32)
+
+
+class Decoder:
+    """Decodes symbols in (step, lane) order.
+
+    Args:
+        tables: the frequency tables.
+        states: one state a lane.
+        words: the words in the order in which lanes take them.
+    """
+
+    def __init__(self, tables: Tables, states: States, words: Words) -> None:
+        self._steps, self._names = tables.decoding()
+        self.states = states.copy()
+        self.words = words
+        self.position = 0
+
+    def symbols(self, contexts: Contexts) -> Iterator[npt.NDArray[np.uint16]]:
+        """The symbols of all values, in parts; `contexts` holds the table of every value."""
+        lanes = len(self.states)
+        part = max(1, CHUNK // lanes) * lanes
+        for begin in range(0, len(contexts), part):
+            slots = contexts[begin : begin + part].astype(np.uint32)
+            slots <<= FREQUENCY_BITS
+            self._run(slots, lanes)
+            yield self._names.take(slots)
+
+    def _run(self, slots: npt.NDArray[np.uint32], lanes: int) -> None:
+        """Turns table << 14 into table << 14 | slot for every value."""
+        states, words, steps, position = self.states, self.words, self._steps, self.position
+        entry, factor = np.empty(lanes, np.uint32), np.empty(lanes, np.uint32)
+        low = np.empty(lanes, bool)
+        for begin in range(0, len(slots), lanes):
+            row = slots[begin : begin + lanes]
+            if len(row) < lanes:  # the last step has no values for the last lanes
+                states, entry, factor, low = (a[: len(row)] for a in (states, entry, factor, low))
+            np.bitwise_and(states, TOTAL - 1, out=factor)
+            np.bitwise_or(row, factor, out=row)
+            steps.take(row, out=entry, mode="wrap")  # indices are in range; this mode copies nothing
+            np.right_shift(states, FREQUENCY_BITS, out=states)
+            np.right_shift(entry, 16, out=factor)
+            np.multiply(states, factor, out=states)
+            np.bitwise_and(entry, 0xFFFF, out=entry)
+            np.add(states, entry, out=states)
+            np.less(states, LOWEST, out=low)
+            refill = low.nonzero()[0]
+            count = refill.size
+            if count:
+                taken = words[position : position + count]
+                if taken.size < count:  # the end of the words: zeros, and `missing` tells
+                    taken = np.concatenate([taken, np.zeros(count - taken.size, words.dtype)])
+                states[refill] = (states[refill] << 16) | taken
+                position += count
+        self.position = position
+
+    @property
+    def missing(self) -> int:
+        """Words that were taken beyond the end."""
+        return max(0, self.position - len(self.words))
+
+
+def encode(tables: Tables, contexts: Contexts, symbols: npt.NDArray[np.uint16], lanes: int) -> tuple[States, Words]:
+    """Informative: states and words from which `Decoder` gives the symbols.
+
+    Args:
+        tables: every symbol that occurs has a frequency in its table.
+        contexts, symbols: table and symbol of every value.
+        lanes: number of lanes.
+    """
+    coding = tables.encoding()
+    width = coding.shape[1]
+    states = np.full(lanes, LOWEST, np.uint32)
+    factor, start, temporary = (np.empty(lanes, np.uint32) for _ in range(3))
+    full = np.empty(lanes, bool)
+    parts: list[Words] = []
+    part = max(1, CHUNK // lanes) * lanes
+    for begin in reversed(range(0, len(symbols), part)):
+        index = contexts[begin : begin + part].astype(np.int32)
+        index *= width
+        index += symbols[begin : begin + part]
+        entries = coding.reshape(-1).take(index)
+        out = np.empty(len(entries), np.uint16)  # at most one word a value
+        place = len(out)
+        for first in reversed(range(0, len(entries), lanes)):
+            row = entries[first : first + lanes]
+            k = len(row)
+            state, f, c, t, m = states[:k], factor[:k], start[:k], temporary[:k], full[:k]
+            np.right_shift(row, 16, out=f)
+            np.bitwise_and(row, 0xFFFF, out=c)
+            np.right_shift(state, 32 - FREQUENCY_BITS, out=t)
+            np.greater_equal(t, f, out=m)
+            spill = m.nonzero()[0]
+            if spill.size:
+                given = state[spill]
+                place -= spill.size
+                out[place : place + spill.size] = given & 0xFFFF
+                state[spill] = given >> 16
+            np.floor_divide(state, f, out=t)
+            np.subtract(TOTAL, f, out=f)
+            np.multiply(t, f, out=t)
+            np.add(state, t, out=state)
+            np.add(state, c, out=state)
+        parts.append(out[place:])
+    return states, np.concatenate(parts[::-1]) if parts else np.empty(0, np.uint16)

@@ -1,0 +1,150 @@
+"""10.2 Models: named tensors in canonical order, and the digest that identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refsw.errors import FeatureError
+from refsw.syntax.codes import ElementType
+from refsw.tensor.axes import DTYPES, Array, contiguous_parts, element_type_of
+from refsw.tensor.foreign import as_array
+
+MAX_AXES = 15
+MAX_EXTENT = 2**32 - 2
+MAX_NAME_BYTES = 2**16 - 1
+FLOATS = {ElementType.FLOAT32, ElementType.FLOAT16, ElementType.BFLOAT16, ElementType.FLOAT64}
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """Name, number format and shape of a tensor of a model."""
+
+    name: str
+    element_type: ElementType
+    shape: tuple[int, ...]
+
+    @property
+    def elements(self) -> int:
+        """Number of elements; 1 for a scalar."""
+        count = 1
+        for extent in self.shape:
+            count *= extent
+        return count
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy dtype, little-endian."""
+        return DTYPES[self.element_type]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.elements * self.dtype.itemsize
+
+    def same_format(self, other: TensorType) -> bool:
+        """Whether number format and shape are the same."""
+        return (self.element_type, self.shape) == (other.element_type, other.shape)
+
+
+def type_of(name: str, array: Array) -> TensorType:
+    """The type of a tensor.
+
+    Raises:
+        FeatureError: a dtype or a number of axes that no model update can carry; the name is in the message.
+    """
+    try:
+        element_type = element_type_of(array.dtype)
+    except FeatureError as error:
+        raise FeatureError(f"{name}: {error}") from error
+    if array.ndim > MAX_AXES or any(extent > MAX_EXTENT for extent in array.shape):
+        raise FeatureError(f"{name}: shape {array.shape} has more than {MAX_AXES} axes, or an extent beyond 2^32 - 2")
+    if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+        raise FeatureError(f"{name[:40]}...: a name of more than {MAX_NAME_BYTES} bytes")
+    return TensorType(name, element_type, tuple(array.shape))
+
+
+def canonical(names: Iterable[str]) -> list[str]:
+    """10.2.1 The names in canonical order: by the bytes of their UTF-8 form."""
+    return sorted(names, key=lambda name: name.encode())
+
+
+class Model(Mapping[str, Array]):
+    """A model: tensors by name, in canonical order.
+
+    Args:
+        tensors: numpy arrays or PyTorch tensors by name, or a function that gives each when it is asked for.
+
+    Raises:
+        FeatureError: something in it is no tensor, or one that cannot be coded.
+    """
+
+    def __init__(self, tensors: Mapping[str, Any]) -> None:
+        for name in tensors:
+            if not isinstance(name, str):
+                raise FeatureError(f"{name!r} is no name of a tensor")
+            try:
+                name.encode()
+            except UnicodeEncodeError as error:
+                raise FeatureError(f"{name!r} is not UTF-8") from error
+        self._tensors = tensors
+        self.names = canonical(tensors)
+        self.types = {name: type_of(name, self[name]) for name in self.names}
+
+    def __getitem__(self, name: str) -> Array:
+        array = as_array(self._tensors[name])
+        # Big-endian arrays have the same values as little-endian ones, and those are what is coded.
+        return array if array.dtype.byteorder != ">" else array.astype(array.dtype.newbyteorder("<"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return sum(t.nbytes for t in self.types.values())
+
+
+def tensor_digest(tensor: TensorType, array: Array) -> bytes:
+    """10.2.2 SHA-256 over the type, the name and the elements of a tensor."""
+    name = tensor.name.encode()
+    extents = "".join(f" {extent}" for extent in tensor.shape)
+    text = f"{tensor.element_type.name.lower()} {len(tensor.shape)}{extents} {len(name)}\n"
+    digest = hashlib.sha256(text.encode() + name)
+    for part in contiguous_parts(array):
+        digest.update(part.data)
+    return digest.digest()
+
+
+def digest_of(digests: Mapping[str, bytes]) -> bytes:
+    """10.2.2 The digest of a model from those of its tensors."""
+    return hashlib.sha256(b"DFC model\n" + b"".join(digests[name] for name in canonical(digests))).digest()
+
+
+def model_digest(tensors: Mapping[str, Any]) -> bytes:
+    """10.2.2 The digest that identifies a model, whatever file it came from.
+
+    Args:
+        tensors: numpy arrays or PyTorch tensors by name.
+
+    Returns:
+        32 bytes (SHA-256).
+    """
+    model = tensors if isinstance(tensors, Model) else Model(tensors)
+    return digest_of({name: tensor_digest(model.types[name], model[name]) for name in model})
+
+
+def is_finite(array: Array) -> bool:
+    """Whether no element is NaN or infinite; in parts, so that little memory is needed."""
+    if array.dtype.kind in "iub":
+        return True
+    flat = array.reshape(-1)
+    return all(bool(np.isfinite(flat[i : i + CHUNK]).all()) for i in range(0, flat.size, CHUNK))

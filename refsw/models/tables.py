@@ -1,0 +1,211 @@
+"""10.6.2 Frequency tables: from the syntax elements, and, for an encoder, from counts."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from refsw.errors import ErrorClass, SemanticError
+from refsw.models.rans import TOTAL, Frequencies, Tables
+from refsw.syntax.declaration import Values
+
+Counts = npt.NDArray[np.int64]
+FRACTION = 16
+CLASS_COST, HEAD_COST = 4, 12
+SMALL = 1 << 16
+FEW = 48
+
+
+def from_values(values: Values, bit_offset: int) -> list[Frequencies]:
+    """10.6.2 The frequencies of every table, in order.
+
+    Raises:
+        SemanticError: the frequencies of a table leave nothing for its rest_symbol.
+    """
+    precision = values["frequency_precision"]
+    rows: list[Frequencies] = []
+    for t, end in enumerate(values["symbol_end"]):
+        if end == 0:
+            rows.append(rows[-1])
+            continue
+        row = np.zeros(end, np.int64)
+        first, rest = values["first_symbol"][t], values["rest_symbol"][t]
+        for s, (size, bits) in enumerate(zip(values["frequency_class"][t], values["frequency_bits"][t], strict=True)):
+            if size:
+                kept = min(size - 1, precision)
+                row[first + s] = ((1 << kept) + bits) << (size - 1 - kept)
+        left = TOTAL - int(row.sum())
+        if left < 1:
+            raise SemanticError(ErrorClass.OUT_OF_RANGE, "model.rest-frequency", f"frequency_bits[{t}]", bit_offset,
+                                expected=f"frequencies of a sum below {TOTAL}", got=str(TOTAL - left))  # fmt: skip
+        row[first + rest] = left
+        rows.append(row)
+    return rows
+
+
+def as_tables(rows: list[Frequencies]) -> Tables:
+    """Rows of different lengths as one array."""
+    width = max((len(row) for row in rows), default=1)
+    out = np.zeros((len(rows), width), np.int64)
+    for t, row in enumerate(rows):
+        out[t, : len(row)] = row
+    return Tables(out)
+
+
+# --- Informative: an encoder's choice of tables, in integers, so that it is the same on every machine ---
+
+
+@cache
+def _fractions() -> npt.NDArray[np.int64]:
+    """round(2^FRACTION log2(1 + i / 4096)), i = 0 to 4096, by repeated squaring of integers."""
+    table = []
+    for i in range(4097):
+        x, result = (4096 + i) << 52, 0
+        one = 1 << 64
+        for _ in range(FRACTION + 1):
+            if x >= 2 * one:
+                x >>= 1
+                result += 1
+            result <<= 1
+            x = x * x >> 64
+        table.append((result + 1) >> 1 if i else 0)
+    return np.array(table, np.int64)
+
+
+def log2_fixed(n: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """2^FRACTION log2(n) of positive integers below 2^52, in integers; 0 for n = 0."""
+    numbers = np.asarray(n, np.int64)
+    if numbers.size and int(numbers.max()) < SMALL:
+        small: npt.NDArray[np.int64] = _small_logarithms()[numbers]
+        return small
+    return _logarithms(numbers)
+
+
+@cache
+def _small_logarithms() -> npt.NDArray[np.int64]:
+    return _logarithms(np.arange(SMALL))
+
+
+def _logarithms(n: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    x = np.maximum(n, 1)
+    exponent = np.frexp(x.astype(np.float64))[1].astype(np.int64) - 1  # exact: x has at most 52 bits
+    mantissa = np.where(exponent >= 24, x >> np.maximum(exponent - 24, 0), x << np.maximum(24 - exponent, 0))
+    place, rest = (mantissa >> 12) & 0xFFF, mantissa & 0xFFF
+    table = _fractions()
+    out: npt.NDArray[np.int64] = (exponent << FRACTION) + table[place]
+    out += (table[place + 1] - table[place]) * rest >> 12
+    return out
+
+
+def entropy(counts: Counts) -> npt.NDArray[np.int64]:
+    """Bits x 2^FRACTION that ideal coding of the counted symbols takes, along the last axis."""
+    total = counts.sum(axis=-1)
+    parts = (counts * (log2_fixed(total)[..., None] - log2_fixed(counts))).sum(axis=-1)
+    return np.asarray(parts, np.int64)
+
+
+def table_bits(counts: Counts, precision: int) -> npt.NDArray[np.int64]:
+    """About the bits of the syntax elements of a table (along the last axis)."""
+    used = counts > 0
+    width = counts.shape[-1]
+    first = np.where(used.any(axis=-1), used.argmax(axis=-1), 0)
+    last = np.where(used.any(axis=-1), width - 1 - used[..., ::-1].argmax(axis=-1), 0)
+    return np.asarray(HEAD_COST + CLASS_COST * (last - first + 1) + precision * used.sum(axis=-1), np.int64)
+
+
+def precision_for(total: int) -> int:
+    """Bits of a frequency that are worth sending for so many values."""
+    return 3 if total < 1 << 17 else 4 if total < 1 << 20 else 6
+
+
+def merge(counts: Counts, precision: int) -> npt.NDArray[np.int64]:
+    """Which neighbouring tables had better be one: for every row, the first row of its group.
+
+    Greedy: the two neighbouring groups whose union saves the most bits are joined, until none saves any.
+    """
+    groups = _joined_when_few(counts)
+
+    def cost(rows: Counts) -> npt.NDArray[np.int64]:
+        bits = entropy(rows) + (table_bits(rows, precision) << FRACTION)
+        return np.where(rows.sum(axis=-1) > 0, bits, 0)
+
+    rows = np.array([row for _, row in groups])
+    own = list(cost(rows))
+    gains = [own[i] + own[i + 1] - c for i, c in enumerate(cost(rows[:-1] + rows[1:]))] if len(groups) > 1 else []
+    while gains:
+        best = int(np.argmax(gains))
+        empty = not groups[best][1].any() or not groups[best + 1][1].any()
+        if gains[best] <= 0 and not empty:
+            candidates = [i for i in range(len(gains)) if not groups[i][1].any() or not groups[i + 1][1].any()]
+            if not candidates:
+                break
+            best = candidates[0]
+        joined = groups[best][1] + groups[best + 1][1]
+        groups[best : best + 2] = [(groups[best][0], joined)]
+        own[best : best + 2] = [int(cost(joined[None])[0])]
+        del gains[best]
+        for i in (best - 1, best):
+            if 0 <= i < len(groups) - 1:
+                union = int(cost((groups[i][1] + groups[i + 1][1])[None])[0])
+                gains[i] = own[i] + own[i + 1] - union
+    leaders = np.empty(len(counts), np.int64)
+    for start, end in pairwise([*[start for start, _ in groups], len(counts)]):
+        leaders[start:end] = start
+    return leaders
+
+
+def _joined_when_few(counts: Counts) -> list[tuple[int, Counts]]:
+    """Rows of few counts are joined to the row before at once: a table of their own never pays."""
+    groups: list[tuple[int, Counts]] = []
+    for i, (row, total) in enumerate(zip(counts, counts.sum(axis=1), strict=True)):
+        if groups and (total < FEW or groups[-1][1].sum() < FEW):
+            groups[-1] = (groups[-1][0], groups[-1][1] + row)
+        else:
+            groups.append((i, row))
+    return groups
+
+
+def normalize(counts: Counts, precision: int) -> tuple[Frequencies, dict[str, Any]]:
+    """Frequencies for one row of counts (not all 0), and the syntax elements that give them."""
+    used = np.flatnonzero(counts)
+    first, end = int(used[0]), int(used[-1]) + 1
+    rest = int(np.argmax(counts))
+    total = int(counts.sum())
+    size, bits = np.zeros(end - first, np.int64), np.zeros(end - first, np.int64)
+    wanted = [max(1, (int(counts[s]) * TOTAL + total // 2) // total) if counts[s] else 0 for s in range(first, end)]
+    budget = TOTAL - 1
+    row = np.zeros(end, np.int64)
+    for nearest in (True, False):
+        for s, frequency in enumerate(wanted):
+            if frequency and first + s != rest:
+                size[s], bits[s], row[first + s] = _rounded(frequency, precision, nearest)
+        if row.sum() <= budget:
+            break
+    while (excess := int(row.sum()) - budget) > 0:  # many symbols of frequency 1: take from the largest
+        s = int(np.argmax(row)) - first
+        size[s], bits[s], row[first + s] = _rounded(max(1, int(row[first + s]) - excess), precision, False)
+    row[rest] = TOTAL - int(row.sum())
+    return row, {
+        "symbol_end": end,
+        "first_symbol": first,
+        "rest_symbol": rest - first,
+        "frequency_class": size.tolist(),
+        "frequency_bits": bits.tolist(),
+    }
+
+
+def _rounded(frequency: int, precision: int, nearest: bool) -> tuple[int, int, int]:
+    """Class, bits and value of a frequency of at most `precision` bits after the first."""
+    drop = max(0, frequency.bit_length() - 1 - precision)
+    kept = (frequency + (1 << drop >> 1 if nearest else 0)) >> drop
+    value = kept << drop
+    size = value.bit_length()
+    n = min(size - 1, precision)
+    return size, (value >> (size - 1 - n)) - (1 << n), value
+
+
+SAME = {"symbol_end": 0, "first_symbol": 0, "rest_symbol": 0, "frequency_class": [], "frequency_bits": []}

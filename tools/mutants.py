@@ -21,7 +21,8 @@ MODULES = (
     "tensor/axes.py", "tensor/dequantize.py", "tensor/repack.py",
     "features/parameters.py", "features/reader.py", "features/decoder.py", "features/reconstruct.py",
     "features/digest.py",
-    "payload/base.py", "payload/nal.py", "payload/bytecodecs.py", "payload/images.py", "payload/hevc.py",
+    "payload/base.py", "payload/nal.py", "payload/parameter_sets.py", "payload/slices.py", "payload/bytecodecs.py",
+    "payload/images.py", "payload/hevc.py",
     "payload/vvc.py",
 )  # fmt: skip
 """Of the package. refsw/models is added here with its vectors."""
@@ -30,7 +31,7 @@ OTHERS = {
     "profiles.py": {"default_profile"},
     "syntax/bits.py": {"BitWriter", "BitReader.se"},
     "syntax/declaration.py": {"Structure.requirement", "Element.__post_init__"},
-    "syntax/structure.py": {"write_structure", "_Writing", "_Reading.row", "_raise"},
+    "syntax/structure.py": {"write_structure", "_Writing", "_Reading.row"},
     "syntax/units.py": {
         "leb128", "pack_header", "pack_unit", "pack_body", "UnitReader._trace_framing", "ByteSource.skip",
         "body_reader",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from refsw.errors import DfcError, ErrorClass
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent
-from refsw.payload import nal
+from refsw.payload import nal, slices
 from refsw.profiles import INTER_PROFILES, LEVELS
 from refsw.syntax.codes import (
     DigestKind,
@@ -295,12 +295,18 @@ def _of_payload(p: Parameters, units: list[UnitContent], profile: Profile) -> It
 def _of_hevc(p: Parameters, payloads: list[bytes], profile: Profile) -> Iterator[str]:
     yield from HEVC
     parsed = nal.parse_configuration(p.configuration)
+    if parsed.sps.bypass_tools or any(pps.bypass for pps in parsed.pps.values()):
+        yield "hevc.bypass"
+    if parsed.sps.precise_offsets or any(any(pps.weighted) for pps in parsed.pps.values()):
+        yield "hevc.weights"
+    if p.bit_depth == nal.QP_DEPTH:
+        yield "hevc.qp"
     if parsed.sps.cropped:
         yield "hevc.cropping"
     nals = [unit for payload in payloads for unit in nal.split(payload)]
     if any(not unit.is_slice for unit in nals):
         yield "hevc.sei"
-    inter = any(kind != nal.SLICE_I for _, kind in nal.slice_types(nals, parsed))
+    inter = any(unit.type != slices.SLICE_I for unit in slices.slices_of(nals, parsed))
     if profile not in INTER_PROFILES:
         yield "hevc.intra-only"
     elif inter:

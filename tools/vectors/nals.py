@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from vectors.sets import escaped, patch_pps, patch_sps
+
 START = b"\0\0\1"
 
 
@@ -70,7 +72,7 @@ def _zero_bytes(data: bytes) -> bytes:
     return b"\0".join([b"", *(START + nal for nal in _split(data))]) + b"\0\0"
 
 
-def _sps(data: bytes, field: str, value: int) -> bytes:
+def _sps(data: bytes, field: str, value: Any) -> bytes:
     """Rewrite one element of the sequence parameter set, NAL unit 1."""
     nals = _split(data)
     nals[1] = patch_sps(nals[1], {field: value})
@@ -89,6 +91,13 @@ def _sub_layers(data: bytes) -> bytes:
     return _join([_with_sub_layer(nals[0], 0), _with_sub_layer(nals[1], 1), *nals[2:]])
 
 
+def _pps(data: bytes, field: str, value: Any) -> bytes:
+    """Rewrite one element of the first picture parameter set, NAL unit 2."""
+    nals = _split(data)
+    nals[2] = patch_pps(nals[2], {field: value})
+    return _join(nals)
+
+
 def _with_sub_layer(nal: bytes, is_sps: int) -> bytes:
     """H.265 7.3.2.1, 7.3.2.2, 7.3.3: max_sub_layers_minus1 1, the general profile and level again for sub-layer 0."""
     bits = "".join(f"{byte:08b}" for byte in nal[2:].replace(b"\0\0\3", b"\0\0"))
@@ -98,22 +107,7 @@ def _with_sub_layer(nal: bytes, is_sps: int) -> bytes:
     general = bits[start + 4 : start + 100] if is_sps else bits[32:128]
     # One entry of sub-layer ordering information, for the higher one (in the SPS: `sps sub_layers 0` before this).
     rest = bits[start + 100 :] if is_sps else "0" + bits[129:]
-    return nal[:2] + _escaped(head + general + "11" + "0" * 14 + general + rest)
-
-
-def _escaped(bits: str) -> bytes:
-    """Bits up to the stop bit as bytes, with emulation prevention."""
-    bits = bits.rstrip("0")
-    bits += "0" * (-len(bits) % 8)
-    escaped = bytearray()
-    zeros = 0
-    for byte in int(bits, 2).to_bytes(len(bits) // 8, "big"):
-        if zeros >= 2 and byte <= 3:
-            escaped.append(3)
-            zeros = 0
-        escaped.append(byte)
-        zeros = zeros + 1 if byte == 0 else 0
-    return bytes(escaped)
+    return nal[:2] + escaped(head + general + "11" + "0" * 14 + general + rest)
 
 
 OPERATIONS = {
@@ -128,62 +122,9 @@ OPERATIONS = {
     "xor": _xor,
     "zero_bytes": _zero_bytes,
     "sps": _sps,
+    "pps": _pps,
     "prefix": lambda data, text: bytes.fromhex(text) + data,
     "suffix": lambda data, text: data + bytes.fromhex(text),
     "cut": lambda data, count: data[:count],
     "replace": lambda data, old, new: data.replace(bytes.fromhex(old), bytes.fromhex(new), 1),
 }
-
-
-class _Bits:
-    def __init__(self, data: bytes) -> None:
-        self.bits = "".join(f"{byte:08b}" for byte in data)
-        self.at = 0
-
-    def u(self, count: int) -> str:
-        self.at += count
-        return self.bits[self.at - count : self.at]
-
-    def ue(self) -> int:
-        zeros = 0
-        while self.u(1) == "0":
-            zeros += 1
-        return int("1" + self.u(zeros), 2) - 1
-
-
-def _ue(value: int) -> str:
-    code = bin(value + 1)[2:]
-    return "0" * (len(code) - 1) + code
-
-
-SPS_FIELDS = [
-    "sps_id", "chroma_format_idc", "width", "height", "window", "bit_depth_luma_minus8", "bit_depth_chroma_minus8",
-    "poc_bits_minus4", "sub_layers", "dpb", "reorder", "latency", "log2_min_block_minus3", "log2_diff_block",
-]  # fmt: skip
-
-
-def patch_sps(nal: bytes, changes: dict[str, Any]) -> bytes:
-    """H.265 7.3.2.2: an SPS with changed elements, of one sub-layer. `window` is a list of four, or empty."""
-    r = _Bits(nal[2:].replace(b"\0\0\3", b"\0\0"))
-    head = r.u(8 + 88 + 8)
-    values: dict[str, Any] = {}
-    for name in SPS_FIELDS:
-        if name == "window":
-            values[name] = [r.ue() for _ in range(4)] if r.u(1) == "1" else []
-        elif name == "sub_layers":
-            values[name] = int(r.u(1))
-        else:
-            values[name] = r.ue()
-    values |= changes
-    out = head
-    for name in SPS_FIELDS:
-        value = values[name]
-        if name == "window":
-            out += "1" + "".join(map(_ue, value)) if value else "0"
-        elif name == "sub_layers":
-            out += str(value)
-        else:
-            out += _ue(value)
-            if name == "chroma_format_idc" and value == 3:
-                out += "0"
-    return nal[:2] + _escaped(out + r.bits[r.at :])

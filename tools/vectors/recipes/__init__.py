@@ -8,7 +8,7 @@ from vectors.catalog import Catalog
 
 MODULES = (
     "elements", "truncations", "units", "tensors", "quantizers", "pairs", "bytecodecs", "images", "hevc", "hevc_broken",
-    "vvc", "order", "levels",
+    "hevc_tools", "vvc", "order", "levels",
 )  # fmt: skip
 
 

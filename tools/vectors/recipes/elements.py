@@ -50,7 +50,7 @@ def _header(c: Catalog) -> None:
     base = [fps(), data()]
     for level in (1, 2, 3):
         c.stream(f"syntax-level.idc-l{level}", f"A bitstream declares level {level}", base, area=AREA, level=level)
-    for value in (0, 6, 255):
+    for value in (0, 7, 255):
         c.stream(f"syntax-profile.idc-reserved{value}", f"profile_idc is {value}, which is reserved", base, area=AREA,
                  kind="malformed", violates="bitstream_header.profile_idc", header={"profile_idc": value})  # fmt: skip
     for value in (0, 4, 255):
@@ -63,7 +63,7 @@ def _header(c: Catalog) -> None:
         c.stream(f"syntax-version.minor-{name}", f"version_minor is {minor}, and nothing is new", base, area=AREA,
                  minor=minor)  # fmt: skip
     reserved = [
-        ("profile.idc", {"header": {"profile_idc": 6}}, {}, "bitstream_header.profile_idc"),
+        ("profile.idc", {"header": {"profile_idc": 7}}, {}, "bitstream_header.profile_idc"),
         ("level.idc", {"header": {"level_idc": 4}}, {}, "bitstream_header.level_idc"),
         ("axis.role", {}, {"set": {"axis_role": [3, 5, 1, 2]}}, "feature_parameter_set.axis_role"),
         ("element.type", {}, {"set": {"element_type": 13}}, "feature_parameter_set.element_type"),
@@ -272,7 +272,7 @@ def _metadata(c: Catalog) -> None:
 def _end(c: Catalog) -> None:
     base = [fps(), data()]
     for name, change, violates, kind in (
-        ("tensor.count-below", {"tensor_count": 0, "sample_count": []}, "end_of_bitstream.tensor_count", "invalid"),
+        ("tensor.count-below", {"tensor_count": 0, "sample_count": []}, "end.sample-counts", "invalid"),
         (
             "tensor.count-above",
             {"tensor_count": 65, "sample_count": [1] * 65},

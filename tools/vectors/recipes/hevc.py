@@ -10,6 +10,8 @@ from vectors.recipes.words import data, digest, fps
 AREA = "hevc"
 BASE = {"codec": "HEVC", "C": 4, "H": 8, "W": 8, "grid": [2, 2]}
 HM = {"name": "hm"}
+BYPASS = ["--TransquantBypassEnableFlag=1", "--CUTransquantBypassFlagForce=1", "--CostMode=lossless"]
+LOSSLESS = [*BYPASS, "--ImplicitResidualDPCM=0", "--ResidualRotation=0"]
 
 
 def register(c: Catalog) -> None:
@@ -100,8 +102,7 @@ def _other_encoders(c: Catalog) -> None:
         "hm.wavefront": (["--WaveFrontSynchro=1", "--MaxCUWidth=16", "--MaxCUHeight=16",
         "--MaxPartitionDepth=2", "--QuadtreeTULog2MaxSize=4"],
                          "wavefront entry points"),
-        "hm.lossless": (["--TransquantBypassEnableFlag=1", "--CUTransquantBypassFlagForce=1", "--CostMode=lossless"],
-                        "no loss"),
+        "hm.lossless": (LOSSLESS, "no loss"),
         "hm.scaling": (["--ScalingList=1"], "scaling lists"),
         "hm.pcm": (["--PCMEnabledFlag=1", "--PCMLog2MaxSize=3", "--PCMLog2MinSize=3"], "PCM blocks"),
         "hm.range.extensions": (["--ImplicitResidualDPCM=1", "--ExplicitResidualDPCM=1", "--ResidualRotation=1",

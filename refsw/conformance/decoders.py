@@ -94,7 +94,8 @@ def decoder_under_test(text: str) -> DecoderUnderTest:
     """
     names = registered()
     if text in names:
-        files = PACKAGE.rglob("*.py") if text == "refsw" else [Path(names[text].rpartition(":")[0])]
+        folder = PACKAGE if text == "refsw" else Path(names[text].rpartition(":")[0]).parent
+        files = folder.rglob("*.py")
         return _python(text, "registered", names[text], files)
     if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[^{}]+\.py:[A-Za-z_]\w*", text):
         return _entry_point(text)

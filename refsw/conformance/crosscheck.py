@@ -104,9 +104,15 @@ def crosscheck(
     Raises:
         UsageError: a decoder that was asked for by name is not there.
     """
+    found = crosscheck_pictures(data, hevc=hevc)
+    _bitstreams(data, [*registered(), *decoders], Limits(seconds), found)
+    return found
+
+
+def crosscheck_pictures(data: bytes, *, hevc: Sequence[str] = ()) -> CrossCheck:
+    """Decode the HEVC payloads of a bitstream with every HEVC decoder present, and nothing else."""
     found = CrossCheck()
     _payloads(data, _hevc_decoders(hevc), found)
-    _bitstreams(data, [*registered(), *decoders], Limits(seconds), found)
     return found
 
 

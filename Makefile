@@ -30,7 +30,8 @@ full: $(STAMP)        ## what takes longer: 20,000 mutations of streams and 200 
 
 # The independent decoder has no VVC, which is optional.
 conformance: $(STAMP) ## every vector through refsw and the independent decoder, and what the vectors cover
-	$(BIN)/refsw conformance run conformance/suites -j 2 --fresh -o conformance-report/refsw
+	$(BIN)/refsw conformance run conformance/suites --strict-errors -j 2 --fresh \
+	    -o conformance-report/refsw
 	$(BIN)/refsw conformance run conformance/suites --decoder independent -j 2 --fresh -o conformance-report/independent
 	$(BIN)/refsw conformance coverage conformance/suites -o conformance-report/coverage.md
 

@@ -73,11 +73,16 @@ def _load(
 @click.option("--memory", type=click.IntRange(1), default=4096, show_default=True, help="MiB that a vector may take.")
 @click.option("--resume/--fresh", default=True, show_default=True,
               help="Go on from the records of the same run in the folder, or start over.")  # fmt: skip
+@click.option(
+    "--strict-errors",
+    is_flag=True,
+    help="Rejections also have to report phase, class, requirement, element and bit offset of the error.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The results on standard output, as in results.json.")
 @click.pass_context
 def run_command(
     context: click.Context, /, decoder: str, jobs: int, output: Path, timeout: float, memory: int, resume: bool,
-    as_json: bool, **selected: Any,
+    strict_errors: bool, as_json: bool, **selected: Any,
 ) -> None:  # fmt: skip
     """Run the vectors of SUITE... (manifests, or folders of them); exit code 1 unless all of them PASS.
 
@@ -88,7 +93,7 @@ def run_command(
     from refsw.conformance.runner import Plan, locked, run
 
     suites, selection = _load(**selected)
-    plan = Plan(suites, decoder_under_test(decoder), Limits(timeout, memory << 20), selection, jobs)
+    plan = Plan(suites, decoder_under_test(decoder), Limits(timeout, memory << 20), selection, jobs, strict_errors)
     with role("output"), locked(output):
         try:
             with _live(len(plan.vectors)) as tell:

@@ -62,7 +62,8 @@ class DecoderUnderTest:
 class Run:
     """What came of one vector.
 
-    `stopped` says why the runner ended it (time, memory, output, protocol); `text` is what it said.
+    `stopped` says why the runner ended it (time, memory, output, protocol); `text` is what it said, `told` the error
+    that it reported (13.8.3).
     """
 
     exit_code: int | None = None
@@ -75,6 +76,7 @@ class Run:
     answered: bool = True
     error: str = ""
     notes: list[str] = field(default_factory=list)
+    told: dict[str, Any] | None = None
 
 
 def registered() -> dict[str, str]:
@@ -285,13 +287,14 @@ def _run(answer: dict[str, Any], talks: bool) -> Run:
     if "error" in answer:
         return Run(error=answer["error"])
     code, text, stopped, answered = answer["exit"], answer["text"], answer["stopped"], True
+    error = None if talks else _error_in(text)
     if talks:
         # The process goes on; what it says of the vector stands in its answer.
         reply = answer["reply"]
         answered = reply is not None
         if reply is not None and stopped is None and answer["signal"] is None:
             told = json.loads(reply)  # checked by the guard
-            code = told["exit"]
+            code, error = told["exit"], told.get("error")
             text = "\n".join(str(part) for part in (text, told.get("message")) if part)
         elif reply is not None:
             text = f"{text}\nnot an answer: {reply[:200]}"
@@ -304,4 +307,14 @@ def _run(answer: dict[str, Any], talks: bool) -> Run:
         text=text,
         left=answer["left"],
         answered=answered,
+        told=error if isinstance(error, dict) else None,
     )
+
+
+def _error_in(text: str) -> Any:
+    """13.8.3 The error in the last line of what a command says, if that is JSON."""
+    lines = text.strip().splitlines()
+    if lines and lines[-1].startswith("{"):
+        with contextlib.suppress(ValueError):
+            return json.loads(lines[-1])
+    return None

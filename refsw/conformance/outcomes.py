@@ -15,7 +15,7 @@ from refsw.conformance.comparison import Judge
 from refsw.conformance.decoders import Run
 from refsw.conformance.models import compare_models
 from refsw.conformance.outputs import TYPES, Found, OutputError, output_file, read_tensors
-from refsw.conformance.suite import Kind, Vector
+from refsw.conformance.suite import ExpectedError, Kind, Vector
 
 REJECTED, UNSUPPORTED_CODE, INTERNAL, PANIC = 65, 69, 70, 101
 FIRST_OF_SHELL = 126
@@ -119,8 +119,13 @@ def expected_bytes(vector: Vector) -> int:
     return total
 
 
-def judge(vector: Vector, data: bytes, run: Run, folder: Path, base: Path | None = None) -> Result:
-    """The outcome of a run that left its output in a folder; `base` is that of a model update."""
+def judge(
+    vector: Vector, data: bytes, run: Run, folder: Path, base: Path | None = None, *, strict_errors: bool = False
+) -> Result:
+    """The outcome of a run that left its output in a folder; `base` is that of a model update.
+
+    With `strict_errors` a rejection has to report the error of the vector as well (13.8.3).
+    """
     result = Result(vector, Outcome.HARNESS_ERROR, run.error, list(run.notes))
     if run.error:
         return result
@@ -129,6 +134,10 @@ def judge(vector: Vector, data: bytes, run: Run, folder: Path, base: Path | None
     if run.left:
         result.notes.append(f"it left {run.left} process{'es' * (run.left > 1)} behind, which the runner ended")
     result.outcome, result.reason = _verdict(vector, data, run, folder, base, result)
+    if strict_errors and result.outcome is Outcome.PASS and vector.error is not None:
+        differences = other_error(vector.error, run.told)
+        if differences:
+            result.outcome, result.reason = Outcome.WRONG_CLASS, f"another error: {differences} [strict errors]"
     result.reason = clean(result.reason, 2000)
     return result
 
@@ -155,6 +164,15 @@ def _verdict(
     if _left_output(folder, result):
         return Outcome.ACCEPTED_INVALID, f"{told}, but left a whole output file [requirement error.no-output]"
     return Outcome.PASS, ""
+
+
+def other_error(expected: ExpectedError, told: dict[str, Any] | None) -> str:
+    """13.8.3 In which fields a reported error differs from that of a vector; empty if in none."""
+    if told is None:
+        return "none is reported as JSON"
+    fields = {"phase": expected.phase, "class": expected.error_class, "requirement": expected.requirement,
+              "element": expected.element, "bit_offset": expected.bit_offset}  # fmt: skip
+    return ", ".join(f"{k} {told.get(k)!r}, not {v!r}" for k, v in fields.items() if told.get(k) != v)
 
 
 def _last_words(run: Run) -> str:

@@ -276,7 +276,8 @@ def _run(results: dict[str, Any]) -> str:
     limits = results["limits"]
     facts = {
         "decoder": f"{results['decoder']['kind']}, SHA-256 {results['decoder']['identity']}",
-        "limits": f"{limits['seconds']:g} s, {limits['memory_bytes'] >> 20} MiB of memory a vector",
+        "limits": f"{limits['seconds']:g} s, {limits['memory_bytes'] >> 20} MiB of memory a vector"
+        + ("; errors compared with those of the vectors" if results["strict_errors"] else ""),
         "started": results["started"],
         **{f"suite {s['suite']}": f"{s['version']}, SHA-256 {s['sha256']}" for s in results["suites"]},
         **results["environment"],

@@ -37,6 +37,7 @@ class Plan:
     limits: Limits = field(default_factory=Limits)
     selection: Selection = field(default_factory=Selection)
     jobs: int = 1
+    strict_errors: bool = False
 
     @property
     def vectors(self) -> list[tuple[Suite, Vector]]:
@@ -48,6 +49,7 @@ class Plan:
         return {
             "decoder": self.decoder.identity,
             "limits": [self.limits.seconds, self.limits.memory_bytes, self.limits.output_bytes],
+            "strict errors": self.strict_errors,
             "suites": {suite.name: suite.sha256 for suite in self.suites},
         }
 
@@ -110,6 +112,7 @@ class Report:
                 for s in plan.suites
             ],
             "selection": plan.selection.as_dict(),
+            "strict_errors": plan.strict_errors,
             "limits": {"seconds": limits.seconds, "memory_bytes": limits.memory_bytes,
                        "output_bytes": limits.output_bytes},
             "environment": environment(),
@@ -278,7 +281,7 @@ class _Crew:
                     suite, vector = self.todo.get_nowait()  # type: ignore[misc]
                 except queue.Empty:
                     return
-                result = run_vector(suite, vector, session, self.plan.limits)
+                result = run_vector(suite, vector, session, self.plan)
                 if not self.ended:
                     self.ready.put(result)
         except BaseException as error:
@@ -305,7 +308,7 @@ class _Crew:
             thread.join(30)
 
 
-def run_vector(suite: Suite, vector: Vector, session: Session, limits: Limits) -> Result:
+def run_vector(suite: Suite, vector: Vector, session: Session, plan: Plan) -> Result:
     """One vector: its files checked, decoded, judged."""
     assert suite.folder is not None
     try:
@@ -314,8 +317,8 @@ def run_vector(suite: Suite, vector: Vector, session: Session, limits: Limits) -
         if vector.base is not None:
             base = suite.folder / vector.base.file
             _checked(base, vector.base.sha256)
-        run = session.decode(data, limits, expected_bytes=expected_bytes(vector), base=base)
-        return judge(vector, data, run, session.output, base)
+        run = session.decode(data, plan.limits, expected_bytes=expected_bytes(vector), base=base)
+        return judge(vector, data, run, session.output, base, strict_errors=plan.strict_errors)
     except OSError as error:
         return Result(vector, Outcome.HARNESS_ERROR, f"{error.filename or vector.file}: {error.strerror or error}")
     except UsageError as error:

@@ -20,6 +20,7 @@ from typing import Any
 from refsw.errors import UsageError
 
 INTERNAL = 70
+ERROR_FIELDS = ("phase", "class", "requirement", "element", "bit_offset")
 
 
 def load(entry: str) -> Callable[..., Any]:
@@ -59,7 +60,9 @@ def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, A
         code = getattr(error, "exit_code", None)
         text = f"{type(error).__name__}: {error}"
         if isinstance(code, int) and code in (65, 69):
-            return {"exit": code, "message": text}
+            fields = error.as_dict() if hasattr(error, "as_dict") else {}
+            told = {name: fields.get(name) for name in ERROR_FIELDS} if fields else None
+            return {"exit": code, "message": text, "error": told}
         # An exception that the decoder did not mean is no verdict on the bitstream.
         import traceback
 

@@ -82,12 +82,12 @@ def saboteur(mode: str) -> str:
     return f"{sys.executable} {SABOTEUR} {mode} {{input}} {{output}}"
 
 
-def judge(path: Path, decoder: str, *ids: str, limits: Limits | None = None, jobs: int = 2) -> Report:
+def judge(path: Path, decoder: str, *ids: str, limits: Limits | None = None, jobs: int = 2,
+          strict_errors: bool = False) -> Report:  # fmt: skip
     """Run a suite beside its own report folder."""
     folder = path.parent / "report"
-    plan = Plan(
-        load_suites([path]), decoder_under_test(decoder), limits or Limits(20.0), Selection(ids=ids), jobs
-    )  # fmt: skip
+    suites, tested = load_suites([path]), decoder_under_test(decoder)
+    plan = Plan(suites, tested, limits or Limits(20.0), Selection(ids=ids), jobs, strict_errors)
     with locked(folder):
         return run(plan, folder, fresh=True)
 

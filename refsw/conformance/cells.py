@@ -16,7 +16,7 @@ from typing import Any
 
 from refsw.errors import DfcError, ErrorClass
 from refsw.syntax.codes import UnitType
-from refsw.syntax.declaration import Align, Element, Node, Repeat, Rest, Structure, When
+from refsw.syntax.declaration import FUNCTIONS, Align, Element, Node, Repeat, Rest, Structure, Values, When, evaluate
 from refsw.syntax.structure import TraceRow
 from refsw.syntax.structures import BITSTREAM_HEADER, BY_UNIT_TYPE, VERSION_MINOR
 
@@ -28,6 +28,12 @@ BODIES = tuple(BY_UNIT_TYPE.values())
 PADDING = "byte_alignment_bits"
 WHOLE_UNIT = "unit_body and unit_crc"
 FRAMING = "unit."
+
+CAN_BE_ZERO = {
+    "range_count", "tensor_count", "base_tensor_count", "new_tensor_count", "new_axis_count[i]", "predictor_count",
+    "label_group_count[t]",
+}  # fmt: skip
+"""Counts of repetitions; the others are a value plus 1, an extent, or bounded below by 1."""
 
 HEADER_CELLS = {
     "signature": ("right", "wrong"),
@@ -74,16 +80,30 @@ def _leaves(nodes: tuple[Node, ...], conditional: bool) -> Iterator[tuple[Elemen
         elif isinstance(node, When):
             yield from _leaves(node.body, True)
         elif isinstance(node, Repeat):
-            # Only range_count can be 0: the other counts are a value plus 1, an extent, or bounded below by 1.
-            yield from _leaves(node.body, conditional or node.count == "range_count")
+            yield from _leaves(node.body, conditional or node.count in CAN_BE_ZERO)
 
 
-def _bounds(element: Element) -> tuple[int, int | None, int]:
-    """(lowest, highest if it is a number, greatest that the descriptor can hold)."""
-    greatest = MAX_UE if element.kind == "ue" else (1 << (element.size or 0)) - 1
-    low = int(element.low) if element.low is not None else 0
-    high = int(element.high) if element.high is not None and element.high.isdigit() else None
+def _bounds(element: Element, scope: Values | None = None, bits: int = 0) -> tuple[int | None, int | None, int]:
+    """(lowest, highest, greatest that the descriptor can hold); None where a bound depends on other elements.
+
+    Args:
+        scope: those elements, where they are known.
+        bits: of a value whose length depends on them.
+    """
+    size = element.size if element.size is not None else bits
+    greatest = MAX_UE if element.kind in ("ue", "se") else (1 << size) - 1
+    low = 0 if element.low is None else _bound(element.low, scope)
+    high = greatest if element.high is None else _bound(element.high, scope)
     return low, high, greatest
+
+
+def _bound(expression: str, scope: Values | None) -> int | None:
+    if expression.lstrip("-").isdigit():
+        return int(expression)
+    try:
+        return None if scope is None else int(evaluate(expression, scope))
+    except (NameError, KeyError, IndexError, TypeError):
+        return None
 
 
 def _value_classes(element: Element) -> list[str]:
@@ -96,37 +116,44 @@ def _value_classes(element: Element) -> list[str]:
         return ["zero", "positive", "negative", "subnormal", "largest", "smallest", "nan", "infinity", "negative-zero"]
     if element.kind == "b":
         return ["present"] if element.size is not None or element.argument.endswith("+ 1") else ["empty", "present"]
+    if element.kind == "u" and element.size is None and element.high is None:
+        return ["empty", "min", "interior", "max"]
     if greatest == 1:
         return ["0", "1"] + (["forbidden"] if element.high is not None else [])
-    classes = ["min", "interior", "max"]
-    if low > 0:
+    classes = ["min", "negative", "0", "positive", "max"] if element.kind == "se" else ["min", "interior", "max"]
+    if low != 0:
         classes.append("below")
     if element.high is not None and (high is None or high < greatest):
         classes.append("above")
-    if element.kind == "ue":
+    if element.kind in ("ue", "se"):
         classes.append("overlong")
     return classes
 
 
-def _class_of(element: Element, value: Any) -> str | None:
-    """The class of a value that was read; None where only the scope can tell."""
-    low, high, greatest = _bounds(element)
+def _class_of(element: Element, value: Any, scope: Values, bits: int) -> str | None:
+    """The class of a value that was read; None where it is in none."""
     if element.values is not None:
         return value.name if isinstance(value, IntEnum) else "reserved"
     if element.kind == "f":
         return _class_of_float(value)
     if element.kind == "b":
         return "present" if value else "empty"
-    if greatest == 1:
+    low, high, greatest = _bounds(element, scope, bits)
+    if element.kind == "u" and element.size is None and element.high is None and not bits:
+        return "empty"
+    if greatest == 1 and element.size == 1:
         return str(int(value))
-    if element.high is not None and high is None:
+    if low is None or high is None:
         return None
-    top = greatest if high is None else high
     if value < low:
         return "below" if value == low - 1 else None
-    if value > top:
-        return "above" if value == top + 1 else None
-    return "min" if value == low else "max" if value == top else "interior"
+    if value > high:
+        return "above" if value == high + 1 else None
+    if value in (low, high):
+        return "min" if value == low else "max"
+    if element.kind == "se":
+        return "0" if not value else "positive" if value > 0 else "negative"
+    return "interior"
 
 
 def _class_of_float(value: float) -> str:
@@ -198,19 +225,46 @@ def _of_unit(rows: list[TraceRow], whole: bool) -> set[str]:
     if structure is None:
         return cells | {"unit.unit_body=unknown"}
     body = rows[4:]
+    scope: Values = dict(FUNCTIONS) | structure.constants
+    scope |= {e.name: int(e.inferred) for e in structure.elements() if e.inferred and e.inferred.isdigit()}
+    names = dict(_loops(structure.nodes, ()))
     for row in body:
-        name = row.element.split("[")[0]
+        name, _, rest = row.element.partition("[")
         element = _elements(structure).get(name)
         if name == PADDING:
             cells.add(f"{structure.name}.byte_alignment=zeros")
         elif element is None:
             cells.add(f"{structure.name}.{name}=present")
         else:
-            value = _class_of(element, row.value) or _class_in_scope(row, body)
+            indices = [int(i) for i in rest.rstrip("]").split("][")] if rest else []
+            scope |= dict(zip(names[name], indices, strict=True))
+            value = _class_of(element, row.value, scope, row.bits) or _class_in_scope(row, body)
             cells |= {f"{structure.name}.{name}={value}"} if value else set()
+            _keep(scope, name, indices, row.value)
     if whole and body:
         cells |= _absent(structure, {row.element.split("[")[0] for row in body})
     return cells
+
+
+def _loops(nodes: tuple[Node, ...], indices: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The indices of every element, by its name."""
+    for node in nodes:
+        if isinstance(node, Element):
+            yield node.name, indices
+        elif isinstance(node, When):
+            yield from _loops(node.body, indices)
+        elif isinstance(node, Repeat):
+            yield from _loops(node.body, (*indices, node.index))
+
+
+def _keep(scope: Values, name: str, indices: list[int], value: Any) -> None:
+    """Put a value where the bounds of later elements look for it: lists are dictionaries here, of what was read."""
+    place, last = scope, name
+    for index in indices:
+        inner = place.get(last)
+        place[last] = inner if isinstance(inner, dict) else {}
+        place, last = place[last], index  # type: ignore[assignment]
+    place[last] = value
 
 
 def _class_in_scope(row: TraceRow, body: list[TraceRow]) -> str | None:

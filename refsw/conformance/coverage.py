@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from typing import Any
 from refsw.conformance.cells import all_cells
 from refsw.conformance.evidence import observe
 from refsw.conformance.facts import BOUNDED, broken
-from refsw.conformance.suite import Kind, Suite
+from refsw.conformance.models import load_model
+from refsw.conformance.suite import Kind, Suite, Vector
 from refsw.errors import UsageError
 from refsw.profiles import LevelLimits
+from refsw.tensor.axes import Array
 
 SIDES = ("positive", "negative")
 WAIVERS = ("cells", "positive", "negative")
@@ -139,20 +141,21 @@ def report(suites: Iterable[Suite], spec: Path, waivers: Path) -> Coverage:
             raise UsageError(f"{suite.path}: no folder with its vectors")
         for vector in suite:
             if vector.withdrawn is None:
-                _add(coverage, vector.id, (suite.folder / vector.file).read_bytes(), vector.kind, vector.requirements)
+                base = None if vector.base is None else load_model(suite.folder / vector.base.file)
+                _add(coverage, vector, (suite.folder / vector.file).read_bytes(), base)
     return coverage
 
 
-def _add(coverage: Coverage, name: str, data: bytes, kind: Kind, claimed: Iterable[str]) -> None:
+def _add(coverage: Coverage, vector: Vector, data: bytes, base: Mapping[str, Array] | None) -> None:
     coverage.vectors += 1
-    valid = kind is Kind.VALID
-    evidence = observe(data, checkpoints=valid)
+    name, valid = vector.id, vector.kind is Kind.VALID
+    evidence = observe(data, base, checkpoints=valid)
     for cell in evidence.cells:
         element, _, value = cell.partition("=")
         coverage.cells.setdefault(element, {}).setdefault(value, []).append(name)
     # What the recipe adds to the evidence: facts about a payload that only a decoder of its codec sees.
     shown = evidence.requirements if evidence.error is None else broken(evidence.error)
-    for requirement in {*shown, *claimed}:
+    for requirement in {*shown, *vector.requirements}:
         if requirement in coverage.requirements:
             coverage.requirements[requirement]["positive" if valid else "negative"].append(name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from refsw.conformance.cells import observed
 from refsw.conformance.facts import Facts, requirements
+from refsw.conformance.models import is_update
 from refsw.errors import DfcError
 from refsw.features.decoder import Decoder, Sample
 from refsw.features.parameters import Parameters
@@ -37,15 +38,21 @@ class Evidence:
     cells: set[str] = field(default_factory=set)
     requirements: set[str] = field(default_factory=set)
     tensors: list[dict[str, Any]] = field(default_factory=list)
+    model_digest: str | None = None
 
 
-def observe(data: bytes, *, checkpoints: bool = True) -> Evidence:
+def observe(data: bytes, base: Mapping[str, Array] | None = None, *, checkpoints: bool = True) -> Evidence:
     """Decode a bitstream and say what it exercises.
 
     Args:
         data: the bitstream.
+        base: the receiver's model, for model updates.
         checkpoints: digest tensors, levels and pictures too, and derive the requirements that it relies on.
     """
+    if is_update(data):
+        from refsw.conformance.model_facts import observe_update
+
+        return observe_update(data, base)
     found = Evidence()
     rows: list[TraceRow] = []
     samples: list[Sample] = []

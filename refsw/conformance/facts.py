@@ -111,7 +111,7 @@ class Facts:
 
 def requirements(facts: Facts) -> set[str]:
     """The requirements that the bitstream relies on."""
-    found = {*ALWAYS, *_of_syntax(facts), *_of_stream(facts), *_of_levels(facts)}
+    found = {*ALWAYS, *of_syntax(facts.rows, facts.header.version_minor), *_of_stream(facts), *_of_levels(facts)}
     for p in facts.parameters:
         units = [unit for unit in facts.units if unit.parameters.id == p.id]
         found.update(_of_parameters(p), _of_samples(p, units), _of_payload(p, units, facts.header.profile))
@@ -132,7 +132,7 @@ def broken(error: DfcError) -> set[str]:
             found.add("descriptor.f32")
     if name.startswith("level.") and name != "level.capacity":
         found |= {"level.limits", "level.declared"}
-    if name in ("profile.codec", "hevc.intra-only"):
+    if name in ("profile.model", "profile.codec", "hevc.intra-only"):
         found.add("profile.declared")
     if name == "hevc.intra-only":
         found.add("profile.inter")
@@ -144,33 +144,33 @@ def broken(error: DfcError) -> set[str]:
         found.add("crc.definition")
     if name == "unit.crc":
         found.add("unit.framing")
-    if name in ("image.count", "hevc.picture-count", "bytes.size", "image.size", "hevc.picture-size"):
+    if error.element == "model_payload":
+        found |= {"model.xz"} if name.startswith("bytes.") else set()
+    elif name in ("image.count", "hevc.picture-count", "bytes.size", "image.size", "hevc.picture-size"):
         found |= {"payload.pictures", "decode.pictures", "unpack.pictures"}
     if name == "digest.value":
         found |= {"digest.bytes", "digest.text"}
     return found
 
 
-def _of_syntax(facts: Facts) -> Iterator[str]:
-    for row in facts.rows:
+def of_syntax(rows: list[TraceRow], version_minor: int) -> Iterator[str]:
+    """The requirements on syntax elements that a trace shows."""
+    for row in rows:
         name = f"{row.structure}.{row.element.split('[')[0]}"
         if name in BOUNDED:
             yield name
-        if row.descriptor == "f(32)":
-            yield "descriptor.f32"
+        if row.descriptor in ("f(32)", "se(v)"):
+            yield {"f(32)": "descriptor.f32", "se(v)": "descriptor.se"}[row.descriptor]
         elif row.element == "byte_alignment_bits":
             yield "descriptor.alignment-zero"
         elif row.element == "unit_type" and row.value not in {int(kind) for kind in BY_UNIT_TYPE}:
             yield "unit.unknown"
-    present = {(row.structure, row.element.split("[")[0]) for row in facts.rows}
+    present = {(row.structure, row.element.split("[")[0]) for row in rows}
     structures = {structure for structure, _ in present}
     if any(s in structures and (s, e) not in present for s, e in INFERRED):
         yield "syntax.inference"
-    yield "bitstream.version-minor" if facts.header.version_minor > VERSION_MINOR else "unit.no-rest"
-    if any(
-        row.structure == "metadata" and row.element.startswith("text[") and not row.value.isascii()
-        for row in facts.rows
-    ):
+    yield "bitstream.version-minor" if version_minor > VERSION_MINOR else "unit.no-rest"
+    if any(row.structure == "metadata" and row.element.startswith("text[") and not row.value.isascii() for row in rows):
         yield "metadata.utf8"
 
 

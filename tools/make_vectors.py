@@ -20,6 +20,8 @@ from vectors.catalog import ROOT, SUITES, VECTORS, Builder, Built, manifests
 from vectors.recipes import catalog
 from vectors.store import Store
 
+BASES = "model/bases/*.safetensors"
+
 
 def build(store: Store, select: Callable[[str], bool] = lambda name: True) -> tuple[list[Built], list[str], set[str]]:
     """All vectors, and what is wrong with recipes."""
@@ -35,37 +37,41 @@ def build(store: Store, select: Callable[[str], bool] = lambda name: True) -> tu
     return built, errors, builder.used
 
 
+def files_of(built: list[Built]) -> dict[Path, bytes]:
+    """Vectors and the bases of model updates, by path."""
+    return {VECTORS / name: data for v in built for name, data in ({v.entry["file"]: v.data} | v.files).items()}
+
+
 def differences(built: list[Built]) -> list[str]:
     """What on disk is not what the recipes give."""
     texts = {SUITES / f"{name}.json": text for name, text in manifests(built).items()}
     stale = [
         str(path.relative_to(ROOT)) for path, text in texts.items() if not path.exists() or path.read_text() != text
     ]
-    files = {VECTORS / vector.entry["file"]: vector.data for vector in built}
+    files = files_of(built)
     stale += [str(p.relative_to(ROOT)) for p, data in files.items() if not p.exists() or p.read_bytes() != data]
     known = {*files, *texts}
-    found = [*VECTORS.glob("*/*.dfc"), *SUITES.glob("*.json")]
+    found = [*VECTORS.glob("*/*.dfc"), *VECTORS.glob(BASES), *SUITES.glob("*.json")]
     return stale + [f"{path.relative_to(ROOT)} has no recipe" for path in found if path not in known]
 
 
 def write(built: list[Built], change: bool) -> list[str]:
     """Write vectors and manifests; published bytes only if told so."""
     refused = []
-    for vector in built:
-        path = VECTORS / vector.entry["file"]
+    for path, data in files_of(built).items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_bytes() != vector.data and not change:
+        if path.exists() and path.read_bytes() != data and not change:
             refused.append(f"{path.relative_to(ROOT)} is published with other bytes: make a new revision")
             continue
-        path.write_bytes(vector.data)
+        path.write_bytes(data)
     if refused:
         return refused
     SUITES.mkdir(parents=True, exist_ok=True)
     for name, text in manifests(built).items():
         (SUITES / f"{name}.json").write_text(text)
-    known = {VECTORS / vector.entry["file"] for vector in built}
+    known = files_of(built)
     if change:
-        for path in VECTORS.glob("*/*.dfc"):
+        for path in (*VECTORS.glob("*/*.dfc"), *VECTORS.glob(BASES)):
             if path not in known:
                 path.unlink()
     return []

@@ -98,7 +98,7 @@ class Writing:
             if isinstance(node, Element):
                 self.element(node)
             elif isinstance(node, When):
-                if evaluate(node.condition, self.scope):
+                if self.evaluated(node.condition):
                     self.walk(node.body)
             elif isinstance(node, Repeat):
                 self.repeat(node)
@@ -115,8 +115,8 @@ class Writing:
 
     def repeat(self, node: Repeat) -> None:
         """Write the entries of a list."""
-        count = evaluate(node.count, self.scope)
-        listed = [len(self.values[e.name]) for e in elements_of(node.body) if isinstance(self.values.get(e.name), list)]
+        count = self.evaluated(node.count)
+        listed = [len(entries) for e in elements_of(node.body) if isinstance(entries := self.entries(e.name), list)]
         if isinstance(count, int):  # a count may promise more than there is, or be no number at all
             listed.append(count)
         for index in range(min(listed)):
@@ -124,6 +124,20 @@ class Writing:
             self.indices.append(index)
             self.walk(node.body)
             self.indices.pop()
+
+    def entries(self, name: str) -> Any:
+        """The value of an element at the indices of the lists around it."""
+        value: Any = self.values.get(name)
+        for index in self.indices:
+            value = value[index] if isinstance(value, list) and index < len(value) else None
+        return value
+
+    def evaluated(self, expression: str) -> Any:
+        """The value of an expression; None where literal bits stand for a number."""
+        try:
+            return evaluate(expression, self.scope)
+        except TypeError:
+            return None
 
     def element(self, node: Element) -> None:
         """Write one element."""
@@ -139,9 +153,11 @@ class Writing:
             return literal(value)
         if node.kind == "ue":
             return ue(value)
+        if node.kind == "se":
+            return ue(2 * value - 1 if value > 0 else -2 * value)
         if node.kind == "f":
             return f"{struct.unpack('>I', struct.pack('>f', value))[0]:032b}"
         if node.kind == "b":
             return "".join(f"{byte:08b}" for byte in value)
         size = evaluate(node.argument, self.scope)
-        return f"{int(value):0{size}b}"
+        return f"{int(value):0{size}b}" if size else ""

@@ -15,11 +15,17 @@ import numpy as np
 from refsw.conformance.evidence import Evidence, observe
 from refsw.conformance.facts import broken
 from refsw.errors import CapacityError, DfcError, LimitError, ParseError, UnsupportedError
-from refsw.syntax.structure import TraceRow
-from vectors.bits import crc32
+from refsw.syntax.codes import ElementType
+from refsw.tensor.axes import DTYPES
+from vectors import diffs
+from vectors import plain as plain_models
+from vectors.bases import BASES
+from vectors.mutation import mutation
+from vectors.plain import Model
 from vectors.store import Store
 from vectors.stream import Assembler
 from vectors.tensors import Unit
+from vectors.updates import UpdateAssembler
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = ROOT / "test_vectors"
@@ -60,6 +66,7 @@ class Built:
     recipe: Recipe
     data: bytes
     entry: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 def seed_of(name: str) -> int:
@@ -95,6 +102,29 @@ class Catalog:
                    seed_of(name))
         )  # fmt: skip
 
+    def update(
+        self, name: str, title: str, units: Iterable[Unit], *, base: str | None = None, area: str = "model",
+        kind: str = "valid", violates: str | None = None, requirements: tuple[str, ...] = (), end: bool = True,
+        start: str | None = None, revision: int = 1, **header: Any,
+    ) -> str:  # fmt: skip
+        """A bitstream of model updates.
+
+        Args:
+            base: the receiver's model: one of `vectors.bases`, or "<id>/<n>", what update n of a vector gives.
+            start: the base of the first update, where it is another one than the receiver's.
+        """
+        listed = [*units, END | {"set": {"tensor_count": 0, "sample_count": []}}] if end else [*units]
+        arguments = {"profile": "MODEL", "base": base, "units": listed} | header
+        arguments |= {} if start is None else {"start": start}
+        whole = f"{name}_r{revision}"
+        return self.add(
+            Recipe(whole, title, area, kind, "model", "updates", arguments, violates, requirements, seed_of(name))
+        )
+
+    def stored(self, name: str, title: str, of: str, *, base: str | None, area: str = "model") -> str:
+        """A bitstream of model updates that an encoder made."""
+        return self.add(Recipe(f"{name}_r1", title, area, "valid", "model", "stored", {"of": of, "base": base}))
+
     def edited(
         self,
         name: str,
@@ -114,57 +144,6 @@ class Catalog:
         return self.add(Recipe(whole, title, area, kind, base.suite, generator, {"of": of} | edit, violates))
 
 
-def mutation(
-    base: bytes, element: str, value: str, index: int = 0, repair: bool = True
-) -> tuple[bytes, dict[str, Any]]:
-    """Replace an element's bits, found by the decoder's trace, and repair the CRCs after it."""
-    rows = [row for row in trace(base) if row.element == element]
-    row = rows[index]
-    bits = "".join(f"{byte:08b}" for byte in base)
-    new = value[2:].rjust(row.bits, "0") if value.startswith("0b") else f"{int(value, 0):0{row.bits}b}"
-    if len(new) != row.bits:
-        raise ValueError(f"{element}: {value} does not fit into {row.bits} bits")
-    changed = bits[: row.bit_offset] + new + bits[row.bit_offset + row.bits :]
-    data = int(changed, 2).to_bytes(len(base), "big")
-    told = {
-        "element": element,
-        "bit_offset": row.bit_offset,
-        "from": "0b" + bits[row.bit_offset : row.bit_offset + row.bits],
-        "to": "0b" + new,
-    }
-    return (repaired(data) if repair else data), told
-
-
-def repaired(data: bytes) -> bytes:
-    """The same bitstream with right CRCs of header, units and bitstream; the units keep their lengths."""
-    out = bytearray(data[:8] + crc32(data[:8]).to_bytes(4, "big"))
-    chain = crc32(bytes(out[8:12]))
-    place = 12
-    while place < len(data):
-        length, start, shift = 0, place + 1, 0
-        while True:
-            byte = data[start]
-            length |= (byte & 0x7F) << shift
-            start, shift = start + 1, shift + 7
-            if byte < 0x80:
-                break
-        unit = bytearray(data[place : start + length])
-        if data[place] >> 1 == 5:
-            unit[-4:] = chain.to_bytes(4, "big")
-        crc = crc32(bytes(unit)).to_bytes(4, "big")
-        chain = crc32(crc, chain)
-        out += unit + crc
-        place = start + length + 4
-    return bytes(out)
-
-
-def trace(data: bytes) -> list[TraceRow]:
-    """All rows of the decoder's trace, in order of their place."""
-    from refsw.inspection import inspect
-
-    return inspect(data, trace=True).rows
-
-
 class Builder:
     """Makes vectors from recipes."""
 
@@ -173,6 +152,7 @@ class Builder:
         self.data: dict[str, bytes] = {}
         self.told: dict[str, dict[str, Any]] = {}
         self.used: set[str] = set()
+        self.results: dict[str, list[Model]] = {}
 
     def make(self, name: str) -> bytes:
         """The bytes of a vector."""
@@ -197,6 +177,38 @@ class Builder:
         data = assembler.build(arguments)
         self.used |= assembler.used
         return data
+
+    def _updates(self, recipe: Recipe, base: str | None, start: str | None = None, **arguments: Any) -> bytes:
+        first = start or base
+        model = None if first in (None, "nothing") else self.model(first)
+        assembler = UpdateAssembler(recipe.id, recipe.seed, self.store, model, recipe.kind != "valid")
+        data = assembler.build(arguments)
+        self.used |= assembler.used
+        self.results[recipe.id] = assembler.results
+        return data
+
+    def _stored(self, recipe: Recipe, of: str, base: str | None) -> bytes:
+        parts = self.store.get(of)
+        if parts is None:
+            parts, provenance = diffs.encode(of)
+            self.store.put(of, parts, provenance)
+        self.used.add(of)
+        return parts[0]
+
+    def model(self, name: str) -> Model:
+        """A base, or what an update of a vector gives."""
+        if name in BASES:
+            return BASES[name]()
+        vector, _, number = name.partition("/")
+        self.make(vector)
+        return self.results[vector][int(number)]
+
+    def base(self, recipe: Recipe) -> str | None:
+        """The name of the receiver's model of a vector."""
+        while "of" in recipe.arguments and recipe.arguments["of"] in self.catalog.recipes:
+            recipe = self.catalog.recipes[recipe.arguments["of"]]
+        found: str | None = recipe.arguments.get("base")
+        return found
 
     def _mutation(self, recipe: Recipe, of: str, element: str, to: str, index: int = 0, repair: bool = True) -> bytes:
         data, told = mutation(self.make(of), element, to, index, repair)
@@ -223,7 +235,9 @@ class Builder:
         """
         recipe = self.catalog.recipes[name]
         data = self.make(name)
-        evidence = observe(data)
+        base = self.base(recipe) if recipe.suite == "model" else None
+        model = None if base is None else self.model(base)
+        evidence = observe(data, None if model is None else as_arrays(model))
         if (recipe.kind == "valid") != (evidence.error is None):
             raise ValueError(f"{name} is {recipe.kind}, to break {recipe.violates}: {evidence.error}")
         entry: dict[str, Any] = {
@@ -239,15 +253,22 @@ class Builder:
             "requirements": sorted({*recipe.requirements, *requirements_of(recipe, evidence)}),
             "exercises": sorted(evidence.cells),
         }
+        files = {}
+        if base is not None and model is not None:
+            file, content = f"model/bases/{base.replace('/', '.')}.safetensors", plain_models.safetensors(model)
+            files[file] = content
+            entry["base"] = {"file": file, "sha256": hashlib.sha256(content).hexdigest(),
+                             "digest": plain_models.digest(model).hex()}  # fmt: skip
         if recipe.kind == "valid":
-            entry["expected"] = {"tensors": evidence.tensors}
+            updates = {"model": {"digest": evidence.model_digest}}
+            entry["expected"] = {"tensors": evidence.tensors} if evidence.model_digest is None else updates
         else:
             entry["error"] = check_error(recipe, evidence.error)
         if recipe.id in self.told:
             entry["mutation"] = self.told[recipe.id]
         else:
             entry["recipe"] = {"generator": recipe.generator, "arguments": recipe.arguments, "seed": recipe.seed}
-        return Built(recipe, data, entry)
+        return Built(recipe, data, entry, files)
 
 
 def requirements_of(recipe: Recipe, evidence: Evidence) -> Iterable[str]:
@@ -256,6 +277,14 @@ def requirements_of(recipe: Recipe, evidence: Evidence) -> Iterable[str]:
         return evidence.requirements
     assert evidence.error is not None
     return broken(evidence.error)
+
+
+def as_arrays(model: Model) -> dict[str, Any]:
+    """A model as numpy arrays."""
+    return {
+        name: np.frombuffer(tensor.raw, DTYPES[ElementType[tensor.type]]).reshape(tensor.shape)
+        for name, tensor in model.items()
+    }
 
 
 KINDS: dict[str, Callable[[DfcError], bool]] = {
@@ -301,6 +330,7 @@ TITLES = {
     "lossless": "Byte codecs: stored, zlib, gzip, LZMA; and all that does not depend on the codec",
     "image": "Still-image codecs: PNG, JPEG, JPEG 2000",
     "extended": "Payload codecs of every family in one bitstream",
+    "model": "Model updates: profile MODEL, with the base that each starts from",
     "vvc": "VVC, whose decoding is optional",
 }
 

@@ -20,7 +20,7 @@ from typing import Any, Self
 from refsw.errors import UsageError
 
 PACKAGE = Path(__file__).resolve().parent.parent
-INDEPENDENT = Path("conformance") / "independent" / "dfc_decoder.py"
+INDEPENDENT = Path("conformance") / "independent" / "dfc.py"
 START_SECONDS = 30.0
 PLACEHOLDERS = ("{input}", "{output}", "{base}")
 

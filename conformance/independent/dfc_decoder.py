@@ -3,8 +3,9 @@ on purpose. Run it with `python dfc_decoder.py IN.dfc OUT.npz`, or call decode(d
 
 Exit code 0: OUT.npz has one member for each tensor, under its name (9.2); bfloat16, which numpy does not have, is
 written as float32, which holds it exactly, with "@bfloat16" after the name. 65: IN.dfc does not conform, 69: it needs
-what this decoder lacks, such as VVC; then there is no output file. Needs numpy, Pillow, PyAV; ml_dtypes for bfloat16.
-Bitstreams of profile MODEL (chapter 10) are for dfc_models.py, which shares the units.
+what this decoder lacks, such as VVC of 8 bits; then there is no output file. Needs numpy, Pillow, PyAV, and ml_dtypes
+for bfloat16. HEVC and VVC are in dfc_video.py, what is constrained within HEVC in dfc_h265.py; bitstreams of profile
+MODEL (chapter 10) are for dfc_models.py, which shares the units.
 """
 import hashlib
 import io
@@ -18,9 +19,11 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from dfc_video import Reject, hevc_pictures, need, vvc_pictures
 
 UNITS = FPS, DATA, DIGEST, METADATA, END, MODEL_HEADER, MODEL_DATA = 1, 2, 3, 4, 5, 8, 9      # code points (6.2)
 ROLES = C, H, W, N, T = range(5)
@@ -41,16 +44,6 @@ MODEL, CAPACITY = 6, 1 << 30       # profile_idc; elements of all samples that t
 IMAGES = {PNG: ("PNG", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR.{8}[\x08\x10]\0.*\0{4}IEND\xaeB`\x82"),
           JPEG: ("JPEG", b"\xff\xd8.*\xff\xc0\0\x0b\x08.{4}\x01.\x11.*\xff\xd9"),
           J2K: ("JPEG2000", b"\xffO\xffQ..[\0-\x3f].{33}\0\1[\x07\x0f]\1\1.*\xffR.{10}[\0-\x3f\x80-\xbf]\1.*\xff\xd9")}
-
-class Reject(Exception):
-    """The bitstream is not decoded; exit_code is 65 (not conforming) or 69 (unsupported)."""
-    def __init__(self, requirement, why="", exit_code=65):
-        super().__init__(f"{requirement}: {why}" if why else requirement)
-        self.requirement, self.exit_code = requirement, exit_code
-
-def need(condition, requirement, why="", exit_code=65):
-    if not condition:
-        raise Reject(requirement, why, exit_code)
 
 def known(value, code_points, requirement, minor):
     """value, unless it is reserved in this version (syntax.reserved, bitstream.version-minor)."""
@@ -281,7 +274,8 @@ class Tensor:
         if not total:
             need(not payload, "payload.empty")
             return np.zeros((0, self.height, self.width), self.word)
-        need(self.codec != VVC, "vvc.optional", exit_code=69)
+        if self.codec == VVC:
+            return vvc_pictures(self, payload, total)
         if self.codec == HEVC:
             return hevc_pictures(self, payload, total)
         if self.codec <= XZ:
@@ -384,48 +378,6 @@ def read_image(t, data):
         return np.asarray(image).astype(t.word)
     except (OSError, ValueError, SyntaxError, struct.error, IndexError) as error:
         raise Reject("image.format", f"{type(error).__name__} {error}") from error
-
-# ---- HEVC (8.4)
-def nal_units(stream):
-    first, *units = (part.rstrip(b"\0") for part in re.split(b"\0\0\1", stream))
-    need(units and not first, "hevc.start-code")
-    need(all(len(unit) >= 3 for unit in units), "hevc.nal-length")
-    return units
-
-def hevc_pictures(t, payload=b"", total=0):
-    """The pictures of a payload; without a payload, a check of the parameter sets only (8.4.3, 8.4.4)."""
-    units, start_code, frames = nal_units(t.configuration), b"\0\0\0\1", []
-    kinds = [nal[0] >> 1 for nal in units]
-    need(kinds[:2] == [32, 33] and len(kinds) > 2 and set(kinds[2:]) == {34}, "hevc.configuration")
-    decoder = av.CodecContext.create("hevc", "r")
-    decoder.thread_count, decoder.options = 1, {"err_detect": "explode+crccheck+bitstream+buffer"}
-    decoder.extradata = start_code + start_code.join(units)
-    try:
-        decoder.open()
-        found, expected = decoder.pix_fmt or "nothing", {8: "gray", 10: "gray10le", 12: "gray12le"}[t.depth]
-        need(found == expected, "hevc.bit-depth" if found.startswith("gray") else "hevc.chroma-format", found)
-        need((decoder.width, decoder.height) == (t.width, t.height), "hevc.picture-size")
-        need(max(decoder.coded_width - t.width, decoder.coded_height - t.height) < 64, "hevc.cropping")
-        if not total:
-            return None
-        units = nal_units(payload)
-        allowed = {*range(0, 16, 2), *range(32, 44, 2), 78, 80}         # first byte: nal_unit_type, layer bit
-        need(all(nal[0] in allowed and nal[1] < 8 for nal in units), "hevc.payload-nal-types")
-        units = [nal for nal in units if nal[0] < 78]                   # SEI has no effect
-        starts = [i for i, nal in enumerate(units) if nal[2] & 0x80]    # first_slice_segment_in_pic_flag
-        need(units and units[0][0] >> 1 in (19, 20) and starts[:1] == [0], "hevc.first-picture")
-        need(len(starts) == total, "hevc.picture-count")
-        for a, b in zip(starts, [*starts[1:], None], strict=True):
-            frames += decoder.decode(av.Packet(start_code + start_code.join(units[a:b])))
-        frames += decoder.decode(None)
-    except av.error.FFmpegError as error:
-        raise Reject("hevc.decodes" if total else "hevc.stream", str(error)) from error
-    need(len(frames) == total, "hevc.picture-count", f"{len(frames)} pictures come out")
-    for frame in frames:
-        need(not frame.is_corrupt, "hevc.decodes")
-        need(t.inter or frame.pict_type == av.video.frame.PictureType.I, "hevc.intra-only")
-        need((frame.width, frame.height, frame.format.name) == (t.width, t.height, expected), "hevc.picture-size")
-    return np.stack([frame.to_ndarray() for frame in frames])
 
 # ---- output
 def decode(data):

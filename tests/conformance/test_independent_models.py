@@ -170,9 +170,12 @@ def test_a_chain_that_comes_back_begins_with_the_first_update_from_the_base(inde
     update = refsw.diff_models(x, y, x, z, x, exact=["*"])
     for base in (x, y, z):
         assert refsw.model_digest(same(independent, base, update)) == refsw.model_digest(x)
-    # Another step stands before the place where the base comes again, and cannot be applied.
-    kept = [header(x, [UNCHANGED], result=x), header(x, [EXACT_DIFFERENCE], result=y), data([[1] * 40])]
-    both_reject(independent, x, stream(*kept), "model.result-digest")
+    # The first update from the base is wrong; from the last one on, all is right.
+    ones = {"a": x["a"].view("i8") + 1}
+    units = [header(x, [EXACT_DIFFERENCE], result=y), data([[0] * 40]), header(y, [EXACT_DIFFERENCE], result=x)]
+    units += [data([[0] * 40]), header(x, [EXACT_DIFFERENCE], result={"a": ones["a"].view("f8")}), data([[1] * 40])]
+    both_reject(independent, x, stream(*units), "model.result-digest")
+    same(independent, x, stream(*units[4:]))
     # Nothing to apply is what is left if no update begins at the base.
     same(independent, y, stream(header(x, [EXACT_DIFFERENCE], result=y), data([[1] * 40])))
     back = stream(header(x, [EXACT_DIFFERENCE], result=x), data([[1] * 40]))

@@ -68,6 +68,7 @@ BASES = {
     "rounding": _rounding,
     "one": lambda: {"w": _floats("FLOAT32", (4,), 3)},
     "two": lambda: {"a": _floats("FLOAT32", (4,), 3), "b": tensor_of("INT32", (2,), [5, -5])},
+    "half": lambda: {"a": _floats("FLOAT32", (4,), 3)},
     "names": lambda: {name: tensor_of("UINT8", (), [i]) for i, name in enumerate(NAMES)},
     "tap": lambda: {"w": _floats("FLOAT32", (2, 3, 3, 3), 29), "v": _floats("FLOAT32", (3, 2), 31)},
     "none": dict,

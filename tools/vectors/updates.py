@@ -8,20 +8,24 @@ from typing import Any
 from refsw.syntax.codes import ElementType, ModelCoder, StepMultiplier, TensorMode
 from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER
 from vectors import diffs, plain
-from vectors.plain import Model, Tensor
+from vectors.bases import BASES
+from vectors.plain import TOTAL, Model, Tensor
 from vectors.store import Store
 from vectors.stream import Assembler, Names, as_bytes
 from vectors.tensors import Unit
 
-CODED = ("QUANTIZED_DIFFERENCE", "QUANTIZED", "EXACT_DIFFERENCE", "EXACT")
+ALONE = [{"frequency": {"0": TOTAL}, "rest": 0}]
 SOURCED = ("UNCHANGED", "QUANTIZED_DIFFERENCE", "EXACT_DIFFERENCE")
 MODEL_TYPES = {"update": 8, "values": 9}
 
 
 def expanded(values: Any) -> list[int]:
-    """Values of a recipe: a list, or {"times": n, "value": v}, or {"spread": s, "count": n, "seed": k}."""
+    """Values of a recipe: a list, {"times": n, "value": v}, {"times": n, "cycle": [...]}, or those of `spread`."""
     if isinstance(values, list):
         return values
+    if "cycle" in values:
+        cycle: list[int] = values["cycle"]
+        return cycle * values["times"]
     if "times" in values:
         return [values["value"]] * values["times"]
     seed, spread = values.get("seed", 1), values["spread"]
@@ -69,7 +73,9 @@ class UpdateAssembler(Assembler):
         entries = self.entries(unit, base or {})
         self.taken = 0
         try:
-            result = self.result(unit, entries, base or {}, data)
+            # "becomes": a model that the update does not give; what a decoder has that does not notice.
+            known = unit.get("becomes")
+            result = BASES[known]() if known else self.result(unit, entries, base or {}, data)
             digest = plain.digest(result)
         except Exception:
             if not self.lenient:
@@ -141,12 +147,14 @@ class UpdateAssembler(Assembler):
             if e["mode"] == "REMOVED":
                 given.append(None)
             elif e["mode"] == "COPY":
-                given.append(given[e["copy"]])
+                other = given[e["copy"]]
+                given.append(other and Tensor(kind, tuple(shape), other.raw))
             elif source is not None and e["mode"] == "UNCHANGED":
                 given.append(Tensor(kind, tuple(shape), source.raw))
             else:
                 told = values.pop(0)
-                told = told["values"] if isinstance(told, dict) and "values" in told else told
+                if isinstance(told, dict) and "values" in told:
+                    told = told.get("gives", told["values"])
                 if isinstance(told, dict) and told.get("value") == 0 and source is None:
                     given.append(Tensor(kind, tuple(shape), bytes(told["times"] * plain.SIZES[kind])))
                     continue
@@ -196,6 +204,8 @@ class UpdateAssembler(Assembler):
     def rans(self, unit: Unit, tensors: list[Names], values: Names) -> bytes:
         """10.6 The elements and the payload."""
         rows = unit.get("predictors", [])
+        if unit.get("tables") == ALONE:  # whatever the number of values, there are neither words nor raw bits
+            tensors = [t | {"values": []} for t in tensors]
         coded = [self.coded(t, rows) for t in tensors]
         contexts = [c for t, own in zip(tensors, coded, strict=True) for c in self.contexts(t, len(own))]
         labels = [label for t in tensors for group in t.get("labels", []) for label in group]

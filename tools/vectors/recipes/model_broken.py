@@ -8,6 +8,7 @@ from vectors.catalog import Catalog
 from vectors.diffs import ZEROS
 from vectors.recipes.models import FULL, new, spread, update, values
 from vectors.recipes.words import data, fps, metadata, other
+from vectors.updates import ALONE
 
 AREA = "model-broken"
 GOOD = [update({"w": "QUANTIZED_DIFFERENCE"}), values([3, -100, 0, 70])]
@@ -134,7 +135,8 @@ def _elements(c: Catalog) -> None:
             _bad(c, f"range-{kind.lower()}.{name}", f"An exact value of {kind} is {v}", "model.value-range",
                  [update({}, new("x", kind, [2], "EXACT")), values([0, v])])  # fmt: skip
     _bad(c, "range-symbol.503", "Symbol 503 with raw bits that are not 0", "model.value-range",
-         [update({}, new("x", "INT64", [1], "EXACT")), values([-(2**63)], payload=[["xor", -1, 8]])])  # fmt: skip
+         [update({}, new("x", "INT64", [1], "EXACT")), values({"values": [-(2**63)], "gives":
+          [2**63 - 1]}, payload=[["xor", -1, 8]])])  # fmt: skip
     for name, words in (("nan", 0x7FC00000), ("infinity", 0x7F800000), ("minus.infinity", 0xFF800000 - 2**32)):
         _bad(c, f"finite-exact.{name}", f"An exact element is {name}", "model.finite",
              [update({"w": "EXACT"}), values([0, words, 1, 2])])  # fmt: skip
@@ -188,11 +190,11 @@ def _tables(c: Catalog) -> None:
          [update({"b": "EXACT"}), values({"values": [1, 2], "predictor": 1, "residuals": 1},
           predictors=[[[1], [1, 1], [1, 1, 1]]])], "two")  # fmt: skip
     top = 1 << 40
-    for name, own, row in (("residual", [0, top], 0), ("residual.minus", [-top, 0], 0), ("value", [top - 1, 1], 64),
-                           ("value.minus", [1 - top, -1], 64)):  # fmt: skip
+    for name, own, row, v in (("residual", [0, top], 0, top), ("residual.minus", [-top, 0], 0, 0),
+                              ("value", [top - 1, 1], 64, top), ("value.minus", [1 - top, -1], 64, -top)):  # fmt: skip
         _bad(c, f"predictor-range.{name}", f"Residuals {own}, the first with weight {row}/64", "model.prediction-range",
-             [update({}, new("x", "INT64", [2], "EXACT")), values({"values": own, "predictor": 1, "residuals": 1},
-              predictors=[[[row]]])])  # fmt: skip
+             [update({}, new("x", "INT64", [2], "EXACT")), values({"values": own, "predictor": 1, "residuals": 1,
+              "gives": [own[0], v]}, predictors=[[[row]]])])  # fmt: skip
 
 
 def _payload(c: Catalog) -> None:
@@ -273,10 +275,12 @@ def _order(c: Catalog) -> None:
     _bad(c, "coded.order-beyond", "More tensors in a unit than are coded", "model.coded-order",
          [update({"a": "EXACT"}), values([1, 2, 3, 4], [1, 2])], "two")  # fmt: skip
     _bad(c, "coded.order-none", "Values where nothing is coded", "model.coded-order", [update({}), values([1])])
-    _bad(c, "complete-end", "Values of one of two coded tensors, then the end", "model.complete",
+    _bad(c, "complete-end", "No values before the end", "model.complete",
+         [update({"b": "EXACT"}, becomes="half")], "two")  # fmt: skip
+    _bad(c, "complete-second", "Values of one of two coded tensors, then the end", "model.complete",
          [update({"a": "EXACT", "b": "EXACT"}), values([1, 2, 3, 4])], "two")  # fmt: skip
     _bad(c, "complete-header", "No values before the next header", "model.complete",
-         [update({"b": "EXACT"}), update({})], "two")  # fmt: skip
+         [update({"b": "EXACT"}, becomes="half"), update({})], "two")  # fmt: skip
     for name, units in (("data", [values([1, 2, 3, 4])]), ("metadata", [metadata(["k", "t"])]), ("end", [])):
         _bad(c, f"order-{name}", f"No header before {name or 'the end'}", "model.order", units)
     _bad(c, "order-late", "Values before their header", "model.order", [values([1, 2, 3, 4]), *GOOD])
@@ -337,9 +341,28 @@ def _bases(c: Catalog) -> None:
     _bad(c, "passed-order", "An update that is passed over has too many values", "model.coded-order",
          [update({"a": "EXACT_DIFFERENCE"}), values([1, 1, 1, 1], [1]), update({"b": "EXACT"}), values([1, 2])],
          "model-chain-good_r1/0", start="two")  # fmt: skip
-    _bad(c, "passed-source", "An update that is passed over has two new tensors of one name", "model.name-unique",
-         [update({}, new("x", "UINT8", [0], "COPY", copy=0), new("x", "UINT8", [0], "COPY", copy=0)),
-          update({"a": "EXACT"}), values([1, 2, 3, 4])], "two", start="two")  # fmt: skip
+    x = new("x", "FLOAT32", [4], "COPY", copy=0)
+    passed: dict[str, tuple[str, dict[str, str], list[Any], list[Any]]] = {
+        "unique": ("model.name-unique", {}, [x, x], []),
+        "source": ("model.source-once", {}, [new("x", "FLOAT32", [4], "UNCHANGED", source=0)], []),
+        "copy": ("model.copy", {"w": "REMOVED"}, [x], []),
+        "type": ("model.quantized-type", {}, [new("x", "INT8", [1], "QUANTIZED")], [values([1])]),
+        "complete": ("model.complete", {"w": "EXACT"}, [], []),
+        "mode": ("model.new-mode", {}, [new("x", "INT8", [1], "REMOVED")], []),
+        "given": ("model.source", {}, [x | {"source": 0}], []),
+        "lacking": ("model.source", {}, [new("x", "FLOAT32", [4], "UNCHANGED")], []),
+        "shape": ("model.new-shape", {}, [new("x", "INT8", [1 << 31, 1 << 10, 0], "COPY", copy=0)], []),
+        "path": ("model.name-path", {}, [x | {"name": "../x"}], []),
+    }
+    for name, (violates, entries, added, tensors) in passed.items():
+        _bad(c, f"passed-{name}", f"An update that is passed over breaks {violates}", violates,
+             [update(entries, *added, becomes="two"), *tensors, update({"a": "EXACT"}), values([1, 2, 3, 4])],
+             "two", start="one")  # fmt: skip
+    _bad(c, "passed-after", "A link is missing after the receiver's version", "model.chain",
+         [update({}, becomes="two"), update({"a": "EXACT"}), values([1, 2, 3, 4]),
+          update({"a": "EXACT"}, base_digest="77" * 32), values([1, 2, 3, 4])], "two", start="one")  # fmt: skip
+    _bad(c, "passed-before", "A link is missing before the receiver's version", "model.chain",
+         [update({}, result_digest="77" * 32), update({"w": "EXACT"}), values([1, 2, 3, 4])], "one")  # fmt: skip
 
 
 def _levels(c: Catalog) -> None:
@@ -349,12 +372,14 @@ def _levels(c: Catalog) -> None:
          [update({}, new("x", "UINT8", [(1 << 26) - 3], "EXACT"))], kind="limit")  # fmt: skip
     _bad(c, "level-elements.most", "2^26 elements, which level 1 allows, but not with so few bytes", "model.complete",
          [update({}, new("x", "UINT8", [(1 << 26) - 4], "EXACT"))])  # fmt: skip
-    for name, more, violates, kind in (("above", 1, "level.model-unit-elements", "limit"),
-                                       ("most", 0, "model.expansion", "invalid")):  # fmt: skip
-        _bad(c, f"level-unit.{name}", f"A unit of 2^24 + {more} elements at level 1", violates,
-             [update({}, new("x", "UINT8", [(1 << 24) + more], "EXACT")), values([0])], kind=kind)  # fmt: skip
+    _bad(c, "level-unit.most", "2^24 elements, which level 1 allows, but not with so few bytes", "model.expansion",
+         [update({}, new("x", "UINT8", [1 << 24], "EXACT")), values([0])])  # fmt: skip
+    _bad(c, "level-unit.above", "A unit of 2^24 + 1 elements at level 1", "level.model-unit-elements",
+         [update({}, new("x", "UINT8", [(1 << 24) + 1], "EXACT")), values({"times": (1 << 24) + 1, "value": 0},
+          lanes=10, tables=ALONE)], kind="limit")  # fmt: skip
     _bad(c, "level-tensors.above", "4097 tensors at level 1", "level.model-tensors",
-         [update({}, {"numbered": 4096})], kind="limit")  # fmt: skip
+         [update({}, new("", "BOOL", [0], "EXACT"), {"numbered": 4096}, full=True), values([])], None,
+         kind="limit")  # fmt: skip
 
 
 def _damage(c: Catalog) -> None:

@@ -39,6 +39,10 @@ def _symbols(c: Catalog) -> None:
     _one(c, "symbols-extremes", "The least and the greatest values: 61 raw bits", EXTREMES, len(EXTREMES))
     _one(c, "symbols-raw.mixed", "Raw bits of all lengths that begin at every bit of a byte",
          [v for i in range(62) for v in ((1 << i) + i * i, -(5 << i) if i < 60 else 3)], 124, lanes=2)  # fmt: skip
+    # After n bits from bit s on, 2 to 9 are filled in, so that the next ones begin at bit s + 1.
+    shifted = [v for n in range(56, 61) for s in range(8) for v in ((5 << n) - 1 - 2 * s, 4 << (6 - n) % 8 + 3)]
+    _one(c, "symbols-raw.shifted", "56 to 60 raw bits that begin at every bit of a byte", shifted, len(shifted),
+         lanes=1)  # fmt: skip
     _one(c, "symbols-zero", "No raw bits and no words: one symbol alone", {"times": 24, "value": 0}, 24)
     _one(c, "symbols-none", "No values at all", [], 0)
     _one(c, "symbols-raw.whole", "Raw bits that fill their last byte", [16, 20, 24, 28], 4)
@@ -152,6 +156,11 @@ def _predictors(c: Catalog) -> None:
              [update({}, new("e", "INT16", [0, 3], "EXACT"), new("n", "INT16", [21], "EXACT")),
               values({"values": [], "predictor": 1}, {"values": spread(21, 90), "predictor": 1},
                      predictors=[[[40], [-10, 50]]], lanes=3)], base="none", area=AREA)  # fmt: skip
+    one = {"frequency": {"2": 16384}, "rest": 2}
+    c.update("model-predictor-long", "Runs of three values in tensors of more than 2^18",
+             [update({}, new("m", "INT8", [7], "EXACT"), new("n", "UINT8", [100001, 3], "EXACT")),
+              values({"times": 7, "value": 1}, {"values": {"times": 100001, "cycle": [1, 2, 3]}, "predictor": 1},
+                     predictors=[[[64], [0, 64]]], lanes=6, tables=[one])], base="none", area=AREA)  # fmt: skip
 
 
 def _xz(c: Catalog) -> None:

@@ -79,8 +79,8 @@ def _headers(c: Catalog) -> None:
         _bad(c, f"{dots(name)}-overlong", f"{name} is a code of more than 63 bits", "descriptor.ue-prefix",
              [update({}, *NEW, set=change)], "malformed")  # fmt: skip
     for name in ("base_tensor_count", "new_tensor_count"):
-        _bad(c, f"{dots(name)}-max", f"{name} is 2^32 - 2", "unit.complete-element",
-             [update({}, *NEW, set={name: HUGE})], "malformed")  # fmt: skip
+        _bad(c, f"{dots(name)}-max", f"{name} is 2^32 - 2", "level.model-tensors",
+             [update({}, *NEW, set={name: HUGE})], "limit")  # fmt: skip
     _bad(c, "name.length-max", "A name of 65535 bytes that are not there", "unit.complete-element",
          [update({}, *NEW, set={"name_length": [65535, 1]})], "malformed")  # fmt: skip
     _bad(c, "byte.alignment-ones", "Ones fill the last byte of a model header", "descriptor.alignment-zero",
@@ -145,8 +145,10 @@ def _data(c: Catalog) -> None:
         coder: dict[str, Any] = {"coder": "XZ"} if name == "coded_tensor_count_minus1" else {}
         tensor = [1, 2, 3, 4] if coder else DATA
         _bad(c, f"{dots(name)}-max", f"{name} is 2^32 - 2", violates, [HEAD, values(tensor, set={name: HUGE}, **coder)])
-    _bad(c, "coded.tensor.count-rans", "More tensors than the unit has bits for", "unit.complete-element",
-         [HEAD, values(DATA, set={"coded_tensor_count_minus1": HUGE})], "malformed")  # fmt: skip
+    _bad(c, "coded.tensor.count-rans", "More tensors than the unit has bits for", "model.coded-order",
+         [HEAD, values(DATA, set={"coded_tensor_count_minus1": HUGE})])  # fmt: skip
+    _bad(c, "coded.tensor.count-bits", "Coded tensors that the unit has no bits for", "unit.complete-element",
+         [HEAD, values(DATA, set={"coded_tensor_count_minus1": 3000})], "malformed")  # fmt: skip
     _bad(c, "label.word.count-max", "label_word_count is 2^32 - 2", "model.payload-length",
          [two, values(LABELLED, set={"label_word_count": HUGE})], base="tap")  # fmt: skip
     first: list[tuple[str, Any]] = [

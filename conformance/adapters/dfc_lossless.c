@@ -510,7 +510,10 @@ int main(int argc, char **argv) {
             if (kind == 4) metadata(&r);
             if (kind == 5) end_of_bitstream(&r, chain);
             need(minor || r.pos == r.bits, "unit.no-rest");
-        } else unsupported(!skippable, "unit.unknown");
+        } else {
+            need(kind != 8 && kind != 9, "profile.model"); /* units of model updates */
+            unsupported(!skippable, "unit.unknown");
+        }
         chain = (u32)crc32_z(chain, data + pos - 4, 4);
         need(kind != 5 || pos == size, "bitstream.nothing-after-end");
     }

@@ -64,7 +64,7 @@ def xz_of(raw: bytes, *, check: int = 1, blocks: int = 1, sizes: bool = False, d
     records = []
     size = -(-len(raw) // blocks)
     for part in (raw[i * size : (i + 1) * size] for i in range(blocks)):
-        chunk = b"\x01" + (len(part) - 1).to_bytes(2, "big") + part + b"\0"
+        chunk = (b"\x01" + (len(part) - 1).to_bytes(2, "big") + part if part else b"") + b"\0"
         fields = _number(len(chunk)) + _number(len(part)) if sizes else b""
         header = bytes([(0xC0 if sizes else 0) | prefix]) + fields + filters + bytes([0x21, 1, dictionary])
         header += b"\0" * (-(len(header) + 1 + 4) % 4)

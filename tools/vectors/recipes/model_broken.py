@@ -211,6 +211,9 @@ def _payload(c: Catalog) -> None:
     bad("payload.length-labels", "More words of labels than the payload has", "model.payload-length", [],
         tensor=labelled, set={"label_word_count": 99})  # fmt: skip
     bad("raw.bits-missing", "The last byte of the raw bits is missing", "model.raw-bits", [["cut", 1]])
+    _bad(c, "raw.bits-none.left", "All raw bits of many values are missing", "model.raw-bits",
+         [update({}, new("x", "INT64", [40], "EXACT")), values({"times": 40, "value": 1 << 62},
+          payload=[["cut", 300]])])  # fmt: skip
     bad("raw.bits-more", "A byte too much after the raw bits", "model.raw-bits", [["append", "00"]])
     bad("raw.bits-one", "A one among the bits that fill the last byte", "model.raw-bits", [["xor", -1, 1]])
     bad("raw.bits-none", "A byte where no raw bits are", "model.raw-bits", [["append", "00"]], tensor=[1, 2, 3, 4])
@@ -218,6 +221,9 @@ def _payload(c: Catalog) -> None:
                                     ("last", [["put", 12, "0000ffff"]], {"lanes": 2}),
                                     ("unused", [["put", 28, "0000ffff"]], {"lanes": 3})):  # fmt: skip
         bad(f"state-{name}", f"A state below 2^16 ({name})", "model.state-range", operations, **words)
+    bad("state-refilled", "A state of 1 that a word leads back to 2^16", "model.state-range",
+        [["put", 0, "00000001"], ["append", "0000"]], tensor={"times": 4, "value": 0}, tables=ALONE,
+        set={"word_count": 1})  # fmt: skip
     bad("state-labels", "A state of the labels below 2^16", "model.state-range", [["put", 0, "00001234"]],
         tensor=labelled)  # fmt: skip
     bad("final-unused", "A lane without values whose state is not 2^16", "model.final-states",
@@ -258,7 +264,7 @@ def _xz(c: Catalog) -> None:
     bad("narrow", "Values of two bytes that are told to have one", "bytes.size", word_bytes_log2=1,
         set={"word_bytes_log2": 0})  # fmt: skip
     _bad(c, "xz-values.none", "An .xz stream for no values", "model.xz-values",
-         [update({"empty": "EXACT"}), values([], coder="XZ", more="00")], "net")  # fmt: skip
+         [update({"empty": "EXACT"}), values([], coder="XZ")], "net")  # fmt: skip
     for name, more in (("above", 1), ("copy", 0)):
         copies = [new("zz", "UINT8", [1], "EXACT"), new("zzz", "UINT8", [1], "COPY", copy=1)] if not more else []
         tensors = [{"times": ZEROS - 1 + 2 * more, "value": 0}] + [[0]] * (1 - more)

@@ -65,6 +65,10 @@ def _quantized(c: Catalog) -> None:
                  [update({"float64": "REMOVED"}, new("float64", kind.upper(), [6], "QUANTIZED_DIFFERENCE", source=9,
                   step=[digits[kind], "ONE"])), values(chosen)],
                  base="rounding")  # fmt: skip
+    c.update("model-round-bfloat16.cut", "Sums that binary32 would round away from zero, beside the middle of bfloat16",
+             [update({"float64": "REMOVED"}, new("float64", "BFLOAT16", [6], "QUANTIZED_DIFFERENCE", source=9,
+              step=[13, "ONE"])), values([39063215000, 39062477000, 117188215000, -19531607500, -19530892500,
+              39063693000])], base="rounding")  # fmt: skip
     for kind in PRECISION:
         name = kind.lower()
         c.update(f"model-round-{name}.sums", f"Sums of {kind}: small, subnormal, zero, cancelled",

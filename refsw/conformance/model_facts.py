@@ -66,6 +66,7 @@ RANS = [
     "model.context",
     "model.context-bound",
     "model.payload-length",
+    "model.lanes",
     "model.raw-bits",
     "model.state-range",
     "model.rans",
@@ -108,6 +109,7 @@ def observe_update(data: bytes, base: Mapping[str, Array] | None) -> Evidence:
         types = set() if base is None else {kind.element_type for kind in Model(base).types.values()}
         minor = reader.header.version_minor
         found.requirements = {*ALWAYS, *of_syntax(rows, minor), *_of(contents, types)}
+        found.requirements |= {"model.passed-over"} if outcome.passed else set()
         found.requirements |= _of_levels(contents, LEVELS[reader.header.level].model_tensors)
     except DfcError as error:
         found.error = error

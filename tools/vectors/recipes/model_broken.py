@@ -383,8 +383,13 @@ def _levels(c: Catalog) -> None:
     _bad(c, "level-unit.above", "A unit of 2^24 + 1 elements at level 1", "level.model-unit-elements",
          [update({}, new("x", "UINT8", [(1 << 24) + 1], "EXACT")), values({"times": (1 << 24) + 1, "value": 0},
           lanes=11, tables=ALONE)], kind="limit")  # fmt: skip
-    _bad(c, "lanes-values", "16385 values in one lane", "model.lanes",
-         [update({}, new("x", "UINT8", [16385], "EXACT")), values({"times": 16385, "value": 0}, tables=ALONE)])
+    _bad(
+        c,
+        "lanes-values",
+        "16385 values in one lane",
+        "model.lanes",
+        [update({}, new("x", "UINT8", [16385], "EXACT")), values({"times": 16385, "value": 0}, tables=ALONE)],
+    )
     _bad(c, "level-tensors.above", "4097 tensors at level 1", "level.model-tensors",
          [update({}, new("", "BOOL", [0], "EXACT"), {"numbered": 4096}, full=True), values([])], None,
          kind="limit")  # fmt: skip

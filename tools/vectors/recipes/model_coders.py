@@ -115,6 +115,7 @@ def _labels(c: Catalog) -> None:
 def _lanes(c: Catalog) -> None:
     for lanes in (1, 3, 6, 12):
         _one(c, f"lanes-{1 << lanes}", f"{1 << lanes} lanes", spread(200, 300, lanes), 200, lanes=lanes)
+    _one(c, "lanes-steps", "16384 values in one lane", {"times": 16384, "value": 0}, 16384, lanes=0)
     _one(c, "lanes-last", "A last step in which most lanes have no value", spread(33, 2000), 33, lanes=5)
     _one(c, "lanes-labels.most", "4096 lanes for three labels", {"values": spread(6, 5), "shape": [3, 2],
          "groups": [[0, 0]], "labels": [[1, 0, 1]]}, 6, shape=[3, 2], label_lanes=12)  # fmt: skip

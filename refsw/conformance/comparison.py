@@ -205,7 +205,8 @@ def words_of(array: Array) -> Array:
 
 def _count_nonfinite(array: Array) -> int:
     if array.dtype.kind in "fV" or array.dtype.name == "bfloat16":
-        return int(np.count_nonzero(~np.isfinite(array.astype(np.float64))))
+        with np.errstate(invalid="ignore"):  # a signalling NaN that becomes a quiet one
+            return int(np.count_nonzero(~np.isfinite(array.astype(np.float64))))
     return 0
 
 

@@ -23,10 +23,6 @@ class NalType(IntEnum):
     VPS = 32
     SPS = 33
     PPS = 34
-    AUD = 35
-    EOS = 36
-    EOB = 37
-    FILLER = 38
     PREFIX_SEI = 39
     SUFFIX_SEI = 40
 
@@ -73,8 +69,6 @@ def split(stream: bytes | memoryview, element: str = "payload") -> list[Nal]:
         PayloadError: bytes before the first start code, or a NAL unit too short for its header.
     """
     data = bytes(stream)
-    if not data:
-        return []
     parts = data.split(START_CODE)
     if parts[0].strip(b"\0"):
         raise payload_error("hevc.start-code", element, "the start code 0x000001", data[:3].hex(" "), offset=0)

@@ -75,13 +75,11 @@ def parse_sps(nal: bytes) -> SequenceParameters:
     chroma = r.ue()
     if chroma == 3:
         r.u(1)
-    width, height = r.ue(), r.ue()
-    coded_width, coded_height = width, height
-    if r.u(1):
-        step_x, step_y = (1 if chroma in (0, 3) else 2), (2 if chroma == 1 else 1)
-        left, right, top, bottom = r.ue(), r.ue(), r.ue(), r.ue()
-        width -= step_x * (left + right)
-        height -= step_y * (top + bottom)
+    coded_width, coded_height = r.ue(), r.ue()
+    width, height = coded_width, coded_height
+    if r.u(1):  # in units of samples, as there is no chroma
+        width -= r.ue() + r.ue()
+        height -= r.ue() + r.ue()
     depth = 8 + r.ue()
     r.ue()  # chroma bit depth
     poc_bits = 4 + r.ue()

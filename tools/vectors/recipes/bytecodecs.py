@@ -157,6 +157,8 @@ def _broken(c: Catalog) -> None:
         _bad(c, f"{low}-empty", codec, f"No {codec} data at all", "bytes.size", b"")
         noise = bytes([payload[0] ^ 0x40]) + payload[1:]
         _bad(c, f"{low}-signature", codec, f"{codec} data with a wrong first byte", "bytes.format", noise)
+    for codec, other in (("ZLIB", "GZIP"), ("GZIP", "ZLIB"), ("LZMA", "ZLIB")):
+        _bad(c, f"{codec.lower()}-signature.other", codec, f"{other} data for {codec}", "bytes.format", good[other])
     broken_sum = good["ZLIB"][:-1] + bytes([good["ZLIB"][-1] ^ 1])
     _bad(c, "zlib-adler", "ZLIB", "A wrong Adler-32", "bytes.format", broken_sum)
     crc = bytearray(good["GZIP"])

@@ -230,10 +230,23 @@ def _broken(c: Catalog) -> None:
     for label, byte, mask, what in (
         ("part2", 4 + 6, 0x40, "a capability of Part 2"),
         ("part15", 4 + 6, 0x80, "bit 15 of Rsiz"),
+        ("signed", 4 + 42, 0x80, "a signed component"),
     ):
         c.stream(f"image-jpeg2000-{label}", f"JPEG 2000 with {what}", [fps(**words), data(count=2, payload={"of": name},
                  edit=[["xor", byte, mask]])], area=AREA, profile="IMAGE", kind="invalid",
                  violates="image.jpeg2000")  # fmt: skip
+    size = "0000000b00000009" + "00" * 8
+    head = "ff4f" + "ff5100290000" + size + size + "0001"  # up to Csiz
+    small = {"codec": "JPEG2000", "C": 1, "H": 9, "W": 11, "layout": "SEQUENCE", "bits": 8}
+    for label, component, rest, what in (
+        ("signed.bit", "80", "ff52000c00000001000304040001", "a signed component of one bit"),
+        ("coding.short", "07", "ff520002", "a COD marker segment that ends early"),
+        ("coding.none", "07", "", "no COD marker segment"),
+    ):
+        image = head + component + "0101" + rest + "ffd9"
+        c.stream(f"image-jpeg2000-{label}", f"JPEG 2000 with {what}",
+                 [fps(**small), data(payload=f"{len(image) // 2:08x}{image}")], area=AREA,
+                 profile="IMAGE", kind="invalid", violates="image.jpeg2000")  # fmt: skip
 
 
 def _colour(kind: int, picture: np.ndarray[Any, Any]) -> bytes:

@@ -42,6 +42,10 @@ def register(c: Catalog) -> None:
                       area=AREA)  # fmt: skip
     for name, (pair, bits) in HARD.items():
         _table(c, "LOG", f"hard.{name}", pair, bits)
+    for bits in (2, 4, 6):
+        c.stream(f"quantizer-log-ties{bits}", f"Levels of LOG at {bits} bits that lie midway between two binary32",
+                 [fps(scope="SAMPLE", quantizer="LOG", bits=bits, C=1, H=2, W=1 << bits - 1, digests="T"),
+                  data(count=len(TIES), ranges=TIES, pattern="ramp"), digest()], area=AREA)  # fmt: skip
     _scopes(c)
     _constants(c)
     _orders(c)
@@ -54,6 +58,11 @@ HARD: dict[str, tuple[list[float], int]] = {
     "end12": ([-1288251.0, 0.0011204263428226113], 12),
     "inside10": ([-2764849408.0, 34.02116775512695], 10),
 }
+
+
+# D = maximum - minimum + 1 is the cube of p / 256, so that D^(1/3) and D^(2/3) are rational. The minimum is an odd
+# multiple of 2^-24 below 1, and so are these elements, which are above 1: ties, up or down to the even neighbour.
+TIES = [[(2**24 - k) / 2**24, (p**3 - k) / 2**24] for p, k in ((257, 1), (257, 3), (259, 5), (273, 1), (287, 3))]
 
 
 def _table(c: Catalog, quantizer: str, name: str, pair: list[float], bits: int) -> None:

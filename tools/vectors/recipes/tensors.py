@@ -112,6 +112,14 @@ def _layouts(c: Catalog) -> None:
                  [fps(C=6, scope="CHANNEL", ranges=ranges, order=[3, 0, 5, 1, 4, 2], digests="TL", **words),
                  data(count=2),
                   digest(), digest(kind=1)], area="repack")  # fmt: skip
+    for count in (33, 300):
+        order = [(7 * i + 5) % count for i in range(count)]
+        c.stream(f"repack-channel.order-{count}", f"An order of {count} channels",
+                 [fps(C=count, order=order, digests="TL"), data(), digest(), digest(kind=1)],
+                 area="repack")  # fmt: skip
+        c.stream(f"range-channel-{count}", f"Ranges of {count} channels",
+                 [fps(C=count, scope="CHANNEL", ranges=[[0.0, 0.5 + i] for i in range(count)], digests="T"), data(),
+                  digest()], area="range")  # fmt: skip
     c.stream("repack-constant.channels-all", "All channels are constant: units without a payload",
              [fps(C=3, scope="CHANNEL", ranges=[[1.0, 1.0], [0.0, 0.0], [-2.0, -2.0]], digests="L"), data(count=2),
               digest(kind=1)], area="repack")  # fmt: skip

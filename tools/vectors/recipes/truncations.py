@@ -28,6 +28,11 @@ def register(c: Catalog) -> None:
     for size, name in list(parts.items())[1:]:
         c.edited(f"truncation-{name}-here", f"A bitstream that ends before {name.replace('.', '_')}", base, area=AREA,
                  kind="malformed", violates="bitstream.header-complete", generator="truncation", size=size)  # fmt: skip
+    other = "syntax-version.major-2_r1"
+    for size in (5, 8):
+        c.edited(f"truncation-version.major-other{size}", f"The first {size} bytes of a later major version", other,
+                 area=AREA, kind="unsupported", violates="bitstream.version-major", generator="truncation",
+                 size=size)  # fmt: skip
     c.edited("truncation-header.crc-within", "A bitstream that ends within header_crc", base, area=AREA,
              kind="malformed",
              violates="bitstream.header-complete", generator="truncation", size=11)  # fmt: skip

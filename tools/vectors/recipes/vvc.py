@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vectors.catalog import Catalog
 from vectors.recipes.words import data, digest, fps
 
@@ -20,3 +22,28 @@ def register(c: Catalog) -> None:
     c.stream("vvc-sequence-10", "Channels in VVC pictures of their own, predicted from one another",
              [fps(layout="SEQUENCE", **words), data(pattern="smooth"), digest(), digest(kind=1)], area=AREA,
              profile="EXTENDED", suite="vvc")  # fmt: skip
+    one, many = "vvc-bits-10_r1", "vvc-sequence-10_r1"
+    plain = {k: v for k, v in words.items() if k not in ("encoder", "digests")}
+    broken: dict[str, tuple[str, dict[str, Any], str, list[Any], str]] = {
+        "count-more": (
+            "More pictures than there are channels",
+            {"layout": "SEQUENCE", "C": 1},
+            many,
+            [],
+            "vvc.pictures",
+        ),
+        "count-fewer": (
+            "Fewer pictures than there are channels",
+            {"layout": "SEQUENCE", "C": 9},
+            many,
+            [],
+            "vvc.pictures",
+        ),
+        "size": ("Pictures of another size", {"H": 24}, one, [], "vvc.pictures"),
+        "none": ("No payload where there are pictures", {}, one, [["cut", 0]], "vvc.pictures"),
+        "noise": ("A payload that is no VVC", {}, one, [["xor", i, 0xFF] for i in range(3, 60)], "vvc.pictures"),
+        "cut": ("A payload that ends early", {}, one, [["cut", 60]], "vvc.pictures"),
+    }
+    for name, (title, other, of, edit, violates) in broken.items():
+        c.stream(f"vvc-{name}", title, [fps(**(plain | other)), data(payload={"of": of}, edit=edit)], area=AREA,
+                 profile="EXTENDED", kind="invalid", violates=violates, suite="vvc")  # fmt: skip

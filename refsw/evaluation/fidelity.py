@@ -58,7 +58,9 @@ def retrieval_fidelity(pristine: Any, reconstructed: Any, *, literal: bool = Fal
     return float(np.mean(bubble_indices(pristine, reconstructed, literal=literal)))
 
 
-def detection_fidelity(pristine: Sequence[Boxes], reconstructed: Sequence[Boxes], *, literal: bool = False) -> float:
+def detection_fidelity(
+    pristine: Sequence[Boxes], reconstructed: Sequence[Boxes], *, confidence: float = 0.0, literal: bool = False
+) -> float:
     """MM'19 (4): mean over the pictures of overlap times kept confidence, weighted by the pristine confidence.
 
     The term in the maximum, 1 - (Cp - Cr) / Cp, exceeds 1 where the confidence rises, while the text says "relative
@@ -72,7 +74,9 @@ def detection_fidelity(pristine: Sequence[Boxes], reconstructed: Sequence[Boxes]
       otherwise 0.
 
     Args:
-        pristine, reconstructed: predictions in each picture, from the same threshold of confidence.
+        pristine, reconstructed: predictions in each picture.
+        confidence: from which on an object is one. A partner may have less, so that an object that falls just
+            below it is little change; alone, what has less does not count.
         literal: confidence that rises raises the score.
 
     Raises:
@@ -80,12 +84,16 @@ def detection_fidelity(pristine: Sequence[Boxes], reconstructed: Sequence[Boxes]
     """
     if len(pristine) != len(reconstructed) or not pristine:
         raise EvaluationError(f"predictions in {len(pristine)} and {len(reconstructed)} pictures: as many, not none")
-    return float(np.mean([_picture(p, r, literal=literal) for p, r in zip(pristine, reconstructed, strict=True)]))
+    scores = [
+        _picture(p.of(p.scores >= confidence), r, confidence, literal=literal)
+        for p, r in zip(pristine, reconstructed, strict=True)
+    ]
+    return float(np.mean(scores))
 
 
-def _picture(pristine: Boxes, reconstructed: Boxes, *, literal: bool) -> float:
+def _picture(pristine: Boxes, reconstructed: Boxes, confidence: float, *, literal: bool) -> float:
     if len(pristine) == 0:
-        return float(len(reconstructed) == 0)
+        return float(not (reconstructed.scores >= confidence).any())
     if (pristine.scores <= 0).any():
         raise EvaluationError("a predicted object has a confidence above 0")
     overlaps = iou(pristine, reconstructed) * (pristine.classes[:, None] == reconstructed.classes[None])

@@ -7,8 +7,8 @@
     bitstreams/       on request
     report/           what `refsw anchor report` makes
 
-Records are appended, flushed and synced one by one, so that a kill loses at most the one that is being written; its
-torn line is cut off when the run goes on.
+Records are appended and flushed one by one, so that a kill loses at most the one that is being written; its torn line
+is cut off when the run goes on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ BITSTREAMS, REPORT, LOCK = "bitstreams", "report", ".lock"
 Record = dict[str, Any]
 Key = tuple[str, str, str, str, float]
 ARRAY = "array"
+SYNC_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +85,21 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab")
+        self._synced = time.monotonic()
 
     def append(self, record: Record) -> None:
-        """Write a record so that it is there whatever happens next."""
+        """Write a record so that it is there if the process is killed; if the machine is, at most a second is lost."""
         self._file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        os.fsync(self._file.fileno())
         self._file.close()
 
 

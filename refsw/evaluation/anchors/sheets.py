@@ -6,6 +6,7 @@ Complexity, Records (every figure), Environment. Figures are numbers, so that th
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +17,16 @@ from refsw.evaluation.anchors.compare import Comparison, Mean
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.extras import optional
+from refsw.evaluation.plots import COLOURS
 from refsw.features.sinks import whole_file
 
 HEAD_FILL, ANCHOR_FILL, GAIN, LOSS = "1F3864", "F2F2F2", "E2F0D9", "FBE5D6"
 WIDEST = 34
 FORBIDDEN = re.compile(r"[\[\]:*?/\\]")
 POINT_COLUMNS = ("run", "codec", "point", "bytes", "rate", "bits/element")
-CHART_HEIGHT, CHART_WIDTH, CHART_ROWS = 8.2, 14.5, 18
+CHART_HEIGHT, CHART_WIDTH = 8.2, 14.0  # centimetres
+LINE_WIDTH = 19050  # 1.5 points in EMU
+FONT = "Calibri"
 
 
 def write_workbook(run: Run, path: Path, anchor: Run | None = None, comparison: Comparison | None = None) -> None:
@@ -63,7 +67,9 @@ def _sheet_name(wanted: str, taken: set[str]) -> str:
 
 
 def _title(sheet: Any, row: int, text: str, size: int = 13) -> None:
-    sheet.cell(row, 1, _safe(text)).font = optional("openpyxl.styles").Font(bold=True, size=size, color=HEAD_FILL)
+    sheet.cell(row, 1, _safe(text)).font = optional("openpyxl.styles").Font(
+        name=FONT, bold=True, size=size, color=HEAD_FILL
+    )
 
 
 def _safe(value: Any) -> Any:
@@ -75,7 +81,7 @@ def _head(sheet: Any, row: int, names: Sequence[str]) -> None:
     styles = optional("openpyxl.styles")
     for column, name in enumerate(names, 1):
         cell = sheet.cell(row, column, _safe(name))
-        cell.font = styles.Font(bold=True, color="FFFFFF")
+        cell.font = styles.Font(name=FONT, bold=True, color="FFFFFF")
         cell.fill = styles.PatternFill("solid", start_color=HEAD_FILL)
         cell.alignment = styles.Alignment(wrap_text=True, vertical="center", horizontal="center")
 
@@ -89,7 +95,7 @@ def _line(
         if column <= len(formats) and formats[column - 1]:
             cell.number_format = formats[column - 1]
         if bold:
-            cell.font = styles.Font(bold=True)
+            cell.font = styles.Font(name=FONT, bold=True)
 
 
 def _summary(sheet: Any, run: Run, comparison: Comparison | None) -> None:
@@ -105,8 +111,8 @@ def _summary(sheet: Any, run: Run, comparison: Comparison | None) -> None:
             if not known:
                 continue
             _title(sheet, row, f"{test.title}: {codec.title or name}")
-            points = [tables.point_name(codec.parameter, value) for value in codec.values]
-            _head(sheet, row + 1, ["layer", *(f"{p} {w}" for p in points for w in ("rate", test.quality))])
+            points = [tables.point_name(codec.parameter, value) for value in codec.values] if codec.parameter else [""]
+            _head(sheet, row + 1, ["layer", *(f"{p} {w}".strip() for p in points for w in ("rate", test.quality))])
             row += 2
             for layer in test.layers:
                 values: list[Any] = [layer]
@@ -188,7 +194,7 @@ def _layer(sheet: Any, test: Test, layer: str, own: list[Record], theirs: list[R
     shown = [m for m in (test.quality, "snr") if any(r["metrics"].get(m) is not None for r in own)]
     for number, metric in enumerate(shown):
         column = len(POINT_COLUMNS) + 1 + metrics.index(metric)
-        _chart(sheet, f"A{row + 2 + number * CHART_ROWS}", metric, column, spans)
+        _chart(sheet, f"{'AH'[number]}{row + 2}", metric, column, spans)
     sheet.freeze_panes = "A5"
 
 
@@ -197,21 +203,36 @@ def _chart(sheet: Any, place: str, metric: str, column: int, spans: Sequence[tup
     chart = charts.ScatterChart()
     chart.title, chart.style = f"{metric} over bits per element", 13
     chart.x_axis.title, chart.y_axis.title = "bits per element", metric
-    chart.x_axis.scaling.logBase = 10
     # Without these, viewers hide the axes of a chart.
     chart.x_axis.delete = chart.y_axis.delete = False
     chart.x_axis.number_format = chart.y_axis.number_format = "General"
     chart.x_axis.crosses = chart.y_axis.crosses = "min"
     chart.height, chart.width, chart.legend.position = CHART_HEIGHT, CHART_WIDTH, "b"
     rates = POINT_COLUMNS.index("bits/element") + 1
-    for name, first, last in spans:
+    for axis, number in ((chart.x_axis, rates), (chart.y_axis, column)):
+        axis.scaling.min, axis.scaling.max = _bounds(sheet, number, spans)
+    for index, (name, first, last) in enumerate(spans):
         x = charts.Reference(sheet, min_col=rates, min_row=first, max_row=last)
         y = charts.Reference(sheet, min_col=column, min_row=first, max_row=last)
         series = charts.Series(y, x, title=name)
+        colour = COLOURS[index % len(COLOURS)].lstrip("#")
         series.marker.symbol = "circle"
+        series.marker.graphicalProperties = optional("openpyxl.chart.shapes").GraphicalProperties(solidFill=colour)
+        series.marker.graphicalProperties.line.solidFill = colour
+        series.graphicalProperties.line.solidFill = colour
+        series.graphicalProperties.line.width = LINE_WIDTH
         series.smooth = False
         chart.series.append(series)
     sheet.add_chart(chart, place)
+
+
+def _bounds(sheet: Any, column: int, spans: Sequence[tuple[str, int, int]]) -> tuple[float, float]:
+    """Round ends of an axis, outside of everything that it shows."""
+    cells = (sheet.cell(row, column).value for _, first, last in spans for row in range(first, last + 1))
+    values = [value for value in cells if value is not None]
+    low, high = min(values), max(values)
+    step = 10.0 ** math.floor(math.log10((high - low) or abs(high) or 1.0))
+    return math.floor(low / step) * step, (math.floor(high / step) + 1) * step
 
 
 def _complexity(sheet: Any, run: Run) -> None:

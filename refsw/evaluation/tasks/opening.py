@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from refsw.errors import UsageError
+from refsw.evaluation.datasets import open_dataset
 from refsw.evaluation.mini import STRIDES, mini_dataset, mini_network
 from refsw.evaluation.pictures import preprocessing
 from refsw.evaluation.tasks.base import Task
@@ -54,9 +55,9 @@ def open_task(condition: Mapping[str, Any]) -> Task:
         _nothing_else(dataset, "a mini data set")
         pictures = mini_dataset(name).first(limit)
     else:
-        from refsw.evaluation.datasets import open_dataset
-
-        pictures = open_dataset(dataset)
+        if not {"kind", "root"} <= set(dataset):
+            raise UsageError("a data set has a kind and a root")
+        pictures = open_dataset(**dataset)
     for layer in condition.get("layers", ()):
         if layer not in cut_network.cuts:
             raise UsageError(f"no cut {layer}: {', '.join(cut_network.cuts)}")

@@ -47,7 +47,11 @@ def metrics_of(run: Run, test: Test) -> list[str]:
     """Metrics to show: that of the test first, then the others of the task, then the SNR."""
     known = dict.fromkeys(m for r in run.records if r["test"] == test.name for m in r["metrics"])
     first = [test.quality] if test.quality in known else []
-    return [*first, *(m for m in known if m not in (test.quality, "mse", "snr")), *(m for m in ("snr",) if m in known)]
+    return [
+        *first,
+        *(m for m in known if m not in (test.quality, "distortion", "mse", "snr")),
+        *(m for m in ("snr",) if m in known),
+    ]
 
 
 def write_plots(run: Run, folder: Path, anchor: Run | None = None) -> list[Path]:

@@ -23,6 +23,7 @@ from refsw.evaluation.anchors.workers import done_by
 from refsw.features.sinks import whole_file
 
 NO_CODEC = ""
+PRISTINE = "_pristine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,12 +311,12 @@ def _references_key(test: str) -> Key:
 
 
 def _plain(scores: Mapping[str, Any]) -> dict[str, float]:
-    """Scores as plain numbers.
+    """Scores as plain numbers; those of the network without coding stand in a place of their own.
 
     Raises:
         UsageError: one is NaN or infinite.
     """
-    plain = {name: float(value) for name, value in scores.items()}
+    plain = {name: float(value) for name, value in scores.items() if not name.endswith(PRISTINE)}
     for name, value in plain.items():
         if not math.isfinite(value):
             raise UsageError(f"the task gives {name} = {value}")

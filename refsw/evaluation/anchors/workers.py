@@ -138,7 +138,7 @@ def _on_cluster(jobs: Sequence[Job], address: str) -> Iterator[Result]:
         raise UsageError(f"dask {address}: no scheduler answers: {error}") from error
     with client:
         waiting = iter(jobs)
-        finished = distributed.as_completed()
+        finished = distributed.as_completed(loop=client.loop)
         # A few jobs for each thread of the cluster: enough to keep it busy, few enough to lose little.
         most = max(1, DASK_AHEAD * max(1, sum(client.nthreads().values())))
 

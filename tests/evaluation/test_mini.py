@@ -7,7 +7,7 @@ import pytest
 
 import refsw
 from refsw.errors import UsageError
-from refsw.evaluation.mini import DATA, mini_dataset, mini_network
+from refsw.evaluation.mini import mini_dataset, mini_network
 from refsw.evaluation.tasks import open_task
 
 pytest.importorskip("onnxruntime", reason="networks are run by onnxruntime")
@@ -126,7 +126,3 @@ def test_there_is_no_mini_set_for_another_task():
     for function in (mini_network, mini_dataset):
         with pytest.raises(UsageError, match="tracking"):
             function("tracking")
-
-
-def test_what_ships_is_small():
-    assert sum(path.stat().st_size for path in DATA.iterdir()) < 1 << 20

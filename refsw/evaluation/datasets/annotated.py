@@ -85,10 +85,16 @@ def _voc_boxes(path: Path) -> Array:
         for entry in ElementTree.fromstring(text).iter("object"):  # noqa: S314 (no entities are fetched or expanded far)
             corners = [float(_text(entry, f"bndbox/{side}")) - 1 for side in ("xmin", "ymin", "xmax", "ymax")]
             difficult = float(entry.findtext("difficult") or 0)
-            rows.append([*corners, VOC_CLASSES.index(_text(entry, "name")), difficult])
+            rows.append([*corners, _voc_class(_text(entry, "name")), difficult])
     except (ElementTree.ParseError, ValueError) as error:
         raise DatasetError(f"{path}: no VOC annotation: {error}") from error
     return _table(rows)
+
+
+def _voc_class(name: str) -> int:
+    if name not in VOC_CLASSES:
+        raise ValueError(f"no class {name}")
+    return VOC_CLASSES.index(name)
 
 
 def _text(entry: Any, name: str) -> str:

@@ -81,23 +81,35 @@ class SteppedNetwork:
         return self.steps(images, None, None)
 
     def steps(self, tensor: Array, after: str | None, last: str | None) -> Array:
-        """The steps after one, up to and with another."""
-        names = list(self._steps)
-        first = 0 if after is None else names.index(after) + 1
-        end = len(names) if last is None else names.index(last) + 1
+        """The steps after one, up to and with another; None for the ends."""
         with quiet(optional("torch")) as torch:
             x = torch.from_numpy(np.ascontiguousarray(tensor, np.float32))
-            for name in names[first:end]:
-                x = self._steps[name](x)
-            array: Array = x.numpy()
+            array: Array = self._through(x, after, last).numpy()
         return array
 
     def complexity(self, name: str, images: Array) -> Complexity:
         """Multiply-accumulates before and after a cut, and elements at it, for one image."""
-        found: list[Array] = []
-        front = count_macs(self.module, lambda: found.append(self.steps(images[:1], None, self.cut(name).name)))
-        back = count_macs(self.module, lambda: self.steps(found[0], name, None))
-        return Complexity(front, back, found[0].size)
+        found: list[Any] = [None]
+
+        def go(after: str | None, last: str | None) -> None:
+            found[0] = self._through(found[0], after, last)
+
+        with quiet(optional("torch")) as torch:
+            # Weights may be on a device that knows only shapes: nothing is computed then.
+            device = next(self.module.parameters()).device
+            found[0] = torch.from_numpy(np.ascontiguousarray(images[:1], np.float32)).to(device)
+            front = count_macs(self.module, lambda: go(None, self.cut(name).name))
+            elements = int(found[0].numel())
+            back = count_macs(self.module, lambda: go(name, None))
+        return Complexity(front, back, elements)
+
+    def _through(self, x: Any, after: str | None, last: str | None) -> Any:
+        names = list(self._steps)
+        first = 0 if after is None else names.index(after) + 1
+        end = len(names) if last is None else names.index(last) + 1
+        for name in names[first:end]:
+            x = self._steps[name](x)
+        return x
 
 
 class SteppedCut:
@@ -180,7 +192,7 @@ def _resnet(bottleneck: bool, depths: Sequence[int], classes: int, *, stride_fir
             blocks.add_module(str(number), block)
         inputs = (256 if bottleneck else 64) * 2**stage
         module.add_module(f"layer{stage + 1}", blocks)
-        steps[f"conv{stage + 2}"] = partial(_through, torch, blocks)
+        steps[f"conv{stage + 2}"] = partial(_through_blocks, torch, blocks)
     module.fc = nn.Linear(inputs, classes)
     steps["pool5"] = lambda x: x.mean((2, 3))
     return SteppedNetwork(module, steps | {"fc": lambda x: module.fc(x)})
@@ -211,7 +223,7 @@ def _blocks(bottleneck: bool, depth: int, inputs: int, stage: int, stride_first:
         yield block
 
 
-def _through(torch: Any, blocks: Any, x: Any) -> Any:
+def _through_blocks(torch: Any, blocks: Any, x: Any) -> Any:
     for block in blocks:
         parts = dict(block.named_children())
         y, last = x, sum(name.startswith("conv") for name in parts)

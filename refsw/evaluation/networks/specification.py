@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from refsw.errors import UsageError
+from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Network
 from refsw.evaluation.networks.builtin import BUILTIN, builtin
 from refsw.evaluation.networks.onnx import OnnxNetwork
@@ -60,7 +61,10 @@ def open_network(entry: Mapping[str, Any]) -> Network:
         return OnnxNetwork(Path(entry["path"]), entry["cuts"], entry.get("output"))
     if kind == "torch":
         return TorchNetwork(_made(entry["module"]), entry["cuts"], tuple(entry["shape"]))
-    network = builtin(kind, classes=entry.get("classes", 1000), stride_first=entry.get("stride_first", False))
+    torch = optional("torch")
+    with torch.device("meta"):  # the weights come from the file: none are drawn
+        network = builtin(kind, classes=entry.get("classes", 1000), stride_first=entry.get("stride_first", False))
+    network.module.to_empty(device="cpu")
     load_weights(network.module, Path(entry["weights"]))
     return network if "until" not in entry else network.until(entry["until"])
 

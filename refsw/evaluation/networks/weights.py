@@ -53,7 +53,8 @@ def load_weights(module: Any, path: Path) -> None:
     for key, tensor in own.items():
         if state[key].shape != tensor.shape:
             raise NetworkError(f"{path}: {key} is {tuple(state[key].shape)}, not {tuple(tensor.shape)}")
-    module.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    counts = {k: torch.zeros((), dtype=torch.long) for k in module.state_dict() if k not in own}
+    module.load_state_dict({k: v.float() for k, v in state.items()} | counts)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

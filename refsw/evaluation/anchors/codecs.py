@@ -79,8 +79,11 @@ def decode(bitstream: bytes, features: Features, codec: CodecChoice, value: floa
             raise CodecError(f"codec {codec.name}: decoded {told}, {given.dtype} {given.shape} was coded")
         if not np.isfinite(got).all():
             raise CodecError(f"codec {codec.name}: NaN or infinity among the decoded elements")
-    result: Features = decoded
-    return result
+    # PyTorch takes no read-only arrays.
+    if isinstance(decoded, dict):
+        return {name: np.require(array, requirements="W") for name, array in decoded.items()}
+    writable: Array = np.require(decoded, requirements="W")
+    return writable
 
 
 def _pairs(features: Mapping[str, Array], decoded: Any, codec: CodecChoice) -> list[tuple[Array, Any]]:

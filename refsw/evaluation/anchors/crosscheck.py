@@ -132,7 +132,7 @@ def _versions(first: Run, second: Run) -> Iterator[Finding]:
     for what in differences(first.identity["tests"], second.identity["tests"]):
         # Other weights or data are another experiment, not another machine.
         yield Finding(Kind.CONDITIONS, "network and data", what)
-    for name in ("python", "machine", "byte_order"):
+    for name in ("python", "processor", "machine", "byte_order"):
         before, after = first.environment.get(name), second.environment.get(name)
         if before != after:
             yield Finding(Kind.VERSION, "environment", f"{name} was {before} and is {after}")

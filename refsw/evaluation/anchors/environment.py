@@ -111,9 +111,9 @@ def package_versions() -> dict[str, str]:
 
 
 def network_versions() -> dict[str, str]:
-    """What features depend on beside network and data: packages, and the processor's kind."""
+    """Packages that features depend on beside network and data."""
     packages = package_versions()
-    return {name: packages[name] for name in NETWORK_PACKAGES if name in packages} | {"processor": processor()}
+    return {name: packages[name] for name in NETWORK_PACKAGES if name in packages}
 
 
 def used_versions(codecs: Iterable[CodecChoice]) -> dict[str, str]:

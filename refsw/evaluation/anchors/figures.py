@@ -61,7 +61,9 @@ def write_plots(run: Run, folder: Path, anchor: Run | None = None) -> list[Path]
         metrics = metrics_of(run, test)
         if not metrics:
             continue
-        figure = rate_quality(run, test, metrics[:3], anchor)
+        # Quality, the metric that the task is known by, and the SNR.
+        shown = list(dict.fromkeys([*metrics[:2], metrics[-1]]))
+        figure = rate_quality(run, test, shown, anchor)
         for suffix in ("png", "svg"):
             path = folder / f"{test.name}.{suffix}"
             plots.save(figure, path)

@@ -191,6 +191,7 @@ def _layer(sheet: Any, test: Test, layer: str, own: list[Record], theirs: list[R
                 _line(sheet, row, values, formats)
                 row += 1
             spans.append((f"{codec}{' (anchor)' if who == 'anchor' else ''}", first, row - 1))
+    spans = [span for span in spans if span[2] > span[1]] or spans  # a point alone is no curve
     shown = [m for m in (test.quality, "snr") if any(r["metrics"].get(m) is not None for r in own)]
     for number, metric in enumerate(shown):
         column = len(POINT_COLUMNS) + 1 + metrics.index(metric)

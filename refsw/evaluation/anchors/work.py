@@ -21,7 +21,7 @@ from refsw.evaluation.anchors import codecs
 from refsw.evaluation.anchors.cache import FeatureCache, cache_key
 from refsw.evaluation.anchors.codecs import Features
 from refsw.evaluation.anchors.conditions import CodecChoice, digest_of
-from refsw.evaluation.anchors.environment import network_versions, used_versions
+from refsw.evaluation.anchors.environment import network_versions, processor, used_versions
 from refsw.evaluation.anchors.folder import Record, label, pack
 from refsw.tensor.axes import Array, contiguous_parts
 
@@ -229,7 +229,9 @@ def _one(job: Job, task: Task, item: str) -> Features:
     if digest is None or job.cache is None:
         return _extracted(task, item, job.layer)
     cache = FeatureCache(Path(job.cache))
-    key = cache_key(task=_here.fingerprint, layer=job.layer, item=digest, versions=network_versions())
+    # Another kind of processor may round the features differently.
+    versions = network_versions() | {"processor": processor()}
+    key = cache_key(task=_here.fingerprint, layer=job.layer, item=digest, versions=versions)
     kept = cache.get(key)
     if kept is None:
         kept = _extracted(task, item, job.layer)

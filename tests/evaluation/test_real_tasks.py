@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import shared_data
 
 import refsw
 from refsw.evaluation.tasks import open_task
-from conftest import shared_data
 
 for package in ("onnx", "onnxruntime", "torch"):
     pytest.importorskip(package, reason=f"these networks need {package}")

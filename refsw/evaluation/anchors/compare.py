@@ -75,7 +75,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of the layers of a test, or of all; `counted` of `layers` have a figure."""
+    """The mean of the layers of a test, or of all; `counted` of `layers` have a BD-rate, `metrics` a BD-metric."""
 
     test: str
     anchor: str
@@ -84,7 +84,14 @@ class Mean:
     rate: float | None
     metric: float | None
     counted: int
+    metrics: int
     layers: int
+
+    @property
+    def coverage(self) -> str:
+        """How many layers have figures, for people."""
+        other = "" if self.metrics == self.counted else f" (metric: {self.metrics})"
+        return f"{self.counted}{other} of {self.layers} layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +246,7 @@ def _mean(test: str, quality: str, lines: Sequence[Line]) -> Mean:
         fmean(rates) if rates else None,
         fmean(metrics) if metrics else None,
         len(rates),
+        len(metrics),
         len(lines),
     )
 
@@ -269,10 +277,9 @@ def as_text(comparison: Comparison) -> str:
         out.append("| " + " | ".join(cells) + " |")
     for mean in comparison.means:
         name = f"mean of {mean.test}" if mean.test else "**mean of all**"
-        counted = f"{mean.counted} of {mean.layers} layers"
         codecs = f"{mean.proposal} / {mean.anchor}"
         figures = f"{percent(mean.rate)} | {signed(mean.metric)}"
-        out.append(f"| {name} | {counted} | {codecs} | {mean.quality} | {figures} | | | | |")
+        out.append(f"| {name} | {mean.coverage} | {codecs} | {mean.quality} | {figures} | | | | |")
     missing = [line for line in comparison.lines if line.reason]
     if missing:
         out += ["", "No figure:", ""]

@@ -160,8 +160,7 @@ def _bd(sheet: Any, row: int, comparison: Comparison) -> int:
 
 def _mean_values(mean: Mean) -> tuple[Any, ...]:
     name = f"mean of {mean.test}" if mean.test else "mean of all"
-    counted = f"{mean.counted} of {mean.layers} layers"
-    return (name, counted, mean.proposal, mean.anchor, mean.quality, mean.rate, mean.metric)
+    return (name, mean.coverage, mean.proposal, mean.anchor, mean.quality, mean.rate, mean.metric)
 
 
 def _shade(cell: Any, value: float | None) -> None:

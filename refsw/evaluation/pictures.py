@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -140,18 +140,24 @@ def preprocessing(choice: str | Mapping[str, Any]) -> Preprocessing:
     Raises:
         UsageError: there is no such name or field.
     """
-    changes = {"like": choice} if isinstance(choice, str) else dict(choice)
+    changes: dict[str, Any] = {"like": choice} if isinstance(choice, str) else dict(choice)
     name = changes.pop("like", "imagenet")
     if name not in NAMED:
         raise UsageError(f"no pre-processing {name}: {', '.join(NAMED)}")
+    base = NAMED[name]
+    kinds: dict[str, Any] = {"fit": Fit, "colours": Colours, "mean": _numbers, "std": _numbers, "divisor": float}
     try:
-        kinds = {"fit": Fit, "colours": Colours}
-        for field, kind in kinds.items():
-            if field in changes:
-                changes[field] = kind(changes[field])
-        return replace(NAMED[name], **{k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()})
+        for field, value in changes.items():
+            if field not in base.description:
+                raise UsageError(f"pre-processing: no field {field}: {', '.join(base.description)}")
+            changes[field] = kinds.get(field, int)(value)
     except (TypeError, ValueError) as error:
         raise UsageError(f"pre-processing: {error}") from error
+    return replace(base, **changes)
+
+
+def _numbers(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 def read_picture(path: Path) -> Array:

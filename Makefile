@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cksum < pyproject.toml | cut -d' ' -f1)
 
-.PHONY: demo test check full benchmark spec clean
+.PHONY: demo test check full conformance benchmark spec clean
 .SUFFIXES:
 
 $(STAMP): pyproject.toml
@@ -24,8 +24,16 @@ check: $(STAMP)       ## style, types, import rules, rendered files
 	$(BIN)/python tools/render_spec.py --check
 	$(BIN)/python -m pytest tests/test_architecture.py
 
-full: $(STAMP)        ## what takes longer: 20,000 mutations, exhaustive tables
+full: $(STAMP)        ## what takes longer: 20,000 mutations of streams and 200 of the decoder, exhaustive tables
 	$(BIN)/python -m pytest -n 2 -m 'slow or not slow'
+	$(BIN)/python tools/mutate_decoder.py --count 200
+
+# The independent decoder has no VVC, which is optional.
+conformance: $(STAMP) ## every vector through refsw and the independent decoder, and what the vectors cover
+	$(BIN)/refsw conformance run conformance/suites --strict-errors -j 2 --fresh \
+	    -o conformance-report/refsw
+	$(BIN)/refsw conformance run conformance/suites --decoder independent -j 2 --fresh -o conformance-report/independent
+	$(BIN)/refsw conformance coverage conformance/suites -o conformance-report/coverage.md
 
 benchmark: $(STAMP)   ## speed and memory as ratios in one run
 	$(BIN)/python tools/benchmark.py
@@ -35,4 +43,4 @@ spec: $(STAMP)        ## render the tables of spec/ from the declaration in refs
 	$(BIN)/python tools/render_spec.py
 
 clean:
-	rm -rf .venv demo-output .mypy_cache .ruff_cache build dist
+	rm -rf .venv demo-output conformance-report .mypy_cache .ruff_cache build dist

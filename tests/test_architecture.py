@@ -23,13 +23,13 @@ LAYERS = [
     {"features"},
     {"models"},
     {"validation", "inspection"},
-    {"evaluation"},
+    {"conformance", "evaluation"},
     {"cli"},
     {"__main__"},
 ]
 HEAVY = {"torch", "matplotlib", "dask", "openpyxl", "scipy", "sklearn", "onnxruntime", "pandas"}
 # What is imported when a command of the light part runs; the rest only inside functions.
-DEFERRED = HEAVY | {"av", "PIL", "safetensors"}
+DEFERRED = HEAVY | {"av", "PIL", "safetensors", "jsonschema"}
 
 
 def room(path: Path) -> str:

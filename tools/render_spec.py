@@ -4,7 +4,8 @@
     python tools/render_spec.py --check    # exit 1 and name the files that differ
 
 Rendered are: the code points and syntax tables between markers in spec/06-syntax.md, the limits of the
-levels in spec/11-profiles.md, the annotated hex dump in spec/annex-a-example.md, and spec/syntax.json.
+levels in spec/11-profiles.md, the annotated hex dump in spec/annex-a-example.md, spec/syntax.json, and the
+JSON schemas of spec/schemas.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from refsw.syntax.structure import TraceRow
 from refsw.syntax.structures import STRUCTURES
 
 SPEC = Path(__file__).resolve().parent.parent / "spec"
+SCHEMAS = SPEC.parent / "refsw" / "conformance" / "schemas"
 WIDTH = 84
 ENUMERATIONS: tuple[type[IntEnum], ...] = (
     codes.UnitType,
@@ -287,6 +289,8 @@ def files() -> dict[Path, str]:
     if missing:
         raise SystemExit(f"no markers in spec/ for: {', '.join(sorted(missing))}")
     out[SPEC / "syntax.json"] = json.dumps(syntax_json(), indent=1) + "\n"
+    # The installed package has its own copies, since spec/ does not travel with it.
+    out |= {SPEC / "schemas" / path.name: path.read_text() for path in SCHEMAS.glob("*.schema.json")}
     return out
 
 

@@ -3,7 +3,9 @@ on purpose. Run it with `python dfc_decoder.py IN.dfc OUT.npz`, or call decode(d
 
 Exit code 0: OUT.npz has one member for each tensor, under its name (9.2); bfloat16, which numpy does not have, is
 written as float32, which holds it exactly, with "@bfloat16" after the name. 65: IN.dfc does not conform, 69: it needs
-what this decoder lacks, such as VVC; then there is no output file. Needs numpy, Pillow, PyAV; ml_dtypes for bfloat16.
+what this decoder lacks, such as VVC of 8 bits; then there is no output file. Needs numpy, Pillow, PyAV, and ml_dtypes
+for bfloat16. HEVC and VVC are in dfc_video.py, what is constrained within HEVC in dfc_h265.py; bitstreams of profile
+MODEL (chapter 10) are for dfc_models.py, which shares the units.
 """
 import hashlib
 import io
@@ -17,11 +19,13 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image
 
-FPS, DATA, DIGEST, METADATA, END = range(1, 6)          # code points (6.2)
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from dfc_video import Reject, hevc_pictures, need, vvc_pictures
+
+UNITS = FPS, DATA, DIGEST, METADATA, END, MODEL_HEADER, MODEL_DATA = 1, 2, 3, 4, 5, 8, 9      # code points (6.2)
 ROLES = C, H, W, N, T = range(5)
 NONE, UNIFORM, LOG, LOG_NONNEGATIVE = range(4)
 SCOPES = SAMPLE, SEQUENCE, CHANNEL = range(3)
@@ -29,26 +33,17 @@ LAYOUTS = ONE_CHANNEL, MOSAIC, QUILT = range(3)
 CODECS = STORED, ZLIB, GZIP, XZ, PNG, JPEG, J2K, HEVC, VVC = range(9)
 TYPES = "float32 float16 bfloat16 float64 uint8 int8 uint16 int16 uint32 int32 uint64 int64 bool".split()
 STORAGE = dict(zip(TYPES, "<f4 <f2 <u2 <f8 u1 i1 <u2 <i2 <u4 <i4 <u8 <i8 ?".split(), strict=True))
-PROFILES = {1: {HEVC}, 2: {HEVC}, 3: {STORED, ZLIB, GZIP, XZ}, 4: {PNG, JPEG, J2K}, 5: set(CODECS)}
+PROFILES = {1: {HEVC}, 2: {HEVC}, 3: {STORED, ZLIB, GZIP, XZ}, 4: {PNG, JPEG, J2K}, 5: set(CODECS), 6: set()}
 DEPTHS = {HEVC: (8, 10, 12), VVC: (8, 10), JPEG: (8,)}
 LIMITS = {"sample-elements": (20, 24, 28), "unit-elements": (22, 26, 28), "picture-side": (12, 13, 14),
           "picture-elements": (22, 25, 28), "unit-pictures": (12, 14, 16), "unit-bytes": (25, 29, 31),
-          "parameter-sets": (3, 4, 6)}     # powers of two (11.3)
-CAPACITY = 1 << 30      # elements of all samples that this decoder keeps (11.4)
+          "parameter-sets": (3, 4, 6), "model-tensors": (12, 16, 20), "model-elements": (26, 30, 34),
+          "model-unit-elements": (24, 27, 30)}      # powers of two (11.3)
+MODEL, CAPACITY = 6, 1 << 30       # profile_idc; elements of all samples that this decoder keeps (11.4)
 # What images look like: depth and colour type; SOF0; SIZ and COD; first and last chunk or marker (8.3).
 IMAGES = {PNG: ("PNG", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR.{8}[\x08\x10]\0.*\0{4}IEND\xaeB`\x82"),
           JPEG: ("JPEG", b"\xff\xd8.*\xff\xc0\0\x0b\x08.{4}\x01.\x11.*\xff\xd9"),
           J2K: ("JPEG2000", b"\xffO\xffQ..[\0-\x3f].{33}\0\1[\x07\x0f]\1\1.*\xffR.{10}[\0-\x3f\x80-\xbf]\1.*\xff\xd9")}
-
-class Reject(Exception):
-    """The bitstream is not decoded; exit_code is 65 (not conforming) or 69 (unsupported)."""
-    def __init__(self, requirement, why="", exit_code=65):
-        super().__init__(f"{requirement}: {why}" if why else requirement)
-        self.requirement, self.exit_code = requirement, exit_code
-
-def need(condition, requirement, why="", exit_code=65):
-    if not condition:
-        raise Reject(requirement, why, exit_code)
 
 def known(value, code_points, requirement, minor):
     """value, unless it is reserved in this version (syntax.reserved, bitstream.version-minor)."""
@@ -87,18 +82,18 @@ class Bits:
         need(self.u(-self.pos % 8) == 0, "descriptor.alignment-zero")
 
 # ---- units (chapters 5, 6, 9)
-class Decoder:
-    """Parses a bitstream as it is made; tensors holds the result."""
-    def __init__(self, data):
-        self.data, self.tensors, self.last_first, self.kept = data, {}, 0, 0
+class Units:
+    """Parses a bitstream of certain profiles as it is made, and hands every known unit to unit of a subclass."""
+    def __init__(self, data, profiles):
         need(data[:4] == b"\x89DFC", "bitstream.signature")
         need(data[4:5] in (b"", b"\1"), "bitstream.version-major", exit_code=69)
         need(len(data) >= 12, "bitstream.header-complete")
         need(zlib.crc32(data[:8]) == int.from_bytes(data[8:12], "big"), "bitstream.header-crc")
         self.minor = data[5]
         self.profile = known(data[6], PROFILES, "bitstream_header.profile_idc", self.minor)
+        need(self.profile in profiles, "profile.implemented", "for dfc_models.py, or for dfc_decoder.py", 69)
         self.level = known(data[7], (1, 2, 3), "bitstream_header.level_idc", self.minor)
-        pos, self.crcs, kind = 12, data[8:12], None
+        self.data, self.crcs, pos, kind = data, data[8:12], 12, None
         while kind != END:
             need(pos < len(data), "bitstream.end")
             kind, skippable = data[pos] >> 1, data[pos] & 1
@@ -108,19 +103,18 @@ class Decoder:
             need(stop + 4 <= len(data), "unit.complete")
             need(zlib.crc32(data[pos:stop]) == int.from_bytes(data[stop:stop + 4], "big"), "unit.crc")
             pos = stop + 4
-            need(skippable or FPS <= kind <= END, "unit.unknown", f"unit type {kind}", 69)
-            if FPS <= kind <= END:
+            need(skippable or kind in UNITS, "unit.unknown", f"unit type {kind}", 69)
+            if kind in UNITS:
                 need(skippable == (kind in (DIGEST, METADATA)), "unit.skippable-known")
-                need(self.tensors or kind in (FPS, METADATA), "order.units")
+                own = kind in (METADATA, END) or (kind in (MODEL_HEADER, MODEL_DATA)) == (self.profile == MODEL)
+                need(own, "profile.model")
                 r = Bits(data[start:stop])
-                (self.parameter_set, self.feature_data, self.digest, self.metadata, self.end)[kind - FPS](r)
-                need(self.minor or kind == DATA or r.pos == 8 * length, "unit.no-rest")
+                self.unit(kind, r)
+                need(self.minor or kind in (DATA, MODEL_DATA) or r.pos == 8 * length, "unit.no-rest")
             self.crcs += data[stop:pos]
         need(pos == len(data), "bitstream.nothing-after-end")
-
     def limit(self, name, value):
         need(value <= 1 << LIMITS[name][self.level - 1], "level." + name)
-
     def leb(self, pos):
         code = re.compile(b"[\x80-\xff]*[\0-\x7f]").match(self.data, pos)
         need(code, "unit.complete")
@@ -128,18 +122,35 @@ class Decoder:
         value = sum((byte & 0x7F) << 7 * i for i, byte in enumerate(code[0]))
         need(value < 1 << 32 and (code[0][-1] or len(code[0]) == 1), "descriptor.leb-shortest")
         return value, code.end()
+    def metadata(self, r):
+        for _ in range(r.u(8) + 1):
+            need(length := r.u(8), "metadata.key_length")
+            r.utf8(length, "metadata.utf8")
+            r.utf8(r.u(16), "metadata.utf8")
+    def counts(self, r):
+        """End of bitstream unit: the sample counts (6.9)."""
+        counts = [r.ue() for _ in range(r.ue(64, "end_of_bitstream.tensor_count"))]
+        r.align()
+        need(r.u(32) == zlib.crc32(self.crcs), "end.bitstream-crc")
+        return counts
 
+class Decoder(Units):
+    """The feature tensors of a bitstream; tensors holds the result."""
+    def __init__(self, data):
+        self.tensors, self.last_first, self.kept = {}, 0, 0
+        super().__init__(data, range(1, 6))
+    def unit(self, kind, r):
+        need(self.tensors or kind in (FPS, METADATA), "order.units")
+        (self.parameter_set, self.feature_data, self.digest, self.metadata, self.end)[kind - FPS](r)
     def parameter_set(self, r):
         t = Tensor(r, self)
         need(self.tensors.setdefault(t.id, t).body == r.data, "order.parameter-set-repeated")
         self.limit("parameter-sets", len(self.tensors))
         need(len({t.name for t in self.tensors.values()}) == len(self.tensors), "fps.layer-id-unique")
-
     def tensor(self, r, structure):
         number = r.ue(63, structure + ".parameter_set_id")
         need(number in self.tensors, "order.parameter-set-first")
         return self.tensors[number]
-
     def feature_data(self, r):
         t = self.tensor(r, "feature_data")
         first, count = r.ue(), r.ue() + 1
@@ -151,7 +162,6 @@ class Decoder:
         self.limit("unit-pictures", count * -(-t.channels // (t.R * t.G)))
         need(self.kept <= CAPACITY, "level.capacity", exit_code=69)
         t.add_samples(r, count)
-
     def digest(self, r):
         t = self.tensor(r, "digest")
         kind = known(r.u(2), (0, 1), "digest.digest_kind", self.minor)
@@ -166,19 +176,8 @@ class Decoder:
         sha = hashlib.sha256(f"{name} {'x'.join(map(str, extents))}\n".encode())
         sha.update(b"".join(sample.tobytes() for sample in samples[first:]))
         need(sha.digest()[:length] == value, "digest.value")
-
-    def metadata(self, r):
-        for _ in range(r.u(8) + 1):
-            need(length := r.u(8), "metadata.key_length")
-            r.utf8(length, "metadata.utf8")
-            r.utf8(r.u(16), "metadata.utf8")
-
     def end(self, r):
-        counts = [r.ue() for _ in range(r.ue(64, "end_of_bitstream.tensor_count"))]
-        need(counts, "end_of_bitstream.tensor_count")
-        r.align()
-        need(r.u(32) == zlib.crc32(self.crcs), "end.bitstream-crc")
-        need(counts == [len(t.samples) for t in self.tensors.values()], "end.sample-counts")
+        need(self.counts(r) == [len(t.samples) for t in self.tensors.values()], "end.sample-counts")
         for t in self.tensors.values():
             need(t.many or t.samples, "fps.single-sample")
             need(all(t.digested[k] == len(t.samples) for k in (0, 1) if t.announced[k]), "digest.complete")
@@ -254,7 +253,6 @@ class Tensor:
         if self.codec == HEVC:
             self.inter = stream.profile in (2, 5)
             hevc_pictures(self)
-
     def read_ranges(self, r, count, element):
         ranges = []
         for _ in range(count):
@@ -262,7 +260,6 @@ class Tensor:
             ranges.append((lo, r.f32(element + "_maximum")))
             need(lo <= ranges[-1][1], "range.order")
         return ranges
-
     def add_samples(self, r, count):
         """The rest of a feature data unit (6.6, 9.4)."""
         own = self.read_ranges(r, count if self.scope == SAMPLE else 0, "feature_data.sample")
@@ -273,12 +270,12 @@ class Tensor:
         need(self.quantizer == NONE or not (pictures > self.top).any(), "payload.level-range")
         for pairs, part in zip(ranges, np.split(pictures, np.cumsum(used)[:-1]), strict=True):
             self.add_sample(part, pairs)
-
     def read_pictures(self, payload, total):
         if not total:
             need(not payload, "payload.empty")
             return np.zeros((0, self.height, self.width), self.word)
-        need(self.codec != VVC, "vvc.optional", exit_code=69)
+        if self.codec == VVC:
+            return vvc_pictures(self, payload, total)
         if self.codec == HEVC:
             return hevc_pictures(self, payload, total)
         if self.codec <= XZ:
@@ -292,7 +289,6 @@ class Tensor:
             out.append(read_image(self, payload[start:pos]))
         need(len(out) == total and pos == len(payload), "image.count")
         return np.stack(out)
-
     def add_sample(self, pictures, ranges):
         """Unpack (7.5) and dequantize (7.4) one sample; there are no pictures if it is constant."""
         values = np.zeros(self.shape, self.word)
@@ -310,12 +306,10 @@ class Tensor:
             parts = [self.dequantize(part, *pair) for part, pair in zip(parts, ranges, strict=True)]
             values = np.stack(parts).reshape(self.shape)
         self.samples.append(np.ascontiguousarray(values.transpose(self.transpose)).reshape(self.sample_shape))
-
     def dequantize(self, levels, lo, hi):
         q, where = np.unique(levels, return_inverse=True)
         values = (uniform if self.quantizer == UNIFORM else logarithmic)(q, self.top, lo, hi)
         return to_type(values, self.type)[where].reshape(levels.shape)
-
     def array(self):
         out = np.stack(self.samples) if self.samples else np.zeros((0, *self.sample_shape), STORAGE[self.type])
         if self.type == "bfloat16":
@@ -384,48 +378,6 @@ def read_image(t, data):
         return np.asarray(image).astype(t.word)
     except (OSError, ValueError, SyntaxError, struct.error, IndexError) as error:
         raise Reject("image.format", f"{type(error).__name__} {error}") from error
-
-# ---- HEVC (8.4)
-def nal_units(stream):
-    first, *units = (part.rstrip(b"\0") for part in re.split(b"\0\0\1", stream))
-    need(units and not first, "hevc.start-code")
-    need(all(len(unit) >= 3 for unit in units), "hevc.nal-length")
-    return units
-
-def hevc_pictures(t, payload=b"", total=0):
-    """The pictures of a payload; without a payload, a check of the parameter sets only (8.4.3, 8.4.4)."""
-    units, start_code, frames = nal_units(t.configuration), b"\0\0\0\1", []
-    kinds = [nal[0] >> 1 for nal in units]
-    need(kinds[:2] == [32, 33] and len(kinds) > 2 and set(kinds[2:]) == {34}, "hevc.configuration")
-    decoder = av.CodecContext.create("hevc", "r")
-    decoder.thread_count, decoder.options = 1, {"err_detect": "explode+crccheck+bitstream+buffer"}
-    decoder.extradata = start_code + start_code.join(units)
-    try:
-        decoder.open()
-        found, expected = decoder.pix_fmt or "nothing", {8: "gray", 10: "gray10le", 12: "gray12le"}[t.depth]
-        need(found == expected, "hevc.bit-depth" if found.startswith("gray") else "hevc.chroma-format", found)
-        need((decoder.width, decoder.height) == (t.width, t.height), "hevc.picture-size")
-        need(max(decoder.coded_width - t.width, decoder.coded_height - t.height) < 64, "hevc.cropping")
-        if not total:
-            return None
-        units = nal_units(payload)
-        allowed = {*range(0, 16, 2), *range(32, 44, 2), 78, 80}         # first byte: nal_unit_type, layer bit
-        need(all(nal[0] in allowed and nal[1] < 8 for nal in units), "hevc.payload-nal-types")
-        units = [nal for nal in units if nal[0] < 78]                   # SEI has no effect
-        starts = [i for i, nal in enumerate(units) if nal[2] & 0x80]    # first_slice_segment_in_pic_flag
-        need(units and units[0][0] >> 1 in (19, 20) and starts[:1] == [0], "hevc.first-picture")
-        need(len(starts) == total, "hevc.picture-count")
-        for a, b in zip(starts, [*starts[1:], None], strict=True):
-            frames += decoder.decode(av.Packet(start_code + start_code.join(units[a:b])))
-        frames += decoder.decode(None)
-    except av.error.FFmpegError as error:
-        raise Reject("hevc.decodes" if total else "hevc.stream", str(error)) from error
-    need(len(frames) == total, "hevc.picture-count", f"{len(frames)} pictures come out")
-    for frame in frames:
-        need(not frame.is_corrupt, "hevc.decodes")
-        need(t.inter or frame.pict_type == av.video.frame.PictureType.I, "hevc.intra-only")
-        need((frame.width, frame.height, frame.format.name) == (t.width, t.height, expected), "hevc.picture-size")
-    return np.stack([frame.to_ndarray() for frame in frames])
 
 # ---- output
 def decode(data):

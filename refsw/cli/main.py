@@ -23,6 +23,8 @@ COMMANDS = {
     "inspect": ("refsw.cli.inspect", "Show what is in a bitstream, down to every syntax element."),
     "validate": ("refsw.cli.validate", "Check a bitstream against every requirement of the specification."),
     "model": ("refsw.cli.model", "Update models: code differences, apply them, look into them."),
+    "conformance": ("refsw.cli.conformance", "Test a decoder against the conformance vectors."),
+    "crosscheck": ("refsw.cli.crosscheck", "Decode one bitstream with every decoder present, and compare."),
     "anchor": ("refsw.cli.anchor", "Anchors under common test conditions: run, report, compare, cross-check."),
     "demo": ("refsw.cli.demo", "The main job on real features that ship with the package, with a plot."),
 }

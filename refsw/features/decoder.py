@@ -18,7 +18,7 @@ from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
 from refsw.features.reader import BitstreamReader, Content, DigestContent
 from refsw.features.reconstruct import UnitContent, decode_unit
-from refsw.payload.base import DecoderSettings
+from refsw.payload.base import DecoderSettings, codec
 from refsw.syntax.codes import DigestKind, Level
 from refsw.syntax.structure import Trace
 from refsw.syntax.walker import MetadataContent
@@ -149,6 +149,9 @@ class Decoder:
             raise model_mismatch(p, self.model_digest)
         if p.name in self.parameters:
             raise name_twice(p)
+        picture_format = p.picture_format(self.header.profile)
+        for error in codec(p.payload_codec).check(p.configuration, memoryview(b""), 0, picture_format):
+            raise error  # whether any sample has pictures or not
         self.parameters[p.name] = p
         for kind in p.digests:
             self._digests[p.id, kind] = RunningDigest(p, kind)
@@ -221,13 +224,24 @@ def decode(
     Raises:
         DfcError: the input is not conforming, unsupported, or too large.
     """
+    arrays = decode_by_name(data, jobs=jobs, hevc_decoder=hevc_decoder, limits=limits)
+    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+
+
+def decode_by_name(
+    data: bytes | BinaryIO,
+    *,
+    jobs: int = 1,
+    hevc_decoder: str | None = None,
+    limits: DecoderLimits = IN_MEMORY,
+) -> dict[str, Array]:
+    """Decode a whole bitstream, as `decode`, to the tensors by name, even if there is only one."""
     stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
     decoder = Decoder(stream, limits, jobs=jobs, hevc_decoder=hevc_decoder)
     samples: dict[str, list[Array]] = {}
     for sample in decoder:
         samples.setdefault(sample.tensor, []).append(sample.elements)
-    arrays = {name: _assemble(p, samples.get(name, [])) for name, p in decoder.parameters.items()}
-    return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+    return {name: _assemble(p, samples.get(name, [])) for name, p in decoder.parameters.items()}
 
 
 def _assemble(p: Parameters, samples: list[Array]) -> Array:

@@ -16,7 +16,7 @@ from refsw.errors import FeatureError, UsageError
 from refsw.features.coding import CodedUnit, Plan, encode_unit
 from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.digest import RunningDigest
-from refsw.features.parameters import check_limits, to_values
+from refsw.features.parameters import check_limits, over, to_values
 from refsw.features.plan import make_plan
 from refsw.features.pool import Pool
 from refsw.features.ranges import with_measured_ranges
@@ -128,7 +128,11 @@ class Encoder:
 
     def _start(self, tensor: _Tensor, first: Array | None) -> None:
         plan = make_plan(tensor.name, tensor.number, tensor.axes, tensor.dtype, tensor.config, self._profile, first)
-        for error in check_limits(plan.parameters, self._profile, self._level, None):
+        pictures = plan.parameters.packing.pictures(tensor.axes.channels)
+        for error in (
+            *check_limits(plan.parameters, self._profile, self._level, None),
+            *over(LEVELS[self._level], "unit_pictures", pictures, "grid_rows_minus1", None),
+        ):
             raise UsageError(f"{plan.parameters.name}: {error.expected}, not {error.got} [{error.requirement}]")
         tensor.start(plan)
         self._started.append(tensor)

@@ -296,8 +296,6 @@ def check_limits(p: Parameters, profile: Profile, level: Level, offset: int | No
     yield from over(limits, "sample_elements", p.axes.elements, "axis_extent_minus1", offset)
     yield from over(limits, "picture_side", side, "coded_width_minus1", offset)
     yield from over(limits, "picture_elements", picture, "coded_width_minus1", offset)
-    pictures = p.packing.pictures(p.axes.channels)
-    yield from over(limits, "unit_pictures", pictures, "grid_rows_minus1", offset)
 
 
 def over(limits: LevelLimits, name: str, value: int, element: str, offset: int | None) -> Iterator[DfcError]:

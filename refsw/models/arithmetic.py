@@ -70,7 +70,7 @@ def round_to(x: npt.NDArray[np.float64], element_type: ElementType) -> Array:
 
     Values beyond the greatest finite one give infinity.
     """
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         if element_type is ElementType.BFLOAT16:
             out = _bfloat16(x)
         else:
@@ -100,7 +100,8 @@ def reconstruct(values: Integers, step: Step, base: Array | None, element_type: 
     """10.4.2 RoundTo( base + Binary64( q x m ) / 10^k ), elements in raster order."""
     d = differences(values, step)
     if base is not None:
-        d += base.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # NaN is told by its result
+            d += base.astype(np.float64)
     return round_to(d, element_type)
 
 

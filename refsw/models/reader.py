@@ -78,12 +78,13 @@ class ModelReader(BitstreamWalker[ModelContent]):
                            f"at most {self.limits.model_tensors} tensors at this level", str(count))  # fmt: skip
         if element == "network_id_length":
             self._tensors = 0
-        if element == "first_coded_tensor" and value != self.taken and not self._lost:
-            raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.coded-order", element, offset,
-                           str(self.taken), str(value))  # fmt: skip
-        if element == "coded_tensor_count_minus1" and value >= self.coded - self.taken and not self._lost:
-            raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.coded-order", element, offset,
-                           f"at most {self.coded - self.taken} coded tensors more", str(value + 1))  # fmt: skip
+        if element == "coded_tensor_count_minus1" and value >= self.limits.model_tensors:
+            raise self._too_many(self.coded - self.taken, value + 1, offset)
+
+    def _too_many(self, left: int, count: int, offset: int) -> DfcError:
+        element = "coded_tensor_count_minus1"
+        return error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.coded-order", element, offset,
+                        f"at most {left} coded tensors more", str(count))  # fmt: skip
 
     def _header(self, unit: Unit, values: Values) -> Directory:
         offset = 8 * unit.body_offset
@@ -102,6 +103,11 @@ class ModelReader(BitstreamWalker[ModelContent]):
         offset = 8 * unit.body_offset
         payload = 8 * (unit.body_offset + len(unit.body) - len(values["model_payload"]))
         content = DataContent(values, offset, payload)
+        if content.first != self.taken and not self._lost:
+            raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.coded-order", "first_coded_tensor", offset,
+                           str(self.taken), str(content.first))  # fmt: skip
+        if content.first + content.count > self.coded and not self._lost:
+            raise self._too_many(self.coded - content.first, content.count, offset)
         self.taken = content.first + content.count
         return content
 

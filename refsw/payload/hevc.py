@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refsw.errors import CodecError, ErrorClass, PayloadError, UsageError
-from refsw.payload import nal
+from refsw.payload import nal, slices
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, payload_error
 from refsw.payload.nal import NalType
 from refsw.tensor.axes import Array
@@ -88,14 +88,10 @@ class HevcCodec:
         settings: DecoderSettings,
     ) -> Array:
         """8.4.6 The pictures of a payload in output order, as (count, height, width)."""
+        for error in self.check(configuration, payload, count, picture_format):
+            raise error
         parsed = nal.parse_configuration(configuration)
-        for error in nal.check_format(parsed.sps, picture_format):
-            raise error
-        nals = nal.split(payload)
-        for error in nal.check_nal_types(nals):
-            raise error
-        groups = list(nal.pictures_of(nals))
-        _check_count(groups, count)
+        groups = list(nal.pictures_of(nal.split(payload)))
         if settings.command:
             from refsw.payload.external import decode_with_command
 
@@ -114,16 +110,18 @@ class HevcCodec:
             parsed = nal.parse_configuration(configuration)
         except PayloadError as error:
             return [error]
-        errors = nal.check_format(parsed.sps, picture_format)
+        errors = nal.check_format(parsed.sps, picture_format) + nal.check_tools(parsed)
         try:
             nals = nal.split(payload)
             errors += nal.check_nal_types(nals)
             _check_count(list(nal.pictures_of(nals)), count)
-            errors += [
-                _inter_error(8 * unit.place, "BP"[kind] if kind < 2 else str(kind))
-                for unit, kind in nal.slice_types(nals, parsed)
-                if picture_format.intra_only and kind != nal.SLICE_I
-            ]
+            for unit in slices.slices_of(nals, parsed):
+                place = 8 * unit.nal.place
+                if picture_format.intra_only and unit.type != slices.SLICE_I:
+                    errors.append(_inter_error(place, "BP"[unit.type] if unit.type < 2 else str(unit.type)))
+                if unit.qp is not None and unit.qp > slices.MAX_QP:
+                    expected = f"SliceQpY of at most {slices.MAX_QP} at {picture_format.bit_depth} bits"
+                    errors.append(payload_error("hevc.qp", "payload", expected, str(unit.qp), offset=place))
         except PayloadError as error:
             errors.append(error)
         return errors

@@ -180,6 +180,9 @@ def _is_baseline(data: bytes) -> bool:
         return False
     place, frames = 2, []
     while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != 0xDA:
+        if data[place + 1] == 0xFF:  # a fill byte (T.81, B.1.1.2)
+            place += 1
+            continue
         marker, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             frames.append((marker, data[place + 4 : place + 2 + size]))

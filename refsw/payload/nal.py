@@ -1,7 +1,6 @@
 """8.4.2 to 8.4.5: the NAL units of an HEVC payload and what this specification constrains in them.
 
-Parsed is only what the constraints need: the picture format in the sequence parameter set, and the start
-of every slice header (Rec. ITU-T H.265, 7.3).
+The parameter sets themselves are read in `parameter_sets`, slice headers in `slices`.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from functools import lru_cache
 
 from refsw.errors import DfcError, ErrorClass, PayloadError
 from refsw.payload.base import PictureFormat, payload_error
-from refsw.syntax.bits import BitReader
+from refsw.payload.parameter_sets import PictureParameters, SequenceParameters, parse_pps, parse_sps
 
 START_CODE = b"\x00\x00\x01"
-SLICE_I = 2
 
 
 class NalType(IntEnum):
@@ -25,10 +23,6 @@ class NalType(IntEnum):
     VPS = 32
     SPS = 33
     PPS = 34
-    AUD = 35
-    EOS = 36
-    EOB = 37
-    FILLER = 38
     PREFIX_SEI = 39
     SUFFIX_SEI = 40
 
@@ -37,6 +31,7 @@ PARAMETER_SETS = (NalType.VPS, NalType.SPS, NalType.PPS)
 SLICE_TYPES = frozenset({*range(8), *range(16, 22)})
 IDR_TYPES = (19, 20)
 MAX_CROPPED = 64
+QP_DEPTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +69,6 @@ def split(stream: bytes | memoryview, element: str = "payload") -> list[Nal]:
         PayloadError: bytes before the first start code, or a NAL unit too short for its header.
     """
     data = bytes(stream)
-    if not data:
-        return []
     parts = data.split(START_CODE)
     if parts[0].strip(b"\0"):
         raise payload_error("hevc.start-code", element, "the start code 0x000001", data[:3].hex(" "), offset=0)
@@ -112,81 +105,6 @@ def pictures_of(nals: list[Nal]) -> Iterator[list[Nal]]:
         yield current
 
 
-def _rbsp(nal: bytes, limit: int | None = None) -> bytes:
-    """H.265 7.3.1.1: the payload of a NAL unit without emulation prevention bytes."""
-    return nal[2:limit].replace(b"\x00\x00\x03", b"\x00\x00")
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceParameters:
-    """What this specification constrains in a sequence parameter set, and what slice headers need of it."""
-
-    sps_id: int
-    chroma_format: int
-    height: int
-    width: int
-    cropped: int
-    bit_depth: int
-    slice_address_bits: int
-
-
-@dataclass(frozen=True, slots=True)
-class PictureParameters:
-    """What slice headers need of a picture parameter set."""
-
-    sps_id: int
-    dependent_slices: bool
-    extra_bits: int
-
-
-def parse_sps(nal: bytes) -> SequenceParameters:
-    """H.265 7.3.2.2 up to log2_diff_max_min_luma_coding_block_size."""
-    r = BitReader(_rbsp(nal), where="an HEVC sequence parameter set")
-    r.u(4)
-    sub_layers = r.u(3)
-    r.u(1)
-    r.u(88)  # general profile
-    r.u(8)  # general level
-    present = [(r.u(1), r.u(1)) for _ in range(sub_layers)]
-    if sub_layers:
-        r.u(2 * (8 - sub_layers))
-    for profile, level in present:
-        r.u(88 * profile + 8 * level)
-    sps_id = r.ue()
-    chroma = r.ue()
-    if chroma == 3:
-        r.u(1)
-    width, height = r.ue(), r.ue()
-    coded_width, coded_height = width, height
-    if r.u(1):
-        step_x, step_y = (1 if chroma in (0, 3) else 2), (2 if chroma == 1 else 1)
-        left, right, top, bottom = r.ue(), r.ue(), r.ue(), r.ue()
-        width -= step_x * (left + right)
-        height -= step_y * (top + bottom)
-    depth = 8 + r.ue()
-    r.ue()  # chroma bit depth
-    r.ue()  # picture order count bits
-    all_sub_layers = r.u(1)
-    for _ in range(0 if all_sub_layers else sub_layers, sub_layers + 1):
-        for _ in range(3):
-            r.ue()
-    block_bits = 3 + r.ue() + r.ue()
-    if not 4 <= block_bits <= 6:
-        expected = "coding tree blocks of 16, 32 or 64"
-        raise payload_error("hevc.sps", "codec_configuration", expected, f"2^{block_bits}")
-    blocks = -(-coded_width >> block_bits) * -(-coded_height >> block_bits)
-    cropped = max(coded_width - width, coded_height - height)
-    return SequenceParameters(sps_id, chroma, height, width, cropped, depth, max(blocks - 1, 0).bit_length())
-
-
-def parse_pps(nal: bytes) -> tuple[int, PictureParameters]:
-    """H.265 7.3.2.3 up to num_extra_slice_header_bits: (pps id, parameters)."""
-    r = BitReader(_rbsp(nal), where="an HEVC picture parameter set")
-    pps_id, sps_id = r.ue(), r.ue()
-    dependent, _ = r.u(1), r.u(1)
-    return pps_id, PictureParameters(sps_id, bool(dependent), r.u(3))
-
-
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """A parsed codec configuration."""
@@ -218,6 +136,8 @@ def parse_configuration(data: bytes) -> Configuration:
     try:
         sps = parse_sps(nals[1].data)
         pps = dict(parse_pps(nal.data) for nal in nals[2:])
+    except PayloadError:
+        raise
     except DfcError as error:
         raise payload_error("hevc.configuration", element, "parameter sets that parse", error.got) from error
     return Configuration(tuple(nals), sps, pps)
@@ -260,6 +180,24 @@ def check_format(sps: SequenceParameters, picture_format: PictureFormat) -> list
     return errors
 
 
+def check_tools(configuration: Configuration) -> list[PayloadError]:
+    """8.4.1, 8.4.4 Tools that decoders in wide use do not have, or take for others without a word."""
+    sps, element = configuration.sps, "codec_configuration"
+    found = []
+    for tool in (sps.forbidden, *(pps.forbidden for pps in configuration.pps.values())):
+        if tool:
+            found.append(payload_error("hevc.profile", element, "tools that 8.4.1 allows", tool))
+    if sps.bypass_tools and any(pps.bypass for pps in configuration.pps.values()):
+        together = f"{sps.bypass_tools} in the SPS"
+        found.append(payload_error("hevc.bypass", element, "no such tool where a PPS enables bypass", together))
+    if sps.precise_offsets and any(any(pps.weighted) for pps in configuration.pps.values()):
+        precise = "high_precision_offsets_enabled_flag 1"
+        found.append(payload_error("hevc.weights", element, "no such tool where a PPS enables weights", precise))
+    if sps.bit_depth == QP_DEPTH and any(pps.qp_delta for pps in configuration.pps.values()):
+        found.append(payload_error("hevc.qp", element, "cu_qp_delta_enabled_flag 0 at 12 bits", "1"))
+    return found
+
+
 def check_nal_types(nals: list[Nal]) -> list[PayloadError]:
     """8.4.5 A payload holds slice segments and SEI only; parameter sets stay where they were checked."""
     return [
@@ -277,35 +215,3 @@ def check_nal_types(nals: list[Nal]) -> list[PayloadError]:
         for nal in [nal for nal in nals if nal.is_slice][:1]
         if nal.type not in IDR_TYPES
     ]
-
-
-def slice_types(nals: list[Nal], configuration: Configuration) -> Iterator[tuple[Nal, int]]:
-    """slice_type of every independent slice segment (H.265 7.3.6.1): 0 B, 1 P, 2 I.
-
-    Raises:
-        PayloadError: a slice header that does not parse.
-    """
-    for nal in nals:
-        if not nal.is_slice:
-            continue
-        r = BitReader(_rbsp(nal.data, 64), where="an HEVC slice header")
-        try:
-            first = r.u(1)
-            if 16 <= nal.type <= 23 and r.u(1):
-                raise payload_error(
-                    "hevc.picture-count", "payload", "no_output_of_prior_pics_flag 0", "1", offset=8 * nal.place
-                )
-            pps = configuration.pps[r.ue()]
-            if not first:
-                dependent = r.u(1) if pps.dependent_slices else 0
-                r.u(configuration.sps.slice_address_bits)
-                if dependent:
-                    continue
-            r.u(pps.extra_bits)
-            yield nal, r.ue()
-        except PayloadError:
-            raise
-        except (DfcError, KeyError) as error:
-            raise payload_error(
-                "hevc.slice-header", "payload", "a slice header of a known PPS", str(error)[:120], offset=8 * nal.place
-            ) from error

@@ -173,7 +173,10 @@ class UnitReader:
             self.report(_crc_error("bitstream.header-crc", "header_crc", 8 * (HEADER_BYTES - 4), crc, data[-4:]))
         minor = data[5]
         values = read_structure(
-            BITSTREAM_HEADER, BitReader(data), trace=self.trace, report=lambda e: self.report(of_version(e, minor))
+            BITSTREAM_HEADER,
+            BitReader(data),
+            trace=self.trace,
+            report=lambda e: self.report(of_version(e, minor, BITSTREAM_HEADER)),
         )
         self.chain = crc32(data[-4:])
         try:
@@ -276,9 +279,14 @@ def body_reader(unit: Unit) -> BitReader:
     return BitReader(unit.body, 8 * unit.body_offset, f"the body of {name}")
 
 
-def of_version(error: DfcError, version_minor: int) -> DfcError:
-    """5.5 What is reserved here may mean something in a later minor version: then it is unsupported, not wrong."""
-    if error.error_class is not ErrorClass.RESERVED_VALUE or version_minor <= VERSION_MINOR:
+def of_version(error: DfcError, version_minor: int, structure: Structure) -> DfcError:
+    """5.5 A code point (6.2) that is reserved here may mean something in a later minor version: then it is unsupported.
+
+    Negative zero is reserved as well, but no code point: no version gives it a meaning.
+    """
+    code_points = {element.name for element in structure.elements() if element.values is not None}
+    reserved = error.error_class is ErrorClass.RESERVED_VALUE and error.element in code_points
+    if not reserved or version_minor <= VERSION_MINOR:
         return error
     return UnsupportedError(
         error.error_class,

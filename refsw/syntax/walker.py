@@ -135,7 +135,7 @@ class BitstreamWalker(Generic[_Content]):
 
         def note(error: DfcError) -> None:
             found.append(error)
-            self.report(of_version(error, self.header.version_minor))
+            self.report(of_version(error, self.header.version_minor, BY_UNIT_TYPE[kind]))
 
         values = read_structure(
             BY_UNIT_TYPE[kind], reader, activate=self.activate, trace=self.trace, report=note, watch=self.watch

@@ -1,4 +1,4 @@
-"""A decoder of model updates written from spec/ alone gives the same models as refsw, and rejects what refsw rejects."""
+"""A decoder of model updates written from spec/ alone gives what refsw gives, and rejects what refsw rejects."""
 
 from __future__ import annotations
 
@@ -170,9 +170,12 @@ def test_a_chain_that_comes_back_begins_with_the_first_update_from_the_base(inde
     update = refsw.diff_models(x, y, x, z, x, exact=["*"])
     for base in (x, y, z):
         assert refsw.model_digest(same(independent, base, update)) == refsw.model_digest(x)
-    # Another step stands before the place where the base comes again, and cannot be applied.
-    kept = [header(x, [UNCHANGED], result=x), header(x, [EXACT_DIFFERENCE], result=y), data([[1] * 40])]
-    both_reject(independent, x, stream(*kept), "model.result-digest")
+    # The first update from the base is wrong; from the last one on, all is right.
+    ones = {"a": x["a"].view("i8") + 1}
+    units = [header(x, [EXACT_DIFFERENCE], result=y), data([[0] * 40]), header(y, [EXACT_DIFFERENCE], result=x)]
+    units += [data([[0] * 40]), header(x, [EXACT_DIFFERENCE], result={"a": ones["a"].view("f8")}), data([[1] * 40])]
+    both_reject(independent, x, stream(*units), "model.result-digest")
+    same(independent, x, stream(*units[4:]))
     # Nothing to apply is what is left if no update begins at the base.
     same(independent, y, stream(header(x, [EXACT_DIFFERENCE], result=y), data([[1] * 40])))
     back = stream(header(x, [EXACT_DIFFERENCE], result=x), data([[1] * 40]))
@@ -236,7 +239,7 @@ def test_dictionaries(independent: ModuleType, dtype: Any) -> None:
             assert any(unit.coder == independent.XZ_BYTES for unit in values(independent, update))
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(12))
 def test_random_models(independent: ModuleType, seed: int) -> None:
     rng = np.random.default_rng(seed)
 
@@ -258,12 +261,13 @@ def test_random_models(independent: ModuleType, seed: int) -> None:
 
 
 def finished(independent: ModuleType, base: Tensors | None, make: Callable[[bytes], bytes]) -> tuple[bytes, str]:
-    """A stream with the digest that the independent decoder finds, and the requirement that it breaks nevertheless."""
+    """A stream with the digest that the independent decoder finds, and the requirement that it breaks even so."""
     found = [bytes(32)]
     digest = independent.model_digest
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(independent.Reject) as caught:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(independent, "model_digest", lambda model: found.append(digest(model)) or found[-1])
-        independent.decode(make(bytes(32)), given(independent, base))
+        with pytest.raises(independent.Reject) as caught:
+            independent.decode(make(bytes(32)), given(independent, base))
     requirement = caught.value.requirement
     return make(found[-1]), "" if requirement == "model.result-digest" else requirement
 
@@ -283,7 +287,7 @@ def any_words(rng: np.random.Generator, dtype: np.dtype[Any], count: int) -> Any
 def test_values_of_every_size(independent: ModuleType, dtype: np.dtype[Any]) -> None:
     rng, pick, done = np.random.default_rng(8), random.Random(8), [0, 0]
     choices = [EXACT, EXACT_DIFFERENCE] + [QUANTIZED, QUANTIZED_DIFFERENCE] * (dtype.kind not in "iub")
-    for _ in range(40):
+    for _ in range(24):
         base, mode = {"x": any_words(rng, dtype, 12)}, pick.choice(choices)
         digits, multiplier, bits = pick.randrange(16), pick.randrange(3), 8 * dtype.itemsize
         if mode in (QUANTIZED, QUANTIZED_DIFFERENCE):
@@ -294,7 +298,7 @@ def test_values_of_every_size(independent: ModuleType, dtype: np.dtype[Any]) -> 
             before = base["x"].view(f"i{dtype.itemsize}").tolist() if mode == EXACT_DIFFERENCE else [0] * 12
             half = 1 << bits - 1
             coded = [(a - b + half) % (1 << bits) - half for a, b in zip(after, before, strict=True)]
-            if pick.random() < 0.1:
+            if bits < 64 and pick.random() < 0.1:
                 coded[3] = pick.choice([half, -half - 1])
         unit = data([coded], lanes_log2=pick.randrange(5))
         steps = {"step_digits": digits, "step_multiplier": multiplier}
@@ -308,8 +312,8 @@ def test_values_of_every_size(independent: ModuleType, dtype: np.dtype[Any]) -> 
             both_reject(independent, base, update, requirement)
         else:
             same(independent, base, update)
-    assert done[0] >= 15
-    assert done[1] >= 1
+    assert done[0] >= 8
+    assert done[1] >= (dtype.itemsize < 8)
 
 
 def halves(dtype: np.dtype[Any]) -> Any:
@@ -343,21 +347,36 @@ def test_rounding_at_ties(independent: ModuleType, dtype: np.dtype[Any]) -> None
 
 X = {"x": np.array([[3, -1, 0], [70, -900, 5]], np.int32)}
 VALUES = [3, -1, 0, 70, -900, 5]
-ROOM = 1 << 20
+MOST = 16 << 14  # values that 16 lanes may have; a unit of them has room for 2^20 more than that
 
 
 def packed(coded: list[int], **options: Any) -> bytes:
     return lzma.compress(np.array(coded, "<i4").tobytes(), check=lzma.CHECK_CRC32, **options)
 
 
-def zeros(*counts: int, copies: int = 0) -> list[Unit]:
-    """New tensors of zeros, one a unit, in 64 bytes of payload each, and copies of the first."""
-    names = [str(i) for i in range(len(counts) + copies)]
-    sizes = [*counts, *counts[:1] * copies]
-    new = [new_tensor(n, (k,), EXACT if i < len(counts) else COPY) for i, (n, k) in enumerate(zip(names, sizes))]  # noqa: B905
-    lanes = bytes_of([LOWEST] * 16, [])
-    units = [data([[]], first=i, lanes_log2=4, payload=lambda *_: lanes) for i in range(len(counts))]
-    return [header(None, (), new, {n: np.zeros(k, np.float32) for n, k in zip(names, sizes, strict=True)}), *units]
+def zeros(*counts: int, copies: list[int] | None = None) -> list[Unit]:
+    """New tensors of zeros, 64 bytes of payload for each but for ones, which stand in the unit before; and copies."""
+    entries = [(k, EXACT, 0) for k in counts]
+    for i, times in enumerate(copies or []):
+        entries += [(counts[i], COPY, i)] * times
+    names = [f"{i:02}" for i in range(len(entries))]
+    new = [new_tensor(n, (k,), m, new_copy_entry=i) for n, (k, m, i) in zip(names, entries, strict=True)]
+    lanes, units = bytes_of([LOWEST] * 16, []), []
+    for i, count in enumerate(counts):
+        if count > 1:
+            tensors = [[]] * (1 + (counts[i + 1 :][:1] == (1,)))
+            units.append(data(tensors, first=i, lanes_log2=4, payload=lambda *_: lanes))
+    result = {n: np.zeros(k, np.float32) for n, (k, _, _) in zip(names, entries, strict=True)}
+    return [header(None, (), new, result), *units]
+
+
+def xz_zeros(*counts: int) -> list[Unit]:
+    """New tensors of zeros in .xz streams, which need less than a byte for 4096 of them."""
+    tensors = {str(i): np.zeros(count, np.int8) for i, count in enumerate(counts)}
+    return [
+        full_header(tensors),
+        *(xz_data(lzma.compress(bytes(k), preset=0), first=i) for i, k in enumerate(counts)),
+    ]
 
 
 def labelled(labels: list[int], end: int = 9, tables: int = 2, **changes: Any) -> Unit:
@@ -371,6 +390,16 @@ def labelled(labels: list[int], end: int = 9, tables: int = 2, **changes: Any) -
         **values_of(2 * 16 + 1 + 64, bytes_of(states, words)),
         **own | {"label_word_count": len(words)} | changes,
     )
+
+
+def labels_of_rows() -> Unit:
+    """2^15 + 2 values of 0 in four lanes, with a label 0 for each row in one."""
+    own = {"label_group_count": [1], "group_first_axis": [[0]], "group_last_axis": [[0]], "label_word_count": 0}
+    tables = [flat_table(1)] * 2
+    return data(
+        [[]], lanes_log2=2, tables=tables, table_count_minus1=0, label_lanes_log2=0,
+        payload=lambda *_: bytes_of([LOWEST] * 5, []), **own,
+    )  # fmt: skip
 
 
 def values_of(end: int, before: bytes = b"") -> dict[str, Any]:
@@ -391,10 +420,10 @@ ALLOWED: dict[str, Callable[[], list[Unit]]] = {
     "xz": lambda: [full_header(X), xz_data(packed(VALUES), log2=2)],
     "metadata": lambda: [
         (UnitType.METADATA, b"\0\1k\0\1v"), full_header(X), (UnitType.METADATA, b"\0\1k\0\0"), data([VALUES])],
-    "a unit of unknown type": lambda: [full_header(X), data([VALUES]), (99, b"any")],
-    "room": lambda: zeros(ROOM + 64 * 4096),
-    "room of two units": lambda: zeros(5, ROOM + 2 * 64 * 4096 - 5),
-    "room of copies": lambda: zeros((ROOM + 64 * 4096) // 2, copies=1),
+    "as many values as the lanes allow": lambda: zeros(MOST),
+    "as many elements as the bytes allow": lambda: zeros(MOST - 1, 1, copies=[4, 4]),
+    "as many elements as the bytes of two units allow": lambda: zeros(MOST, MOST, copies=[4]),
+    "much in an .xz stream": lambda: xz_zeros(3_000_000),
     "an extent of 0": lambda: [
         header(None, (), [new_tensor("x", (2**20, 0, 2**20), EXACT)], {"x": np.zeros((2**20, 0, 2**20), np.float32)}),
         data([[]])],
@@ -411,12 +440,18 @@ def test_what_is_allowed(independent: ModuleType, what: str) -> None:
 # --- what is not ---
 
 B = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.arange(6, dtype=np.int32), "c": np.ones((3, 2), "f2")}
+S = {str(i): np.float32(i).reshape(()) for i in range(6)}
 KEEP = [UNCHANGED] * 3
 INT32, FLOAT16 = ElementType.INT32, ElementType.FLOAT16
 
 
 def on_base(*new: dict[str, Any], modes: list[int] | None = None, **changes: Any) -> Unit:
     return header(B, KEEP if modes is None else modes, new, B, **changes)
+
+
+def either(a: Unit, b: Unit) -> Unit:
+    """A unit in which an element has the bits of both: what the writer of units would not let through."""
+    return a[0], bytes(x | y for x, y in zip(a[1], b[1], strict=False))
 
 
 def sourced(name: str, mode: int, entry: int, kind: int = ElementType.FLOAT32, shape: Any = (6,)) -> dict[str, Any]:
@@ -432,7 +467,12 @@ def whole(change: Callable[..., bytes] | None = None, **changes: Any) -> list[Un
 
 
 def predicted(*coded: int) -> list[Unit]:
-    options = {"predictor_count": 1, "predictor_taps_minus2": [0], "predictor_coefficient": [[[64]]], "predictor": [1]}
+    options = {
+        "predictor_count": 1,
+        "predictor_taps_minus2": [0],
+        "predictor_coefficient": [[[64]]],
+        "predictor": [1],
+    }
     return [full_header({"x": np.zeros(len(coded), np.int64)}), data([coded], **options)]
 
 
@@ -456,15 +496,25 @@ VIOLATIONS: list[tuple[str, Tensors | None, Callable[[], list[Unit]]]] = [
     ("model.source", B, lambda: [on_base(sourced("x", EXACT, 1, INT32), modes=[0, 1, 0]), data([[0] * 6])]),
     ("model.source-format", B, lambda: [on_base(sourced("x", UNCHANGED, 1), modes=[0, 1, 0])]),
     ("model.source-format", B, lambda: [on_base(sourced("x", UNCHANGED, 1, INT32, (5,)), modes=[0, 1, 0])]),
-    ("model.source-format", B, lambda: [on_base(sourced("x", EXACT_DIFFERENCE, 2), modes=[0, 0, 1]), data([[0] * 6])]),
+    ("model.source-format", B, lambda: [
+        on_base(sourced("x", EXACT_DIFFERENCE, 2), modes=[0, 0, 1]), data([[0] * 6])]),
     ("model.quantized-type", B, lambda: [on_base(modes=[0, QUANTIZED_DIFFERENCE, 0]), data([[0] * 6])]),
     ("model.quantized-type", None, lambda: words_of("i4", 5, mode=QUANTIZED)),
     ("model.copy", B, lambda: [on_base(modes=[UNCHANGED, COPY, UNCHANGED], copies={1: 0})]),
     ("model.copy", B, lambda: [on_base(new_tensor("x", (2, 3), COPY), modes=[REMOVED, 0, 0])]),
-    ("model_header.copy_entry", B, lambda: [on_base(modes=[UNCHANGED, COPY, UNCHANGED], copies={1: 1})]),
-    ("model_header.tensor_mode", B, lambda: [on_base(modes=[0, 7, 0])]),
-    ("model_header.source_entry", B, lambda: [on_base(sourced("x", UNCHANGED, 3))]),
-    ("model_header.new_element_type", None, lambda: [full_header({"x": np.zeros(0)}, new_element_type=[13])]),
+    ("model_header.tensor_mode", B, lambda: [either(*(on_base(modes=[0, m, 0]) for m in (EXACT, EXACT_DIFFERENCE)))]),
+    ("model_header.step_multiplier", B, lambda: [either(*(on_base(step_multiplier=m) for m in (1, 2)))]),
+    ("model_header.new_copy_entry", S, lambda: [
+        either(*(header(S, [0] * 6, [new_tensor("x", (), COPY, new_copy_entry=i)]) for i in (4, 5)))]),
+    ("model_header.source_entry", S, lambda: [
+        either(*(header(S, [REMOVED] * 6, [sourced("x", UNCHANGED, i, shape=())]) for i in (4, 5)))]),
+    ("model_header.new_element_type", None, lambda: [
+        either(*(full_header({"x": np.zeros(0)}, new_element_type=[i]) for i in (3, 12)))]),
+    ("model_data.lanes_log2", None, lambda: [
+        full_header(X), either(*(data([VALUES], lanes_log2=n) for n in (3, 12)))]),
+    ("model_data.frequency_precision", None, lambda: [
+        full_header(X), either(*(data([VALUES], frequency_precision=n) for n in (13, 6)))]),
+    ("model_data.model_coder", None, lambda: [full_header(X), (UnitType.MODEL_DATA, b"\xe0\0")]),
     ("model.coded-order", B, lambda: [on_base(modes=[EXACT, EXACT, 0]), data([[0] * 6], first=1)]),
     ("model.coded-order", B, lambda: [on_base(), data([[]])]),
     ("model.complete", B, lambda: [on_base(modes=[EXACT, EXACT, 0]), data([[0] * 6])]),
@@ -497,10 +547,12 @@ VIOLATIONS: list[tuple[str, Tensors | None, Callable[[], list[Unit]]]] = [
     ("bytes.trailing", None, lambda: [full_header(X), xz_data(packed(VALUES) + bytes(4), log2=2)]),
     ("bytes.xz bytes.format", None, lambda: [full_header(X), xz_data(
         lzma.compress(np.array(VALUES, "<i4").tobytes(), lzma.FORMAT_ALONE), log2=2)]),
-    ("model.expansion", None, lambda: zeros(ROOM + 64 * 4096 + 1)),
-    ("model.expansion", None, lambda: zeros(ROOM + 64 * 4096, 64 * 4096 + 1)),
-    ("model.expansion", None, lambda: zeros(ROOM + 64 * 4096 + 1, 1)),
-    ("model.expansion", None, lambda: zeros((ROOM + 64 * 4096) // 2, copies=2)),
+    ("model.expansion", None, lambda: zeros(MOST - 1, 1, copies=[4, 5])),
+    ("model.expansion", None, lambda: zeros(MOST, MOST, copies=[4, 1])),
+    ("model.expansion", None, lambda: xz_zeros(3_000_000, 3_000_000)),
+    ("model.expansion", None, lambda: [full_header({"x": np.zeros(2**20 + 4096, np.int8)}), xz_data(b"")]),
+    ("model.lanes", None, lambda: zeros(MOST + 1)),
+    ("model.lanes", None, lambda: [full_header({"x": np.zeros((2**14 + 1, 2), "i4")}), labels_of_rows()]),
     ("model.order", None, lambda: [data([VALUES])]),
     ("model.order", None, list),
     ("model.chain", None, lambda: [*whole(), full_header({})]),
@@ -543,7 +595,7 @@ def test_other_damage_is_rejected_by_both(independent: ModuleType) -> None:
     reject(good[:-1], "unit.complete")
     reject(b"".join(parts[:-1]), "bitstream.end")
     reject(good + b"\0", "bitstream.nothing-after-end")
-    reject(b"".join([*parts[:-1], parts[1], parts[-1]]), "end.bitstream-crc")
+    reject(b"".join([*parts[:-1], pack_unit(UnitType.METADATA, b"\0\1k\0\0"), parts[-1]]), "end.bitstream-crc")
     reject(stream(*units, end=end_of(1)), "end.sample-counts")
     reject(ended(*parts[:-1], pack_unit(98, b"any", skippable=False)), "unit.unknown", 69)
     same(independent, None, ended(*parts[:-1], pack_unit(98, b"any", skippable=True)))
@@ -551,8 +603,100 @@ def test_other_damage_is_rejected_by_both(independent: ModuleType) -> None:
     reject(ended(*parts[:2], pack_unit(*units[1], skippable=True)), "unit.skippable-known")
     for profile in (Profile.INTRA, Profile.EXTENDED):
         update = pack_header(profile, Level.L1) + good[12:]
-        both_reject(independent, None, update, "profile.model", "order.units", "profile.implemented")
+        reject(update, "profile.implemented", 69)
     level = [header(None, (), [new_tensor("x", (2**26 + 1,), EXACT)]), data([[]])]
     both_reject(independent, None, stream(*level), "level.model-elements", "model.expansion")
-    many = header(None, (), [new_tensor(f"{i}", (0,), COPY) for i in range(4097)])
+    many = header(None, (), [new_tensor(f"{i}", (0,), EXACT) for i in range(4097)])
     reject(stream(many), "level.model-tensors")
+
+
+def outcome(call: Callable[[], Any], error: type[Exception]) -> Any:
+    """What becomes of a call: the exit code, or the digest of a model."""
+    try:
+        return call()
+    except error as caught:
+        return caught.exit_code  # type: ignore[attr-defined]
+
+
+def with_digest(unit: Unit, old: bytes, new: bytes) -> Unit:
+    """A model header with another result_digest; the same one if `old` is not there any more."""
+    bits = f"{int.from_bytes(unit[1], 'big'):0{8 * len(unit[1])}b}"
+    bits = bits.replace(*(f"{int.from_bytes(digest, 'big'):0256b}" for digest in (old, new)), 1)
+    return unit[0], int(bits, 2).to_bytes(len(unit[1]), "big")
+
+
+MUTATIONS = 40
+
+
+def test_mutations_with_right_crcs_have_the_same_outcome(independent: ModuleType) -> None:
+    """The digest of the result is put right as well, where a result can be computed."""
+    rng = random.Random(12)
+    models = [{name: model[name] for name in ("float32.w", "bfloat16.w", "int16.w", "kept")} for model in walk(2)]
+    large = {"x": np.random.default_rng(6).standard_normal((24, 20, 3, 3)).cumsum(-1)}
+    # Without a dictionary there are no .xz streams: liblzma would ask for memory of any size.
+    sources = [(have, refsw.diff_models(have, models[1], digits=2, dictionary=False)) for have in (None, models[0])]
+    sources.append((None, refsw.diff_models(None, large, digits=2)))
+    count = [0, 0]
+    for _ in range(MUTATIONS):
+        base, update = sources[rng.randrange(3)]
+        units = units_of(update)
+        digest = refsw.model_digest(refsw.apply_update(base, update))
+        place = rng.randrange(len(units))
+        kind, body = units[place]
+        mutated = bytearray(body)
+        for _ in range(rng.choice([1, 1, 3])):
+            # Headers and tables more often than words, the raw bits at the end more often, too.
+            i = rng.choice([rng.randrange(60), rng.randrange(len(body)), -rng.randrange(1, 60)]) % len(body)
+            mutated[i] ^= 1 << rng.randrange(8)
+        units[place] = kind, bytes(mutated)
+        head, *rest = units
+        forged, _ = finished(
+            independent,
+            base,
+            lambda new: stream(with_digest(head, digest, new), *rest),  # noqa: B023
+        )
+        theirs = outcome(lambda: refsw.model_digest(refsw.apply_update(base, forged)), refsw.DfcError)  # noqa: B023
+        ours = outcome(
+            lambda: independent.model_digest(independent.decode(forged, given(independent, base))),  # noqa: B023
+            independent.Reject,
+        )
+        assert theirs == ours
+        count[isinstance(theirs, int)] += 1
+    assert min(count) >= MUTATIONS // 8
+
+
+def test_a_receiver_with_another_model(independent: ModuleType) -> None:
+    models = walk(4)
+    later = refsw.diff_models(models[2], models[3])
+    cases = [(models[0], later), (None, later), ({}, later), (models[1], refsw.diff_models(None, models[0]))]
+    cases += [(models[2] | {"more": np.zeros(1)}, later), ({**models[2], "kept": np.float32([0.0, 2])}, later)]
+    for base, update in cases:
+        both_reject(independent, base, update, "model.base")
+
+
+def test_decoders_of_features_do_not_decode_models_nor_the_reverse(
+    independent: ModuleType, streams: dict[str, bytes]
+) -> None:
+    features = importlib.import_module("dfc_decoder")
+    for decode, update in ((features.decode, stream(*whole())), (independent.decode, streams["png"])):
+        with pytest.raises(independent.Reject) as caught:
+            decode(update)
+        assert (caught.value.requirement, caught.value.exit_code) == ("profile.implemented", 69)
+    both_reject(independent, None, streams["png"], "profile.implemented", exit_code=69)
+
+
+def test_its_command_line(tmp_path: Path) -> None:
+    models = [{name: x for name, x in model.items() if x.dtype != ml_dtypes.bfloat16} for model in walk(2)]
+    update = refsw.diff_models(*models, digits=3)
+    good, bad, base = tmp_path / "good.dfc", tmp_path / "bad.dfc", tmp_path / "base.npz"
+    good.write_bytes(update)
+    bad.write_bytes(update[:-9])
+    np.savez(base, **models[0])  # type: ignore[arg-type]
+    command = [sys.executable, str(FOLDER / "dfc_models.py")]
+    for source, have, code in ((bad, base, 65), (good, "-", 65), (good, tmp_path / "none.npz", 66)):
+        out = tmp_path / "rejected.npz"
+        assert subprocess.run([*command, have, source, out], capture_output=True, check=False).returncode == code
+        assert not out.exists()
+    subprocess.run([*command, base, good, tmp_path / "out.npz"], check=True)
+    with np.load(tmp_path / "out.npz") as decoded:
+        assert refsw.model_digest(dict(decoded)) == refsw.model_digest(refsw.apply_update(models[0], update))

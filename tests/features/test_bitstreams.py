@@ -13,9 +13,11 @@ import pytest
 import refsw
 from refsw.errors import CapacityError, ModelStateError
 from refsw.features.decoder import DecoderLimits
+from refsw.features.parameters import Parameters, to_values
+from refsw.features.reader import BitstreamReader
 from refsw.syntax.codes import Level, UnitType
-from refsw.syntax.structures import HEADER_BYTES
-from refsw.syntax.units import UnitReader, crc32, pack_unit
+from refsw.syntax.structures import FEATURE_PARAMETER_SET, HEADER_BYTES
+from refsw.syntax.units import UnitReader, crc32, pack_body, pack_unit
 
 
 class Pipe(io.RawIOBase):
@@ -321,3 +323,54 @@ def test_a_configuration_is_a_value() -> None:
     assert config == refsw.EncoderConfig.preset("balanced").replace(qp=30)
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.clip = 1  # type: ignore[misc]
+
+
+def with_unit(data: bytes, kind: UnitType, change: Any, minor: int = 0) -> bytes:
+    """The bitstream with one unit's body changed, and all CRCs right."""
+    head = data[:5] + bytes([minor]) + data[6:8]
+    out = head + crc32(head).to_bytes(4, "big")
+    chain = crc32(out[8:])
+    for number, body in parts(data):
+        if number == kind:
+            body = change(body)
+        if number == UnitType.END_OF_BITSTREAM:
+            body = body[:-4] + chain.to_bytes(4, "big")
+        unit = pack_unit(number, body)
+        chain = crc32(unit[-4:], chain)
+        out += unit
+    return out
+
+
+def test_parameter_sets_of_hevc_are_checked_even_if_all_samples_are_constant() -> None:
+    data = refsw.encode(np.full((1, 2, 16, 16), 3, np.float32), bit_depth=8)
+    assert refsw.decode(data).shape == (1, 2, 16, 16)
+    p = next(content for content in BitstreamReader(io.BytesIO(data)) if isinstance(content, Parameters))
+    other = pack_body(FEATURE_PARAMETER_SET, to_values(dataclasses.replace(p, configuration=b"\2" + p.configuration)))
+    damaged = with_unit(data, UnitType.FEATURE_PARAMETER_SET, lambda _: other)
+    with pytest.raises(refsw.DfcError) as caught:
+        refsw.decode(damaged)
+    assert caught.value.requirement == "hevc.start-code"
+
+
+def test_negative_zero_has_no_meaning_in_a_later_version_either() -> None:
+    x = np.linspace(0, 1, 32, dtype=np.float32).reshape(1, 2, 4, 4)
+    data = refsw.encode(x, payload="stored", range_scope="sample", quantizer="uniform")
+    damaged = with_unit(data, UnitType.FEATURE_DATA, lambda body: _negative_zero(body), minor=1)
+    with pytest.raises(refsw.DfcError) as caught:
+        refsw.decode(damaged)
+    assert caught.value.requirement == "feature_data.sample_minimum"
+    assert caught.value.exit_code == 65
+
+
+def _negative_zero(body: bytes) -> bytes:
+    assert body[0] == 0b11100000  # set 0, first sample 0, one sample; then the minimum, 0.0, from bit 3
+    return bytes([0b11110000]) + body[1:]
+
+
+def test_pictures_of_a_unit_are_counted_in_units_alone() -> None:
+    empty = refsw.encode(np.zeros((0, 5000, 1, 1), np.float32), payload="stored", layout="sequence", level="l2")
+    head = empty[:7] + b"\1"
+    level_1 = with_unit(head + crc32(head).to_bytes(4, "big") + empty[12:], UnitType.METADATA, bytes)
+    assert refsw.decode(level_1).shape == (0, 5000, 1, 1)
+    with pytest.raises(refsw.UsageError, match="unit-pictures"):
+        refsw.encode(np.zeros((1, 5000, 1, 1), np.float32), payload="stored", layout="sequence", level="l1")

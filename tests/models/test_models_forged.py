@@ -234,6 +234,7 @@ CASES: list[tuple[str, str, str, Make]] = [
 DEFINITIONS = {
     "model.order-of-tensors", "model.tensor-digest", "model.digest", "model.quantized", "model.exact", "model.symbols",
     "model.frequencies", "model.context", "model.labels", "model.rans", "model.prediction", "model.result",
+    "model.passed-over",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refsw.errors import CodecError, ErrorClass, PayloadError, UnsupportedError, UsageError
-from refsw.payload import external, nal
+from refsw.payload import external, nal, slices
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
 from refsw.payload.hevc import EFFORTS, HevcCodec, annex_b, hevc_configuration, qp_bounds, separate
 from refsw.payload.nal import Nal, NalType
@@ -184,8 +184,8 @@ def test_several_slices_a_picture_are_one_picture() -> None:
     nals = nal.split(coded[1])
     assert sum(unit.is_slice for unit in nals) > 2
     assert len(list(nal.pictures_of(nals))) == 2
-    kinds = list(nal.slice_types(nals, nal.parse_configuration(coded[0])))
-    assert {kind for _, kind in kinds} == {nal.SLICE_I}
+    kinds = [unit.type for unit in slices.slices_of(nals, nal.parse_configuration(coded[0]))]
+    assert set(kinds) == {slices.SLICE_I}
     assert len(kinds) == len(nals)
     assert HEVC.check(*coded, 2, f) == []  # type: ignore[arg-type]
 
@@ -195,8 +195,9 @@ def test_slice_types_of_a_hierarchy_of_b_pictures_are_found() -> None:
     f = form(64, 64, intra=False)
     command = X265.replace("--keyint 1 ", "--keyint 60 --bframes 3 --b-adapt 0 --no-scenecut ")
     coded = HEVC.encode(pictures(f, 9), f, EncoderSettings(qp=30, command=command))
-    kinds = [kind for _, kind in nal.slice_types(nal.split(coded[1]), nal.parse_configuration(coded[0]))]
-    assert kinds[0] == nal.SLICE_I
+    found = slices.slices_of(nal.split(coded[1]), nal.parse_configuration(coded[0]))
+    kinds = [unit.type for unit in found]
+    assert kinds[0] == slices.SLICE_I
     assert set(kinds) == {0, 1, 2}
 
 
@@ -336,8 +337,7 @@ def test_nothing_else_is_in_a_configuration(intra: tuple[bytes, bytes], extra: b
 def test_a_parameter_set_that_is_cut_is_rejected(intra: tuple[bytes, bytes], which: int) -> None:
     units = sets(intra)
     units[which] = units[which][:3]
-    # Of a PPS, little is read here, and the decoder finds the rest.
-    assert rejected((joined(units), intra[1])).requirement == ("hevc.configuration" if which == 1 else "hevc.decodes")
+    assert rejected((joined(units), intra[1])).requirement == "hevc.configuration"
 
 
 @pytest.mark.parametrize("depth", [10, 12])
@@ -510,3 +510,26 @@ def test_the_parameter_sets_of_x265_are_understood(size: tuple[int, int], depth:
         assert nal.check_format(parsed.sps, f) == []
         assert list(parsed.pps) == [0]
         assert parsed.stream == hevc_configuration(f, FAST)
+
+
+def test_coding_tree_blocks_of_other_sizes_have_a_requirement_of_their_own(intra: tuple[bytes, bytes]) -> None:
+    vps, sps, pps = (unit.data for unit in nal.split(intra[0]))
+    # ultrafast: smallest blocks of 8, log2_diff_max_min_luma_coding_block_size 2 (ue 011) follows log2_min (ue 1)
+    found = set()
+    for place in range(8 * 20, 8 * len(sps)):
+        changed = bytearray(sps)
+        changed[place // 8] ^= 0x80 >> place % 8
+        try:
+            nal.parse_configuration(joined([vps, bytes(changed), pps]))
+        except PayloadError as error:
+            found.add(error.requirement)
+    assert "hevc.sps" in found
+
+
+def test_pictures_that_withhold_earlier_ones_are_rejected(intra: tuple[bytes, bytes]) -> None:
+    first, second = nal.split(intra[1])
+    for units in ([first, second], [second, first]):
+        changed = [units[0].data, units[1].data[:2] + bytes([units[1].data[2] | 0x40]) + units[1].data[3:]]
+        error = rejected((intra[0], joined(changed)))
+        assert error.requirement == "hevc.picture-count"
+        assert "no_output_of_prior_pics_flag" in error.expected

@@ -267,3 +267,9 @@ def test_jpeg_takes_the_qualities_that_there_are() -> None:
     for quality in (-5, 0, 101, 1000):
         with pytest.raises(UsageError):
             codec(JPEG).encode(smooth()[None], form(), EncoderSettings(quality=quality))
+
+
+def test_fill_bytes_before_a_marker_of_a_jpeg_are_no_harm() -> None:
+    plain = image_of(JPEG)
+    filled = plain[:2] + b"\xff\xff\xff" + plain[2:]
+    assert np.array_equal(decode(JPEG, payload_of(filled)), decode(JPEG, payload_of(plain)))

@@ -1,0 +1,26 @@
+"""Both decoders behind one function, for whoever hands over bitstreams of any profile: features and model updates."""
+import sys
+from pathlib import Path
+
+import ml_dtypes
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import dfc_decoder
+
+PROFILE_BYTE, MODEL = 6, 6
+
+
+def decode(data, base=None):
+    """Arrays by name; base is the path of the model that updates start from, None if there is none."""
+    if data[PROFILE_BYTE:PROFILE_BYTE + 1] != bytes([MODEL]):
+        return dfc_decoder.decode(data)
+    import dfc_models
+
+    model = None if base is None else dfc_models.read_model(Path(base))
+    return {name: as_array(tensor) for name, tensor in dfc_models.decode(data, model).items()}
+
+
+def as_array(tensor):
+    """A tensor of dfc_models as a numpy array."""
+    dtype = ml_dtypes.bfloat16 if tensor.type == "bfloat16" else dfc_decoder.STORAGE[tensor.type]
+    return tensor.words.view(dtype).reshape(tensor.shape)

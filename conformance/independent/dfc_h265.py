@@ -1,0 +1,228 @@
+"""What 8.4 of the specification constrains in the parameter sets and slice headers of H.265, read by H.265 (7.3, E.2)
+into dictionaries. Part of dfc_decoder.py; ValueError: a NAL unit ends early, or is something else.
+"""
+
+class Fields:
+    """The bits of a NAL unit after its header, without emulation prevention."""
+    def __init__(self, nal):
+        data = nal[2:].replace(b"\0\0\3", b"\0\0")
+        self.bits, self.pos = f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}", 0
+    def u(self, n=1):
+        if self.pos + n > len(self.bits):
+            raise ValueError("a NAL unit ends early")
+        self.pos += n
+        return int(self.bits[self.pos - n:self.pos] or "0", 2)
+    def ue(self):
+        zeros = self.bits.find("1", self.pos) - self.pos
+        if not 0 <= zeros < 32:
+            raise ValueError("no Exp-Golomb code")
+        self.pos += zeros
+        return self.u(zeros + 1) - 1
+    def se(self):
+        k = self.ue()
+        return k // 2 + 1 if k % 2 else -(k // 2)
+    def many(self, n):
+        for _ in range(n):
+            self.ue()
+    def end(self):
+        if self.bits[self.pos:].rstrip("0") != "1" or len(self.bits) - self.pos > 8:
+            raise ValueError("a parameter set goes on after its end")
+
+def sps(nal):
+    f, s = Fields(nal), {}
+    f.u(4)
+    layers = f.u(3)
+    f.u(97)
+    flags = [(f.u(), f.u()) for _ in range(layers)]
+    f.u(2 * (8 - layers) if layers else 0)
+    for has_profile, has_level in flags:
+        f.u(88 * has_profile + 8 * has_level)
+    f.ue()
+    if f.ue() == 3:                                     # chroma_format_idc
+        f.u()
+    width, height = f.ue(), f.ue()
+    f.many(4 if f.u() else 0)                           # conformance window
+    f.many(2)
+    s["poc"] = f.ue() + 4
+    f.many(3 * (layers + 1 if f.u() else 1))
+    block = f.ue() + 3 + f.ue()
+    if not 4 <= block <= 6:
+        raise ValueError("coding tree blocks of another size")
+    blocks = (width + (1 << block) - 1 >> block) * (height + (1 << block) - 1 >> block)
+    s["address"] = max(0, blocks - 1).bit_length()
+    f.many(4)
+    if f.u() and f.u():
+        scaling_lists(f)
+    f.u()
+    s["sao"] = f.u()
+    if f.u():                                           # PCM
+        f.u(8)
+        f.many(2)
+        f.u()
+    s["short"] = []
+    for i in range(total := f.ue()):
+        s["short"].append(short_set(f, s["short"], i, total))
+    s["long"] = [(f.u(s["poc"]), f.u())[1] for _ in range(f.ue())] if f.u() else None
+    s["motion"] = f.u()
+    f.u()
+    if f.u():
+        usability(f, layers)
+    ranged, s["other"] = (f.u(), f.u(7)) if f.u() else (0, 0)
+    names = "rotation context implicit explicit precision smoothing offsets rice alignment".split()
+    s |= {name: f.u() if ranged and not s["other"] else 0 for name in names}
+    if not s["other"]:
+        f.end()
+    return s
+
+def scaling_lists(f):
+    for size, matrices in enumerate((6, 6, 6, 2)):
+        for _ in range(matrices):
+            f.many((16, 64, 65, 65)[size] if f.u() else 1)
+
+def short_set(f, earlier, i, total):
+    """7.4.8: (DeltaPoc, used) in the order of the entries: those before, then those after, by distance."""
+    entries = []
+    if i and f.u():
+        back = 1 + (f.ue() if i == total else 0)
+        if back > i:
+            raise ValueError("no such reference picture set")
+        delta = -1 if f.u() else 1
+        delta *= 1 + f.ue()
+        for poc, _ in [*earlier[i - back], (0, 0)]:
+            used = f.u()
+            kept = used or f.u()
+            entries += [(poc + delta, used)] * (kept and poc + delta != 0)
+    else:
+        before, after = f.ue(), f.ue()
+        for sign, n in ((-1, before), (1, after)):
+            poc = 0
+            for _ in range(n):
+                poc += sign * (f.ue() + 1)
+                entries.append((poc, f.u()))
+    return sorted((e for e in entries if e[0] < 0), reverse=True) + sorted(e for e in entries if e[0] > 0)
+
+def usability(f, layers):
+    if f.u() and f.u(8) == 255:
+        f.u(32)
+    if f.u():
+        f.u()
+    if f.u():
+        f.u(4)
+        f.u(24 if f.u() else 0)
+    f.many(2 if f.u() else 0)
+    f.u(3)
+    f.many(4 if f.u() else 0)
+    if f.u():
+        f.u(64)
+        f.many(f.u())
+        if f.u():                                       # HRD
+            kinds = f.u() + f.u()
+            parts = kinds and f.u()
+            f.u((42 if parts else 23) + 4 * parts if kinds else 0)
+            for _ in range(layers + 1):
+                low = 0
+                if f.u() or f.u():
+                    f.ue()
+                else:
+                    low = f.u()
+                for _ in range(kinds * (1 if low else 1 + f.ue())):
+                    f.many(4 if parts else 2)
+                    f.u()
+    if f.u():
+        f.u(3)
+        f.many(5)
+
+def pps(nal):
+    f, p = Fields(nal), {}
+    number, _ = f.ue(), f.ue()
+    p["dependent"], p["output"], p["extra"], _, p["init"] = f.u(), f.u(), f.u(3), f.u(), f.u()
+    p["active"] = f.ue() + 1, f.ue() + 1
+    p["qp"] = 26 + f.se()
+    f.u()
+    skip, p["delta"] = f.u(), f.u()
+    f.many(p["delta"] + 2)
+    f.u()
+    p["weighted"], p["bypass"], tiles, _ = (f.u(), f.u()), f.u(), f.u(), f.u()
+    if tiles:
+        sizes = f.ue() + f.ue()
+        f.many(0 if f.u() else sizes)
+        f.u()
+    f.u()
+    if f.u():
+        f.u()
+        f.many(0 if f.u() else 2)
+    if f.u():
+        scaling_lists(f)
+    p["lists"] = f.u()
+    f.ue()
+    f.u()
+    ranged, p["other"] = (f.u(), f.u(7)) if f.u() else (0, 0)
+    p["cross"] = p["chroma"] = 0
+    if ranged and not p["other"]:
+        f.many(skip)
+        p["cross"] = f.u()
+        p["chroma"] = f.u()
+        f.many(0 if p["cross"] or p["chroma"] else 2)
+    if not p["other"] and not p["cross"] and not p["chroma"]:
+        f.end()
+    return number, p
+
+def constraints(s, pictures, depth):
+    """8.4.1: requirement and whether it holds, for an SPS and all PPSs."""
+    excluded = s["other"], s["precision"], s["alignment"], *(p[k] for p in pictures for k in ("other", "cross", "chroma"))
+    return {"hevc.profile": not any(excluded),
+            "hevc.bypass": not (any(p["bypass"] for p in pictures) and (s["rotation"] or s["implicit"])),
+            "hevc.weights": not (any(any(p["weighted"]) for p in pictures) and s["offsets"]),
+            "hevc.qp": depth != 12 or not any(p["delta"] for p in pictures)}
+
+def slice_qp(nal, s, pictures):
+    """SliceQpY (7.3.6.1, 7-54); None in a dependent slice segment."""
+    f, kind = Fields(nal[:4096]), nal[0] >> 1
+    first = f.u()
+    f.u(kind >= 16)
+    if (number := f.ue()) not in pictures:
+        raise ValueError("a slice of no PPS")
+    p = pictures[number]
+    if not first:
+        dependent = p["dependent"] and f.u()
+        f.u(s["address"])
+        if dependent:
+            return None
+    f.u(p["extra"])
+    slice_type, used, motion = f.ue(), 0, 0             # 0 B, 1 P, 2 I
+    f.u(p["output"])
+    if kind not in (19, 20):
+        f.u(s["poc"])
+        sets = s["short"]
+        bits = max(0, len(sets) - 1).bit_length()
+        chosen = f.u(bits) if f.u() else None
+        chosen = short_set(f, sets, len(sets), len(sets)) if chosen is None else dict(enumerate(sets)).get(chosen, [])
+        used = sum(u for _, u in chosen)
+        if s["long"] is not None:
+            named = f.ue() if s["long"] else 0
+            for i in range(named + f.ue()):
+                if i < named:
+                    entry = f.u(max(0, len(s["long"]) - 1).bit_length())
+                    used += s["long"][entry] if entry < len(s["long"]) else 0
+                else:
+                    f.u(s["poc"])
+                    used += f.u()
+                f.many(f.u())
+        motion = f.u(s["motion"])
+    f.u(s["sao"])
+    if slice_type < 2:
+        n = [*p["active"]][:2 - slice_type]
+        if f.u():
+            n = [f.ue() + 1 for _ in n]
+        for entries in n if p["lists"] and used > 1 else ():
+            f.u((used - 1).bit_length() * entries if f.u() else 0)
+        f.u((slice_type == 0) + p["init"])
+        if motion:
+            other = slice_type == 0 and not f.u()
+            f.many(n[other] > 1)
+        if p["weighted"][slice_type == 0]:
+            f.ue()
+            for entries in n:
+                f.many(2 * sum([f.u() for _ in range(entries)]))
+        f.ue()
+    return p["qp"] + f.se()

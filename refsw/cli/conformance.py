@@ -1,0 +1,207 @@
+"""refsw conformance: test a decoder against suites of vectors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from refsw.cli.common import role, say
+
+if TYPE_CHECKING:
+    from refsw.conformance.outcomes import Result
+    from refsw.conformance.runner import OnResult, Report
+    from refsw.conformance.suite import Selection, Suite
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+SHOWN_FAILURES = 20
+KINDS = ("valid", "malformed", "invalid", "unsupported", "limit")
+PROFILES = ("INTRA", "INTER", "LOSSLESS", "IMAGE", "EXTENDED", "MODEL")
+
+
+@click.group(name="conformance")
+def command() -> None:
+    """Test a decoder against suites of conformance vectors (spec chapter 13)."""
+
+
+def _suites(function: _F) -> _F:
+    """The arguments that say which vectors."""
+    options = [
+        click.argument("suites", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUITE..."),
+        click.option("--vectors", type=click.Path(path_type=Path), help="Folder of the files of the vectors.  "
+                     "[default: test_vectors, beside a suite or above it]"),
+        click.option("--area", multiple=True, help="Only vectors of this area; may be repeated, as all of these."),
+        click.option("--profile", multiple=True, type=click.Choice(PROFILES, case_sensitive=False),
+                     help="Only vectors of this profile."),
+        click.option("--requirement", multiple=True, help="Only vectors about this requirement, such as 'hevc.*'."),
+        click.option("--kind", multiple=True, type=click.Choice(KINDS), help="Only vectors of this kind."),
+        click.option("--id", "ids", multiple=True, metavar="PATTERN", help="Only vectors with such an id, as 'fps-*'."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _load(
+    suites: tuple[Path, ...], vectors: Path | None, area: tuple[str, ...], profile: tuple[str, ...],
+    requirement: tuple[str, ...], kind: tuple[str, ...], ids: tuple[str, ...],
+) -> tuple[list[Suite], Selection]:  # fmt: skip
+    from refsw.conformance.suite import Selection, load_suites
+
+    with role("input"):
+        return load_suites(suites, vectors=vectors), Selection(area, profile, requirement, kind, ids)
+
+
+@command.command(name="run")
+@_suites
+@click.option(
+    "--decoder",
+    default="refsw",
+    show_default=True,
+    help="Name, command with {input} and {output}, module:function, or a command that talks in JSON lines.",
+)
+@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Vectors at the same time.")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("conformance-report"),
+              show_default=True, help="Folder of the reports, and of the records of a run that was ended.")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
+              help="Seconds that a vector may take.")  # fmt: skip
+@click.option("--memory", type=click.IntRange(1), default=4096, show_default=True, help="MiB that a vector may take.")
+@click.option("--resume/--fresh", default=True, show_default=True,
+              help="Go on from the records of the same run in the folder, or start over.")  # fmt: skip
+@click.option(
+    "--strict-errors",
+    is_flag=True,
+    help="Rejections also have to report phase, class, requirement, element and bit offset of the error.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The results on standard output, as in results.json.")
+@click.pass_context
+def run_command(
+    context: click.Context, /, decoder: str, jobs: int, output: Path, timeout: float, memory: int, resume: bool,
+    strict_errors: bool, as_json: bool, **selected: Any,
+) -> None:  # fmt: skip
+    """Run the vectors of SUITE... (manifests, or folders of them); exit code 1 unless all of them PASS.
+
+    With no vector selected the exit code is 2.
+    """
+    from refsw.conformance.decoders import Limits, decoder_under_test
+    from refsw.conformance.reports import HTML, write_reports
+    from refsw.conformance.runner import Plan, locked, run
+
+    suites, selection = _load(**selected)
+    plan = Plan(suites, decoder_under_test(decoder), Limits(timeout, memory << 20), selection, jobs, strict_errors)
+    with role("output"), locked(output):
+        try:
+            with _live(len(plan.vectors)) as tell:
+                report = run(plan, output, fresh=not resume, on_result=tell)
+        except KeyboardInterrupt as stop:
+            if stop.args:
+                write_reports(stop.args[0], output)
+            raise
+        results = write_reports(report, output)
+    if as_json:
+        print(json.dumps(results, indent=1, allow_nan=False))
+    else:
+        _print(report, results)
+        say(f"{output / HTML}: the report")
+    context.exit(report.exit_code)
+
+
+@contextlib.contextmanager
+def _live(total: int) -> Iterator[OnResult | None]:
+    """Progress on a terminal: how many are done, and what became of them."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[found]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total, found="")
+        found: dict[str, int] = {}
+
+        def tell(result: Result, done: int, of: int) -> None:
+            found[str(result.outcome)] = found.get(str(result.outcome), 0) + 1
+            words = "  ".join(f"{name} {count}" for name, count in found.items())
+            bar.update(task, completed=done, total=of, found=words)
+
+        yield tell
+
+
+def _print(report: Report, results: dict[str, Any]) -> None:
+    from refsw.conformance.reports import headline
+
+    failures = report.failures()
+    for result in failures[:SHOWN_FAILURES]:
+        print(f"{result.outcome:<16} {result.vector.id}: {' '.join(result.reason.split())}")
+    if len(failures) > SHOWN_FAILURES:
+        print(f"and {len(failures) - SHOWN_FAILURES} more")
+    for area, counts in results["areas"].items():
+        print(f"  {area:<20} {counts['PASS']:>5} of {sum(counts.values()):>5}")
+    print(f"{results['decoder']['name']}: {headline(results)} ({results['seconds']:.1f} s)")
+
+
+@command.command(name="list")
+@_suites
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_command(as_json: bool, **selected: Any) -> None:
+    """List the vectors of SUITE... with their kind, profile and level."""
+    suites, selection = _load(**selected)
+    found = [vector for suite in suites for vector in suite if selection.takes(vector)]
+    if as_json:
+        fields = ("suite", "id", "area", "kind", "profile", "level", "title", "file", "bytes", "requirements")
+        print(json.dumps([{name: getattr(v, name) for name in fields} for v in found], indent=1))
+        return
+    width = max((len(v.id) for v in found), default=0)
+    for v in found:
+        print(f"{v.id:<{width}}  {v.kind:<11}  {v.profile:<8} L{v.level}  {v.title}")
+    print(f"{len(found)} vectors, {sum(v.bytes for v in found):,} bytes")
+
+
+@command.command(name="coverage")
+@click.argument("suites", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SUITE...")
+@click.option("--vectors", type=click.Path(path_type=Path), help="Folder of the files of the vectors.")
+@click.option("--spec", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder of the specification.  [default: spec, above the suites]")  # fmt: skip
+@click.option("--waivers", type=click.Path(dir_okay=False, path_type=Path),
+              help="Reasons for what has no vector.  [default: waivers.json, above the suites]")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON instead of Markdown.")
+@click.pass_context
+def coverage_command(
+    context: click.Context, suites: tuple[Path, ...], vectors: Path | None, spec: Path | None, waivers: Path | None,
+    output: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Measure which values of which syntax elements, and which requirements, the vectors of SUITE... exercise.
+
+    The exit code is 1 if anything is neither exercised nor waived with a reason, or waived without need.
+    """
+    from refsw.cli.common import output_stream
+    from refsw.conformance.coverage import report
+    from refsw.conformance.suite import load_suites
+
+    with role("input"):
+        loaded = load_suites(suites, vectors=vectors)
+        found = report(loaded, spec or _above(suites[0], "spec"), waivers or _above(suites[0], "waivers.json"))
+    text = json.dumps(found.as_dict(), indent=1) + "\n" if as_json else found.as_markdown()
+    if output is None:
+        print(text, end="")
+    else:
+        with output_stream(output) as file:
+            file.write(text.encode())
+    context.exit(1 if found.failures() else 0)
+
+
+def _above(suite: Path, name: str) -> Path:
+    """The nearest file or folder of a name beside a suite or above it."""
+    from refsw.errors import UsageError
+
+    for folder in (suite.absolute(), *suite.absolute().parents):
+        if (folder / name).exists():
+            return folder / name
+    raise UsageError(f"no {name} beside {suite} or above it: name it with --{name.partition('.')[0]}")

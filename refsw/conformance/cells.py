@@ -1,0 +1,374 @@
+"""13.10 Coverage of the syntax: the values that a syntax element can take, in classes, and which of them a trace shows.
+
+A cell is an element and a class of its values, for example ``feature_parameter_set.quantizer=LOG``. The cells come
+from the declaration of the syntax (chapter 6); what a bitstream exercises is read off the decoder's trace, and off its
+error where that ended the reading.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from typing import Any
+
+from refsw.errors import DfcError, ErrorClass
+from refsw.syntax.codes import UnitType
+from refsw.syntax.declaration import FUNCTIONS, Align, Element, Node, Repeat, Rest, Structure, Values, When, evaluate
+from refsw.syntax.structure import TraceRow
+from refsw.syntax.structures import BITSTREAM_HEADER, BY_UNIT_TYPE, VERSION_MINOR
+
+MAX_UE = 2**32 - 2
+LARGEST = struct.unpack(">f", b"\x7f\x7f\xff\xff")[0]
+SMALLEST_NORMAL = 2.0**-126
+PRIVATE = range(64, 128)
+BODIES = tuple(BY_UNIT_TYPE.values())
+PADDING = "byte_alignment_bits"
+WHOLE_UNIT = "unit_body and unit_crc"
+FRAMING = "unit."
+
+CAN_BE_ZERO = {
+    "range_count", "tensor_count", "base_tensor_count", "new_tensor_count", "new_axis_count[i]", "predictor_count",
+    "label_group_count[t]",
+}  # fmt: skip
+"""Counts of repetitions; the others are a value plus 1, an extent, or bounded below by 1."""
+
+HEADER_CELLS = {
+    "signature": ("right", "wrong"),
+    "version_major": ("supported", "other"),
+    "version_minor": ("own", "later"),
+    "profile_idc": (),
+    "level_idc": (),
+    "header_crc": ("right", "wrong"),
+}
+UNIT_CELLS = {
+    FRAMING + "unit_length": (
+        "empty", "1-byte", "2-bytes", "3-bytes", "4-bytes", "5-bytes", "overlong", "not-shortest", "above", "truncated",
+    ),
+    FRAMING + "unit_body": ("truncated", "unknown"),
+    FRAMING + "unit_crc": ("right", "wrong", "truncated"),
+    "unit_header.unit_type": (*(kind.name for kind in UnitType), "reserved", "private"),
+    "unit_header.skippable_flag": ("0", "1"),
+}  # fmt: skip
+
+
+def all_cells() -> dict[str, tuple[str, ...]]:
+    """The classes of every syntax element, by ``structure.element``, in the order of the declaration."""
+    cells: dict[str, tuple[str, ...]] = {}
+    for element in BITSTREAM_HEADER.elements():
+        own = HEADER_CELLS[element.name] or tuple(_value_classes(element))
+        cells[f"{BITSTREAM_HEADER.name}.{element.name}"] = (*own, "truncated")
+    cells |= UNIT_CELLS
+    for structure in BODIES:
+        for node, conditional in _leaves(structure.nodes, conditional=False):
+            if isinstance(node, Element):
+                extra = ("absent",) if conditional else ()
+                cells[f"{structure.name}.{node.name}"] = (*_value_classes(node), *extra, "truncated")
+            elif isinstance(node, Rest):
+                cells[f"{structure.name}.{node.name}"] = ("empty", "present")
+            else:
+                cells[f"{structure.name}.byte_alignment"] = ("none", "zeros", "ones")
+    return cells
+
+
+def _leaves(nodes: tuple[Node, ...], conditional: bool) -> Iterator[tuple[Element | Rest | Align, bool]]:
+    for node in nodes:
+        if isinstance(node, Element | Rest | Align):
+            yield node, conditional
+        elif isinstance(node, When):
+            yield from _leaves(node.body, True)
+        elif isinstance(node, Repeat):
+            yield from _leaves(node.body, conditional or node.count in CAN_BE_ZERO)
+
+
+def _bounds(element: Element, scope: Values | None = None, bits: int = 0) -> tuple[int | None, int | None, int]:
+    """(lowest, highest, greatest that the descriptor can hold); None where a bound depends on other elements.
+
+    Args:
+        scope: those elements, where they are known.
+        bits: of a value whose length depends on them.
+    """
+    size = element.size if element.size is not None else bits
+    greatest = MAX_UE if element.kind in ("ue", "se") else (1 << size) - 1
+    low = 0 if element.low is None else _bound(element.low, scope)
+    high = greatest if element.high is None else _bound(element.high, scope)
+    return low, high, greatest
+
+
+def _bound(expression: str, scope: Values | None) -> int | None:
+    if expression.lstrip("-").isdigit():
+        return int(expression)
+    try:
+        return None if scope is None else int(evaluate(expression, scope))
+    except (NameError, KeyError, IndexError, TypeError):
+        return None
+
+
+def _value_classes(element: Element) -> list[str]:
+    low, high, greatest = _bounds(element)
+    if element.values is not None:
+        names = [member.name for member in element.values]
+        reserved = ["reserved"] if greatest + 1 > len(names) else []
+        return names + reserved + (["forbidden"] if element.high is not None else [])
+    if element.kind == "f":
+        return ["zero", "positive", "negative", "subnormal", "largest", "smallest", "nan", "infinity", "negative-zero"]
+    if element.kind == "b":
+        return ["present"] if element.size is not None or element.argument.endswith("+ 1") else ["empty", "present"]
+    if element.kind == "u" and element.size is None and element.high is None:
+        return ["empty", "min", "interior", "max"]
+    if greatest == 1:
+        return ["0", "1"] + (["forbidden"] if element.high is not None else [])
+    classes = ["min", "negative", "0", "positive", "max"] if element.kind == "se" else ["min", "interior", "max"]
+    if low != 0:
+        classes.append("below")
+    if element.high is not None and (high is None or high < greatest):
+        classes.append("above")
+    if element.kind in ("ue", "se"):
+        classes.append("overlong")
+    return classes
+
+
+def _class_of(element: Element, value: Any, scope: Values, bits: int) -> str | None:
+    """The class of a value that was read; None where it is in none."""
+    if element.values is not None:
+        return value.name if isinstance(value, IntEnum) else "reserved"
+    if element.kind == "f":
+        return _class_of_float(value)
+    if element.kind == "b":
+        return "present" if value else "empty"
+    low, high, greatest = _bounds(element, scope, bits)
+    if element.kind == "u" and element.size is None and element.high is None and not bits:
+        return "empty"
+    if greatest == 1 and element.size == 1:
+        return str(int(value))
+    if low is None or high is None:
+        return None
+    if value < low:
+        return "below" if value == low - 1 else None
+    if value > high:
+        return "above" if value == high + 1 else None
+    if value in (low, high):
+        return "min" if value == low else "max"
+    if element.kind == "se":
+        return "0" if not value else "positive" if value > 0 else "negative"
+    return "interior"
+
+
+def _class_of_float(value: float) -> str:
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "infinity"
+    if value == 0:
+        return "negative-zero" if math.copysign(1, value) < 0 else "zero"
+    if abs(value) < SMALLEST_NORMAL:
+        return "subnormal"
+    if abs(value) == LARGEST:
+        return "largest" if value > 0 else "smallest"
+    return "positive" if value > 0 else "negative"
+
+
+def observed(rows: Iterable[TraceRow], error: DfcError | None, size: int) -> set[str]:
+    """The cells that a bitstream exercises.
+
+    Args:
+        rows: the decoder's trace, in the order in which it came.
+        error: what ended the decoding.
+        size: of the bitstream in bytes.
+    """
+    cells: set[str] = set()
+    units: list[list[TraceRow]] = []
+    for row in rows:
+        if row.structure == BITSTREAM_HEADER.name:
+            cells |= _of_header(row)
+        elif row.element == "unit_type":
+            units.append([row])
+        elif units:
+            units[-1].append(row)
+    for number, unit in enumerate(units):
+        whole = error is None or number + 1 < len(units) or not _within_body(error)
+        cells |= _of_unit(unit, whole)
+    if error is not None:
+        cells |= _of_error(error, size, units)
+    return cells
+
+
+def _within_body(error: DfcError) -> bool:
+    return error.requirement in ("unit.complete-element", "descriptor.ue-prefix", "descriptor.alignment-zero") or (
+        "." in error.requirement and error.requirement.split(".")[0] in {s.name for s in BODIES}
+    )
+
+
+def _of_header(row: TraceRow) -> set[str]:
+    name = f"{row.structure}.{row.element}"
+    fixed = {
+        "signature": "right",
+        "version_major": "supported",
+        "version_minor": "own" if row.value == VERSION_MINOR else "later",
+        "header_crc": "right",
+    }
+    value = fixed.get(row.element) or (row.value.name if isinstance(row.value, IntEnum) else "reserved")
+    return {f"{name}={value}"}
+
+
+def _of_unit(rows: list[TraceRow], whole: bool) -> set[str]:
+    kind, skippable, length = (row.value for row in rows[:3])
+    cells = {
+        f"unit_header.unit_type={_type_name(kind)}",
+        f"unit_header.skippable_flag={skippable}",
+        f"unit.unit_length={_length_class(length)}",
+        "unit.unit_crc=right",
+    }
+    structure = BY_UNIT_TYPE.get(kind)
+    if structure is None:
+        return cells | {"unit.unit_body=unknown"}
+    body = rows[4:]
+    scope: Values = dict(FUNCTIONS) | structure.constants
+    scope |= {e.name: int(e.inferred) for e in structure.elements() if e.inferred and e.inferred.isdigit()}
+    names = dict(_loops(structure.nodes, ()))
+    for row in body:
+        name, _, rest = row.element.partition("[")
+        element = _elements(structure).get(name)
+        if name == PADDING:
+            cells.add(f"{structure.name}.byte_alignment=zeros")
+        elif element is None:
+            cells.add(f"{structure.name}.{name}=present")
+        else:
+            indices = [int(i) for i in rest.rstrip("]").split("][")] if rest else []
+            scope |= dict(zip(names[name], indices, strict=True))
+            value = _class_of(element, row.value, scope, row.bits) or _class_in_scope(row, body)
+            cells |= {f"{structure.name}.{name}={value}"} if value else set()
+            _keep(scope, name, indices, row.value)
+    if whole and body:
+        cells |= _absent(structure, {row.element.split("[")[0] for row in body})
+    return cells
+
+
+def _loops(nodes: tuple[Node, ...], indices: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The indices of every element, by its name."""
+    for node in nodes:
+        if isinstance(node, Element):
+            yield node.name, indices
+        elif isinstance(node, When):
+            yield from _loops(node.body, indices)
+        elif isinstance(node, Repeat):
+            yield from _loops(node.body, (*indices, node.index))
+
+
+def _keep(scope: Values, name: str, indices: list[int], value: Any) -> None:
+    """Put a value where the bounds of later elements look for it: lists are dictionaries here, of what was read."""
+    place, last = scope, name
+    for index in indices:
+        inner = place.get(last)
+        place[last] = inner if isinstance(inner, dict) else {}
+        place, last = place[last], index  # type: ignore[assignment]
+    place[last] = value
+
+
+def _class_in_scope(row: TraceRow, body: list[TraceRow]) -> str | None:
+    """channel_order: its highest value is one less than there are channels."""
+    if not row.element.startswith("channel_order["):
+        return None
+    channels = 1
+    roles = {r.element[len("axis_role") :]: r.value for r in body if r.element.startswith("axis_role[")}
+    for other in body:
+        if other.element.startswith("axis_extent_minus1[") and roles[other.element[len("axis_extent_minus1") :]] == 0:
+            channels = other.value + 1
+    if row.value == channels:
+        return "above"
+    return "min" if row.value == 0 else "max" if row.value == channels - 1 else "interior"
+
+
+def _absent(structure: Structure, present: set[str]) -> set[str]:
+    cells = set()
+    for node, conditional in _leaves(structure.nodes, conditional=False):
+        if isinstance(node, Element) and conditional and node.name not in present:
+            cells.add(f"{structure.name}.{node.name}=absent")
+        elif isinstance(node, Align) and PADDING not in present:
+            cells.add(f"{structure.name}.byte_alignment=none")
+        elif isinstance(node, Rest) and node.name not in present:
+            cells.add(f"{structure.name}.{node.name}=empty")
+    return cells
+
+
+def _elements(structure: Structure) -> dict[str, Element]:
+    return {element.name: element for element in structure.elements()}
+
+
+def _type_name(kind: int) -> str:
+    if kind in UnitType.__members__.values():
+        return UnitType(kind).name
+    return "private" if kind in PRIVATE else "reserved"
+
+
+def _length_class(length: int) -> str:
+    if not length:
+        return "empty"
+    size = -(-length.bit_length() // 7)
+    return f"{size}-byte" + "s" * (size > 1)
+
+
+def _of_error(error: DfcError, size: int, units: list[list[TraceRow]]) -> set[str]:
+    requirement = error.requirement
+    if requirement in HEADER_ERRORS:
+        return _of_header_error(error, size)
+    if requirement in LENGTH_ERRORS:
+        above = requirement == "descriptor.leb-shortest" and _above_32_bits(error.got)
+        name = "above" if above else "overlong" if requirement == "descriptor.leb-length" else "not-shortest"
+        return {f"unit.unit_length={name}"}
+    if requirement == "unit.complete":
+        return _of_truncation(error)
+    if requirement == "unit.crc":
+        return {"unit.unit_crc=wrong"}
+    if requirement == "level.unit-bytes":
+        return {f"unit.unit_length={_length_class(int(error.got))}"}
+    structure = BY_UNIT_TYPE.get(units[-1][0].value) if units else None
+    if structure is None:
+        return set()
+    if requirement == "descriptor.alignment-zero":
+        return {f"{structure.name}.byte_alignment=ones"}
+    names = _elements(structure)
+    if requirement == "unit.complete-element" and error.element in names:
+        return {f"{structure.name}.{error.element}=truncated"}
+    if requirement == "descriptor.ue-prefix":
+        return {f"{structure.name}.{error.element}=overlong"}
+    if requirement == f"{structure.name}.{error.element}" and error.error_class is ErrorClass.OUT_OF_RANGE:
+        bound = names[error.element].high
+        return {f"{requirement}=forbidden"} if bound is not None and " if " in bound else set()
+    return set()
+
+
+LENGTH_ERRORS = ("descriptor.leb-length", "descriptor.leb-shortest")
+HEADER_ERRORS = {
+    "bitstream.signature": "signature=wrong",
+    "bitstream.version-major": "version_major=other",
+    "bitstream.header-crc": "header_crc=wrong",
+    "bitstream.header-complete": "",
+}
+
+
+def _of_header_error(error: DfcError, size: int) -> set[str]:
+    if error.error_class is not ErrorClass.TRUNCATED:
+        return {f"{BITSTREAM_HEADER.name}.{HEADER_ERRORS[error.requirement]}"}
+    start = 0
+    for element in BITSTREAM_HEADER.elements():
+        end = start + (element.size or 0) // 8
+        if start <= size < end:
+            return {f"{BITSTREAM_HEADER.name}.{element.name}=truncated"}
+        start = end
+    return set()
+
+
+def _above_32_bits(code: str) -> bool:
+    groups = bytes.fromhex(code)
+    return sum((byte & 0x7F) << 7 * i for i, byte in enumerate(groups)) >= 2**32
+
+
+def _of_truncation(error: DfcError) -> set[str]:
+    if error.element != WHOLE_UNIT:
+        return {"unit.unit_length=truncated"}
+    expected, got = (int(re.findall(r"\d+", text)[0]) for text in (error.expected, error.got))
+    part = "unit_body" if got < expected - 4 else "unit_crc"
+    return {f"unit.{part}=truncated", f"unit.unit_length={_length_class(expected - 4)}"}

@@ -1,0 +1,265 @@
+"""Informative: one bitstream through every decoder present, down to where they disagree."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refsw.conformance.comparison import ulp_distance
+from refsw.conformance.decoders import Limits, Session, decoder_under_test, registered
+from refsw.conformance.outcomes import UNSUPPORTED_CODE, clean
+from refsw.conformance.outputs import Found, OutputError, little_endian, output_file, read_tensors
+from refsw.errors import CodecError, DfcError, UsageError
+from refsw.features.parameters import Parameters
+from refsw.features.reader import BitstreamReader
+from refsw.features.reconstruct import UnitContent, decode_pictures
+from refsw.payload.base import DecoderSettings
+from refsw.syntax.codes import PayloadCodec
+from refsw.tensor.axes import Array
+
+LIBDE265 = ("libde265-dec265", "dec265")
+FFMPEG = "FFmpeg (PyAV)"
+
+
+@dataclass
+class Row:
+    """What one decoder made of one tensor, or of the pictures of its payloads."""
+
+    what: str
+    decoder: str
+    digest: str | None
+    remark: str = ""
+
+    @property
+    def status(self) -> str:
+        """`decoded`, or why there is no digest."""
+        return "decoded" if self.digest else self.remark
+
+
+@dataclass
+class CrossCheck:
+    """All rows, and the disagreements in words. A decoder that does not support the bitstream takes no part."""
+
+    rows: list[Row] = field(default_factory=list)
+    disagreements: list[str] = field(default_factory=list)
+    rejected: int = 0
+
+    @property
+    def agree(self) -> bool:
+        """Whether something was decoded, and nobody disagrees."""
+        return not self.disagreements and any(row.digest for row in self.rows)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all agree, 1 they do not, 65 all reject it, 69 none supports it."""
+        if self.disagreements:
+            return 1
+        if any(row.digest for row in self.rows):
+            return 0
+        return 65 if self.rejected else 69
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as JSON types."""
+        rows = [{"what": r.what, "decoder": r.decoder, "sha256": r.digest, "remark": r.remark} for r in self.rows]
+        return {"agree": self.agree, "rows": rows, "disagreements": self.disagreements}
+
+    def lines(self, name: str) -> list[str]:
+        """The result for people."""
+        widths = [max((len(getattr(row, column)) for row in self.rows), default=0) for column in ("what", "decoder")]
+        out = [
+            f"{row.what:<{widths[0]}}  {row.decoder:<{widths[1]}}  {(row.digest or '-')[:32]:<32}"
+            f"  {row.remark}".rstrip()
+            for row in self.rows
+        ]
+        out += [f"DISAGREE: {text}" for text in self.disagreements]
+        digests = {row.what for row in self.rows if row.digest}
+        if self.agree:
+            out.append(f"{name}: all decoders agree ({len(digests)} results compared)")
+        elif self.disagreements:
+            out.append(f"{name}: decoders disagree")
+        else:
+            out.append(f"{name}: " + ("every decoder rejects it" if self.rejected else "no decoder supports it"))
+        return out
+
+
+def crosscheck(
+    data: bytes, *, decoders: Sequence[str] = (), hevc: Sequence[str] = (), seconds: float = 60.0
+) -> CrossCheck:
+    """Decode a bitstream with every decoder present.
+
+    Args:
+        data: the bitstream.
+        decoders: DFC decoders beside the registered ones, as `decoder_under_test` takes them.
+        hevc: commands of HEVC decoders beside FFmpeg and libde265, with {input} and {output}.
+        seconds: what one decoder may take.
+
+    Raises:
+        UsageError: a decoder that was asked for by name is not there.
+    """
+    found = crosscheck_pictures(data, hevc=hevc)
+    _bitstreams(data, [*registered(), *decoders], Limits(seconds), found)
+    return found
+
+
+def crosscheck_pictures(data: bytes, *, hevc: Sequence[str] = ()) -> CrossCheck:
+    """Decode the HEVC payloads of a bitstream with every HEVC decoder present, and nothing else."""
+    found = CrossCheck()
+    _payloads(data, _hevc_decoders(hevc), found)
+    return found
+
+
+def _hevc_decoders(commands: Sequence[str]) -> dict[str, str | None]:
+    """Names of HEVC decoders and their commands; FFmpeg has none."""
+    present: dict[str, str | None] = {FFMPEG: None}
+    for program in LIBDE265:
+        if shutil.which(program):
+            present["libde265"] = f"{program} -q {{input}} -o {{output}}"
+            break
+    for command in commands:
+        if "{input}" not in command or "{output}" not in command:
+            raise UsageError(f"HEVC decoder {command!r}: a command with {{input}} and {{output}}")
+        present[command.split()[0]] = command
+    return present
+
+
+# --- payloads ---
+
+
+def _payloads(data: bytes, programs: dict[str, str | None], found: CrossCheck) -> None:
+    """9.4.1 The pictures of every tensor that is coded with HEVC, by every HEVC decoder."""
+    units: dict[str, list[UnitContent]] = {}
+    try:
+        reader = BitstreamReader(io.BytesIO(data))
+        for content in reader:
+            if isinstance(content, Parameters) and content.payload_codec is PayloadCodec.HEVC:
+                units[content.name] = []
+            elif isinstance(content, UnitContent) and content.parameters.name in units and any(content.pictures):
+                units[content.parameters.name].append(content)
+    except DfcError:
+        return  # the table of whole bitstreams tells
+    for tensor, contents in units.items():
+        if not contents:
+            continue
+        results: list[tuple[str, Array | None]] = []
+        for name, command in programs.items():
+            row = Row(f"pictures of {tensor}", name, None)
+            pictures = None
+            try:
+                profile, settings = reader.header.profile, DecoderSettings(command)
+                pictures = np.concatenate([decode_pictures(unit, profile, settings) for unit in contents])
+                row.digest = _digest(pictures)
+            except UsageError:
+                raise
+            except (DfcError, CodecError) as error:
+                row.remark = clean(str(error), 300)
+                if error.exit_code != UNSUPPORTED_CODE:
+                    results.append((name, None))
+            found.rows.append(row)
+            if pictures is not None:
+                results.append((name, pictures))
+        _compare(f"pictures of {tensor}", results, ("picture", "row", "column"), found)
+
+
+# --- whole bitstreams ---
+
+
+def _bitstreams(data: bytes, names: Sequence[str], limits: Limits, found: CrossCheck) -> None:
+    results: dict[str, list[tuple[str, Array]]] = {}
+    accepted, rejected = [], []
+    for name in dict.fromkeys(names):
+        decoder = decoder_under_test(name)
+        with tempfile.TemporaryDirectory(prefix="refsw-") as folder, Session(decoder, Path(folder) / "s") as session:
+            tensors, remark, verdict = _decode(data, session, limits)
+        if tensors is None:
+            found.rows.append(Row("bitstream", name, None, remark))
+            if verdict is not None:
+                rejected.append(f"{name} {verdict}")
+            continue
+        accepted.append(name)
+        for tensor, array in tensors.items():
+            found.rows.append(Row(f"tensor {tensor}", name, _digest(array)))
+        results[name] = list(tensors.items())
+    found.rejected = len(rejected)
+    if accepted and rejected:
+        found.disagreements.append(f"{', '.join(accepted)} decode the bitstream; {'; '.join(rejected)}")
+    arrays = {name: dict(pairs) for name, pairs in results.items()}
+    # A .npy file has no name: with one tensor on either side, it is that one.
+    known = next((list(a) for a in arrays.values() if "" not in a), [""])
+    for name, tensors_of in arrays.items():
+        if list(tensors_of) == [""] and len(known) == 1:
+            arrays[name] = {known[0]: tensors_of[""]}
+    for row in found.rows:
+        if row.what == "tensor " and len(known) == 1:
+            row.what += known[0]
+    for tensor in dict.fromkeys(t for a in arrays.values() for t in a):
+        _compare(f"tensor {tensor}", [(n, a.get(tensor)) for n, a in arrays.items()], (), found)
+
+
+def _decode(data: bytes, session: Session, limits: Limits) -> tuple[dict[str, Array] | None, str, str | None]:
+    """Tensors by name, or a remark; and the verdict if there is one on the bitstream: not where it is unsupported."""
+    run = session.decode(data, limits, expected_bytes=1 << 32)
+    said = clean(" ".join(run.text.split()), 300)
+    if run.error:
+        raise UsageError(run.error)
+    if run.stopped or run.signal or run.exit_code is None:
+        what = f"stopped: {run.stopped}" if run.stopped else f"ended by signal {run.signal}"
+        return None, f"{what} {said}".rstrip(), "fails"
+    if run.exit_code == UNSUPPORTED_CODE:
+        return None, f"unsupported: {said}", None
+    if run.exit_code:
+        return None, f"rejected ({run.exit_code}): {said}", f"rejects it ({run.exit_code})"
+    try:
+        path = output_file(session.output)
+        if path is None:
+            return None, "no output", "writes nothing"
+        return {f.name or "": f.load() for f in read_tensors(path) if not _is_checkpoint(f)}, "", None
+    except OutputError as error:
+        return None, str(error), "writes an unreadable file"
+
+
+def _is_checkpoint(found: Found) -> bool:
+    return (found.name or "").endswith(("@levels", "@pictures"))
+
+
+def _digest(array: Array) -> str:
+    """SHA-256 of the elements, after number format and shape as text."""
+    text = f"{array.dtype.name} {'x'.join(map(str, array.shape))}\n".encode()
+    return hashlib.sha256(text + little_endian(array)).hexdigest()
+
+
+# --- disagreements ---
+
+
+def _compare(what: str, results: Sequence[tuple[str, Array | None]], axes: tuple[str, ...], found: CrossCheck) -> None:
+    """Every result against the first."""
+    first = next(((name, array) for name, array in results if array is not None), None)
+    if first is None:
+        return
+    base_name, base = first
+    for name, array in results:
+        if array is None:
+            found.disagreements.append(f"{what}: {base_name} decodes, {name} does not")
+        elif (array.dtype, array.shape) != (base.dtype, base.shape):
+            kinds = f"{base_name} {base.dtype.name} {base.shape}, {name} {array.dtype.name} {array.shape}"
+            found.disagreements.append(f"{what}: {kinds}")
+        elif bytes(little_endian(array)) != bytes(little_endian(base)):
+            found.disagreements.append(f"{what}: {_place(base_name, base, name, array, axes)}")
+
+
+def _place(base_name: str, base: Array, name: str, array: Array, axes: tuple[str, ...]) -> str:
+    words = [np.frombuffer(little_endian(a), f"<u{a.dtype.itemsize}") for a in (base, array)]
+    different = np.flatnonzero(words[0] != words[1])
+    index = [int(i) for i in np.unravel_index(different[0], base.shape)]
+    place = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=True)) if axes else f"element {index}"
+    a, b = base[tuple(index)], array[tuple(index)]
+    far = ulp_distance(a, b)
+    steps = "" if far is None else f", {far}{'' if base.dtype.kind in 'iub' else ' ULP'} apart"
+    return f"{different.size} of {base.size} differ, first at {place}: {base_name} {a}, {name} {b}{steps}"

@@ -1,0 +1,122 @@
+"""13.10 What a vector shows: decoded once, with its trace, its checkpoints, and the requirements that it relies on."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refsw.conformance.cells import observed
+from refsw.conformance.facts import Facts, requirements
+from refsw.conformance.models import is_update
+from refsw.errors import DfcError
+from refsw.features.decoder import Decoder, Sample
+from refsw.features.parameters import Parameters
+from refsw.features.random_access import decode_samples
+from refsw.features.reader import BitstreamReader
+from refsw.features.reconstruct import UnitContent, all_levels, decode_pictures, levels_of
+from refsw.payload.base import DecoderSettings
+from refsw.syntax.codes import Quantizer
+from refsw.syntax.structure import TraceRow
+from refsw.tensor.axes import Array
+
+
+@dataclass
+class Evidence:
+    """What was observed of a bitstream.
+
+    `tensors` has the digests as a manifest has them; `cells` and `requirements` are sorted by no one.
+    """
+
+    profile: str | None = None
+    level: int | None = None
+    error: DfcError | None = None
+    cells: set[str] = field(default_factory=set)
+    requirements: set[str] = field(default_factory=set)
+    tensors: list[dict[str, Any]] = field(default_factory=list)
+    model_digest: str | None = None
+
+
+def observe(data: bytes, base: Mapping[str, Array] | None = None, *, checkpoints: bool = True) -> Evidence:
+    """Decode a bitstream and say what it exercises.
+
+    Args:
+        data: the bitstream.
+        base: the receiver's model, for model updates.
+        checkpoints: digest tensors, levels and pictures too, and derive the requirements that it relies on.
+    """
+    if is_update(data):
+        from refsw.conformance.model_facts import observe_update
+
+        return observe_update(data, base)
+    found = Evidence()
+    rows: list[TraceRow] = []
+    samples: list[Sample] = []
+    parameters: dict[str, Parameters] = {}
+    try:
+        decoder = Decoder(io.BytesIO(data), trace=rows.append)
+        found.profile, found.level = decoder.header.profile.name, decoder.header.level.value
+        for sample in decoder:
+            if checkpoints:
+                samples.append(sample)
+        parameters = decoder.parameters
+    except DfcError as error:
+        found.error = error
+    found.cells = observed(rows, found.error, len(data))
+    if checkpoints and found.error is None:
+        units = [content for content in BitstreamReader(io.BytesIO(data)) if isinstance(content, UnitContent)]
+        found.tensors = list(_digests(data, units, parameters, samples))
+        again = _decodes_from_anywhere(data, samples, len(parameters))
+        facts = Facts(rows, list(parameters.values()), units, Decoder(io.BytesIO(data)).header, again)
+        found.requirements = requirements(facts)
+    return found
+
+
+def sha256(array: Array) -> str:
+    """Digest of the little-endian elements in C order."""
+    array = np.ascontiguousarray(array)
+    return hashlib.sha256(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()).hexdigest()
+
+
+def _digests(
+    data: bytes, units: list[UnitContent], parameters: dict[str, Parameters], samples: list[Sample]
+) -> Iterator[dict[str, Any]]:
+    profile = Decoder(io.BytesIO(data)).header.profile
+    for name, p in parameters.items():
+        own = [sample.elements for sample in samples if sample.tensor == name]
+        shape = p.axes.shape(len(own))
+        entry = {"name": name, "dtype": p.dtype.name, "shape": list(shape), "sha256": _sha256_of(own)}
+        pictures, levels = hashlib.sha256(), hashlib.sha256()
+        for unit in units:
+            if unit.parameters.id != p.id:
+                continue
+            decoded = decode_pictures(unit, profile, DecoderSettings())
+            pictures.update(np.ascontiguousarray(decoded).tobytes())
+            for sample in levels_of(unit, decoded):
+                if p.quantizer is not Quantizer.NONE:
+                    levels.update(np.ascontiguousarray(all_levels(p, sample)).astype("<u2").tobytes())
+        if p.quantizer is not Quantizer.NONE:
+            entry["levels_sha256"] = levels.hexdigest()
+        yield entry | {"pictures_sha256": pictures.hexdigest()}
+
+
+def _sha256_of(samples: list[Array]) -> str:
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(np.ascontiguousarray(sample).tobytes())
+    return digest.hexdigest()
+
+
+def _decodes_from_anywhere(data: bytes, samples: list[Sample], tensors: int) -> bool:
+    """Whether the last sample, where all tensors have the same number of several, decodes alone to the same."""
+    last = {sample.tensor: sample for sample in samples}
+    indices = {sample.index for sample in last.values()}
+    if len(last) < tensors or len(indices) != 1 or indices == {0}:
+        return False
+    index = indices.pop()
+    alone = {sample.tensor: sample.elements for sample in decode_samples(data, index)}
+    return all(sample.elements.tobytes() == alone[name].tobytes() for name, sample in last.items())

@@ -1,0 +1,285 @@
+"""13.9 The HTML page: one file without external resources, for narrow and wide windows, by day and by night.
+
+Everything that comes from vectors or from the decoder is escaped. The page works without its script, which
+only filters; every vector that did not pass is a <details> element, reachable and opened by keyboard.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+from typing import Any
+
+from refsw.conformance.outcomes import MEANINGS, Outcome
+from refsw.conformance.runner import worst
+
+CLASS = {Outcome.PASS: "good", Outcome.UNSUPPORTED: "open", Outcome.NOT_RUN: "open", Outcome.HARNESS_ERROR: "open"}
+
+SHOWN_REQUIREMENTS = 12
+
+STYLE = """
+:root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --panel: #f6f8fa;
+  --good: #116329; --bad: #b3161f; --open: #7a4e00; --mark: #0550ae; }
+@media (prefers-color-scheme: dark) { :root { --back: #0d1117; --text: #e6edf3; --soft: #9ea7b1; --line: #373e47;
+  --panel: #161b22; --good: #56d364; --bad: #ff7b72; --open: #e3b341; --mark: #79c0ff; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 82rem; padding: 1rem; background: var(--back); color: var(--text);
+  font: 16px/1.45 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
+p { margin: .3rem 0; max-width: 60rem; }
+a { color: var(--mark); }
+.soft { color: var(--soft); }
+.good { color: var(--good); } .bad { color: var(--bad); } .open { color: var(--open); }
+.verdict { font-size: 1.15rem; font-weight: 600; }
+.bar { display: flex; height: .75rem; border-radius: .4rem; overflow: hidden; background: var(--line);
+  margin: .6rem 0; }
+.bar span { display: block; background: currentColor; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
+  overflow-wrap: anywhere; }
+th { color: var(--soft); font-weight: 600; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 30rem), 1fr)); gap: 0 2.5rem; }
+code, pre, .id { font-family: ui-monospace, monospace; font-size: .88em; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--panel); border: 1px solid var(--line);
+  border-radius: .4rem; padding: .6rem; margin: .4rem 0; max-height: 22rem; overflow: auto; }
+form { display: flex; flex-wrap: wrap; gap: .6rem 1rem; align-items: end; background: var(--panel);
+  border: 1px solid var(--line); border-radius: .5rem; padding: .7rem; margin: .5rem 0; }
+label { display: grid; font-size: .85rem; color: var(--soft); flex: 1 1 11rem; }
+input, select, button { font: inherit; color: var(--text); background: var(--back); border: 1px solid var(--line);
+  border-radius: .35rem; padding: .35rem .5rem; min-width: 0; width: 100%; }
+button { width: auto; cursor: pointer; }
+:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
+details { border: 1px solid var(--line); border-radius: .5rem; margin: .4rem 0; }
+summary { cursor: pointer; padding: .5rem .7rem; display: grid; grid-template-columns: 10.5rem minmax(0, 1fr);
+  gap: 0 .8rem; position: relative; padding-left: 1.8rem; }
+summary::before { content: "\\25b8"; position: absolute; left: .7rem; top: .45rem; color: var(--soft); }
+details[open] > summary::before { content: "\\25be"; }
+summary .id { overflow-wrap: anywhere; font-weight: 600; }
+summary .why { grid-column: 2; overflow-wrap: anywhere; font-size: .92rem; }
+details > div { padding: 0 .7rem .7rem; }
+.tag { font-weight: 700; font-size: .85rem; white-space: nowrap; overflow-wrap: normal; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1rem 1rem; margin: .4rem 0; }
+dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+.place { border-left: 4px solid var(--bad); background: var(--panel); padding: .5rem .8rem; margin: .6rem 0; }
+[hidden] { display: none !important; }
+@media (max-width: 40rem) { summary { grid-template-columns: minmax(0, 1fr); } summary .why { grid-column: 1; }
+  dl { grid-template-columns: minmax(0, 1fr); } dd { margin-bottom: .3rem; } body { padding: .7rem; } }
+@media print { form { display: none; } }
+"""
+
+SCRIPT = """
+const form = document.getElementById('filter'), shown = document.getElementById('shown');
+const rows = [...document.querySelectorAll('[data-id]')];
+function apply() {
+  const f = new FormData(form), text = f.get('text').toLowerCase();
+  let n = 0;
+  for (const r of rows) {
+    const d = r.dataset;
+    const ok = (!f.get('area') || d.area === f.get('area')) && (!f.get('outcome') || d.outcome === f.get('outcome'))
+      && (!f.get('requirement') || d.requirements.split(' ').includes(f.get('requirement')))
+      && (!text || (d.id + ' ' + r.textContent).toLowerCase().includes(text));
+    r.hidden = !ok; n += ok;
+  }
+  shown.textContent = n + ' of ' + rows.length + ' vectors shown';
+}
+form.hidden = false;
+form.addEventListener('input', apply);
+form.addEventListener('reset', () => setTimeout(apply));
+form.addEventListener('submit', e => e.preventDefault());
+for (const a of document.querySelectorAll('a[data-set]')) a.addEventListener('click', () => {
+  form.reset(); const [name, value] = a.dataset.set.split('='); form.elements[name].value = value; apply();
+});
+apply();
+"""
+
+
+def html_page(results: dict[str, Any]) -> str:
+    """The page for the contents of a results.json."""
+    decoder = results["decoder"]
+    script = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script}'"
+    failed = [v for v in results["vectors"] if v["outcome"] != Outcome.PASS]
+    passed = [v for v in results["vectors"] if v["outcome"] == Outcome.PASS]
+    body = [
+        _head(results),
+        f"<h2 id='outcomes'>Outcomes</h2>{_outcomes(results['counts'])}",
+        "<div class='two'><section>",
+        f"<h2 id='areas'>Areas</h2>{_groups('area', results['areas'])}",
+        "</section><section>",
+        f"<h2 id='requirements'>Requirements</h2>{_requirements(results['requirements'])}",
+        "</section></div>",
+        f"<h2 id='vectors'>Vectors</h2>{_filter(results)}",
+        "<p id='shown' class='soft' role='status' aria-live='polite'></p>",
+        *[_vector(v, details_open=len(failed) == 1) for v in failed],
+        *[_vector(v, details_open=False) for v in passed],
+        f"<h2 id='run'>The run</h2>{_run(results)}",
+    ]
+    return (
+        "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>Conformance of {escape(decoder['name'])}</title><style>{STYLE}</style></head>\n<body><main>"
+        + "\n".join(body)
+        + f"</main>\n<script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _class(outcome: str) -> str:
+    return CLASS.get(Outcome(outcome), "bad")
+
+
+def _head(results: dict[str, Any]) -> str:
+    from refsw.conformance.reports import headline
+
+    counts, total = results["counts"], results["total"]
+    verdict, kind = ("conforms to all that was run", "good") if results["passed"] else ("does not pass", "bad")
+    bar = "".join(f"<span class='{_class(o)}' style='flex:{n}' title='{n} {o}'></span>" for o, n in counts.items() if n)
+    suites = ", ".join(f"{escape(s['suite'])} {escape(s['version'])}" for s in results["suites"])
+    chosen = "; ".join(f"{name} {', '.join(values)}" for name, values in results["selection"].items())
+    return (
+        f"<h1>Conformance of {escape(results['decoder']['name'])}</h1>"
+        f"<p class='verdict {kind}'>{verdict}: {escape(headline(results))}</p>"
+        f"<div class='bar' role='img' aria-label='{counts['PASS']} of {total} vectors passed'>{bar}</div>"
+        f"<p class='soft'>Suites {suites}{'; selected: ' + escape(chosen) if chosen else ''}. "
+        f"{results['seconds']:.1f} s, ended {escape(results['finished'])}.</p>"
+    )
+
+
+def _outcomes(counts: dict[str, int]) -> str:
+    rows = "".join(
+        f"<tr><td><a href='#vectors' data-set='outcome={o}' class='tag {_class(o)}'>{o}</a></td>"
+        f"<td class='n'>{n}</td><td>{escape(MEANINGS[Outcome(o)])}</td></tr>"
+        for o, n in counts.items()
+        if n
+    )
+    return f"<div class='scroll'><table><tr><th>Outcome<th class='n'>Vectors<th>Meaning</tr>{rows}</table></div>"
+
+
+def _groups(what: str, groups: dict[str, dict[str, int]]) -> str:
+    rows = []
+    for name, counts in groups.items():
+        outcome = worst(counts)
+        rows.append(
+            f"<tr><td><a href='#vectors' data-set='{what}={escape(name)}'>{escape(name)}</a></td>"
+            f"<td class='n'>{counts['PASS']}</td><td class='n'>{sum(counts.values())}</td>"
+            f"<td class='tag {_class(outcome)}'>{outcome}</td></tr>"
+        )
+    head = f"<tr><th>{what.capitalize()}<th class='n'>PASS<th class='n'>of<th>Worst</tr>"
+    return f"<div class='scroll'><table>{head}{''.join(rows)}</table></div>"
+
+
+def _requirements(groups: dict[str, dict[str, int]]) -> str:
+    broken = {name: c for name, c in groups.items() if c["PASS"] < sum(c.values())}
+    kept = {name: c for name, c in groups.items() if name not in broken}
+    if not broken:
+        failing = "<p class='good'>No vector of a requirement failed.</p>"
+    else:
+        # What fails wholly, and is about few vectors, says most.
+        order = sorted(broken, key=lambda name: (broken[name]["PASS"] / sum(broken[name].values()),
+                                                 sum(broken[name].values()), name))  # fmt: skip
+        failing = _groups("requirement", {name: broken[name] for name in order[:SHOWN_REQUIREMENTS]})
+        rest = {name: broken[name] for name in order[SHOWN_REQUIREMENTS:]}
+        failing += _folded(rest, "more", "with vectors that did not pass")
+    return failing + _folded(kept, "kept", "all their vectors PASS")
+
+
+def _folded(groups: dict[str, dict[str, int]], what: str, why: str) -> str:
+    if not groups:
+        return ""
+    return (
+        f"<details><summary><span>{len(groups)} {what}</span><span class='why soft'>{why}</span></summary>"
+        f"<div>{_groups('requirement', groups)}</div></details>"
+    )
+
+
+def _filter(results: dict[str, Any]) -> str:
+    def select(name: str, values: list[str]) -> str:
+        options = "".join(f"<option>{escape(value)}</option>" for value in values)
+        return (
+            f"<label>{name.capitalize()}<select name='{name}'><option value=''>all</option>{options}</select></label>"
+        )
+
+    return (
+        "<form id='filter' hidden>"
+        + select("outcome", [o for o, n in results["counts"].items() if n])
+        + select("area", list(results["areas"]))
+        + select("requirement", list(results["requirements"]))
+        + "<label>Text<input name='text' type='search'></label><button type='reset'>Show all</button></form>"
+    )
+
+
+def _vector(v: dict[str, Any], *, details_open: bool) -> str:
+    attributes = (
+        f"data-id='{escape(v['id'])}' data-area='{escape(v['area'])}' data-outcome='{v['outcome']}' "
+        f"data-requirements='{escape(' '.join(v['requirements']))}'"
+    )
+    facts = {
+        "vector": f"{v['kind']}, area {v['area']}, profile {v['profile']}, level {v['level']}, suite {v['suite']}",
+        "ended": f"exit code {v['exit_code']}" if v["signal"] is None else f"signal {v['signal']}",
+        "took": f"{v['seconds']:.3f} s, {v['peak_bytes'] / 2**20:.0f} MiB",
+        "notes": "; ".join(v["notes"]),
+    }
+    listed = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
+    said = (
+        f"<p class='soft'>What the decoder said</p><pre tabindex='0'>{escape(v['stderr'])}</pre>" if v["stderr"] else ""
+    )
+    why = escape(v["reason"] or v["title"])
+    asked = (
+        f"<details><summary><span>Requirements</span><span class='why soft'>{len(v['requirements'])} of them</span>"
+        f"</summary><div>{escape(', '.join(v['requirements']))}</div></details>"
+        if v["requirements"]
+        else ""
+    )
+    return (
+        f"<details {attributes}{' open' if details_open else ''}><summary>"
+        f"<span class='tag {_class(v['outcome'])}'>{v['outcome']}</span><span class='id'>{escape(v['id'])}</span>"
+        f"<span class='why'>{why}</span></summary><div><p>{escape(v['title'])}</p><dl>{listed}</dl>"
+        f"{''.join(map(_mismatch, v['mismatches']))}{said}{asked}</div></details>"
+    )
+
+
+def _mismatch(m: dict[str, Any]) -> str:
+    from refsw.conformance.reports import where
+
+    facts = {
+        "tensor": m["tensor"],
+        "checkpoint": m["checkpoint"],
+        "what": m["what"],
+        "first at": where(m),
+        "expected": m["expected"],
+        "got": m["got"],
+        "level": "" if m.get("expected_level") is None else f"{m['expected_level']} expected",
+        "distance": "" if m.get("ulps") is None else f"{m['ulps']} ULP",
+        "differing": "" if m.get("differing") is None else f"{m['differing']} of {m['elements']} elements",
+    }
+    listed = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
+    rows = "".join(
+        f"<tr><td class='n'>{r['bit_offset']}</td><td class='n'>{r['bits']}</td><td>{escape(r['structure'])}</td>"
+        f"<td><code>{escape(r['element'])}</code></td><td><code>{escape(r['value'])}</code></td></tr>"
+        for r in m.get("trace", [])
+    )
+    head = "<tr><th class='n'>Bit<th class='n'>Bits<th>Structure<th>Element<th>Value</tr>"
+    trace = (
+        f"<details><summary><span>Trace</span><span class='why soft'>the syntax elements around it</span></summary>"
+        f"<div class='scroll'><table>{head}{rows}</table></div></details>"
+        if rows
+        else ""
+    )
+    return f"<div class='place'><dl>{listed}</dl></div>{trace}"
+
+
+def _run(results: dict[str, Any]) -> str:
+    limits = results["limits"]
+    facts = {
+        "decoder": f"{results['decoder']['kind']}, SHA-256 {results['decoder']['identity']}",
+        "limits": f"{limits['seconds']:g} s, {limits['memory_bytes'] >> 20} MiB of memory a vector"
+        + ("; errors compared with those of the vectors" if results["strict_errors"] else ""),
+        "started": results["started"],
+        **{f"suite {s['suite']}": f"{s['version']}, SHA-256 {s['sha256']}" for s in results["suites"]},
+        **results["environment"],
+    }
+    return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items()) + "</dl>"

@@ -1,0 +1,195 @@
+"""13.9 Reports: results.json, and what derives from it: JUnit XML, Markdown, CSV. The HTML page is in `page`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from refsw.conformance.outcomes import MEANINGS, Outcome
+from refsw.conformance.runner import Report, worst
+from refsw.conformance.suite import check_schema
+from refsw.errors import UsageError
+from refsw.features.sinks import whole_file
+
+JSON, JUNIT, MARKDOWN, CSV, HTML = "results.json", "junit.xml", "report.md", "results.csv", "report.html"
+FAILURES = {
+    Outcome.MISMATCH, Outcome.ACCEPTED_INVALID, Outcome.REJECTED_VALID, Outcome.WRONG_CLASS, Outcome.UNSUPPORTED,
+}  # fmt: skip
+PLACE = ("sample", "channel", "row", "column")
+
+
+def write_reports(report: Report, folder: Path) -> dict[str, Any]:
+    """Write every report, each whole or not at all; returns the contents of results.json.
+
+    Raises:
+        UsageError: the results break their own schema, which would be a bug.
+    """
+    from refsw.conformance.page import html_page
+
+    results = report.as_dict()
+    check_schema(results, "results", folder / JSON)
+    texts = {
+        JSON: json.dumps(results, indent=1, allow_nan=False) + "\n",
+        JUNIT: junit(results),
+        MARKDOWN: markdown(results),
+        CSV: table(results),
+        HTML: html_page(results),
+    }
+    for name, text in texts.items():
+        with whole_file(folder / name) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+    return results
+
+
+def load_results(path: Path) -> dict[str, Any]:
+    """The contents of a results.json.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        results: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON: {error}") from error
+    check_schema(results, "results", path)
+    return results
+
+
+def headline(results: dict[str, Any]) -> str:
+    """One sentence: how many passed, and what became of the others."""
+    found = results["counts"]
+    others = ", ".join(f"{n} {outcome}" for outcome, n in found.items() if n and outcome != Outcome.PASS)
+    return f"{found['PASS']} of {results['total']} vectors PASS" + (f"; {others}" if others else "")
+
+
+def where(mismatch: dict[str, Any]) -> str:
+    """The place of a mismatch in words; empty if it has none."""
+    return ", ".join(f"{name} {mismatch[name]}" for name in PLACE if mismatch.get(name) is not None)
+
+
+# --- JUnit ---
+
+
+def junit(results: dict[str, Any]) -> str:
+    """A test suite a suite and a test case a vector. What is not PASS is a failure or an error, never skipped."""
+    root = Element("testsuites", _totals(results["vectors"]) | {"name": f"conformance of {results['decoder']['name']}"})
+    for suite in results["suites"]:
+        vectors = [v for v in results["vectors"] if v["suite"] == suite["suite"]]
+        if not vectors:
+            continue
+        node = SubElement(root, "testsuite", _totals(vectors) | {"name": suite["suite"]})
+        for v in vectors:
+            names = {"name": v["id"], "classname": f"{suite['suite']}.{v['area']}", "time": f"{v['seconds']:.3f}"}
+            case = SubElement(node, "testcase", names)
+            if v["outcome"] != Outcome.PASS:
+                kind = "failure" if v["outcome"] in FAILURES else "error"
+                problem = SubElement(case, kind, type=v["outcome"], message=_xml(v["reason"]))
+                problem.text = _xml(_details(v))
+            elif v["stderr"]:
+                SubElement(case, "system-err").text = _xml(v["stderr"])
+    indent(root)
+    # In attributes and text; names of the decoder may hold anything as well.
+    return "<?xml version='1.0' encoding='utf-8'?>\n" + _xml(tostring(root, encoding="unicode")) + "\n"
+
+
+def _totals(vectors: list[dict[str, Any]]) -> dict[str, str]:
+    failed = sum(v["outcome"] in FAILURES for v in vectors)
+    wrong = sum(v["outcome"] != Outcome.PASS for v in vectors) - failed
+    seconds = f"{sum(v['seconds'] for v in vectors):.3f}"
+    return {"tests": str(len(vectors)), "failures": str(failed), "errors": str(wrong), "skipped": "0", "time": seconds}
+
+
+def _xml(text: str) -> str:
+    """Without the characters that XML 1.0 does not have."""
+    return "".join(c if c in "\n\t" or (ord(c) >= 0x20 and not 0xD800 <= ord(c) <= 0xDFFF and ord(c) & 0xFFFE != 0xFFFE)
+                   else "\ufffd" for c in text)  # fmt: skip
+
+
+def _details(vector: dict[str, Any]) -> str:
+    lines = [vector["title"], vector["reason"], *vector["notes"]]
+    for m in vector["mismatches"]:
+        lines += [f"checkpoint {m['checkpoint']}: {m['what']}; {where(m)}", f"expected {m['expected']}, got {m['got']}"]
+    if vector["requirements"]:
+        lines.append("requirements: " + ", ".join(vector["requirements"]))
+    if vector["stderr"]:
+        lines += ["what the decoder said:", vector["stderr"]]
+    return "\n".join(lines)
+
+
+# --- Markdown ---
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """A summary for people: areas, what failed and where, requirements that are not shown."""
+    decoder = results["decoder"]
+    lines = [
+        f"# Conformance of {_cell(decoder['name'])}",
+        "",
+        f"**{'PASS' if results['passed'] else 'FAIL'}**: {headline(results)}.",
+        "",
+        "Suites: " + ", ".join(f"{s['suite']} {s['version']}" for s in results["suites"]) + ". "
+        f"Took {results['seconds']:.1f} s, ended {results['finished']}.",
+        "",
+        "| Outcome | Vectors | Meaning |",
+        "|---|---:|---|",
+        *[f"| {o} | {results['counts'][o]} | {MEANINGS[o]} |" for o in Outcome if results["counts"][o]],
+        "",
+        "## Areas",
+        "",
+        "| Area | PASS | of | Worst |",
+        "|---|---:|---:|---|",
+        *[_group_row(name, counts) for name, counts in results["areas"].items()],
+    ]
+    failed = [v for v in results["vectors"] if v["outcome"] != Outcome.PASS]
+    if failed:
+        lines += ["", "## Not passed", "", "| Vector | Outcome | Reason |", "|---|---|---|"]
+        lines += [f"| {v['id']} | {v['outcome']} | {_cell(v['reason'])} |" for v in failed]
+    broken = {name: c for name, c in results["requirements"].items() if c["PASS"] < sum(c.values())}
+    if broken:
+        lines += ["", "## Requirements with a vector that did not pass", ""]
+        lines += ["| Requirement | PASS | of | Worst |", "|---|---:|---:|---|"]
+        lines += [_group_row(name, counts) for name, counts in broken.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _group_row(name: str, counts: dict[str, int]) -> str:
+    return f"| {name} | {counts['PASS']} | {sum(counts.values())} | {worst(counts)} |"
+
+
+def _cell(text: str, limit: int = 300) -> str:
+    """Text of a decoder in a cell: one line, nothing that Markdown or HTML would act on."""
+    text = " ".join(text.split())
+    text = text if len(text) <= limit else text[:limit] + " ..."
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join("\\" + c if c in "\\|`*_[]#!~" else c for c in text)
+
+
+# --- CSV ---
+
+COLUMNS = (
+    "suite", "id", "area", "kind", "profile", "level", "outcome", "reason", "checkpoint", "tensor", *PLACE, "expected",
+    "got", "ulps", "differing", "exit_code", "signal", "seconds", "peak_bytes", "requirements", "notes",
+)  # fmt: skip
+
+
+def table(results: dict[str, Any]) -> str:
+    """A row a vector, with the first mismatch."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for v in results["vectors"]:
+        first = v["mismatches"][0] if v["mismatches"] else {}
+        row = first | v | {"requirements": " ".join(v["requirements"]), "notes": "; ".join(v["notes"])}
+        writer.writerow([_field(row.get(name)) for name in COLUMNS])
+    return out.getvalue()
+
+
+def _field(value: Any) -> Any:
+    """A spreadsheet takes text that starts like a formula for one."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value

@@ -1,0 +1,340 @@
+"""13.9 A run: every selected vector through a decoder, in parallel, resumable, with nothing lost or counted twice."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from refsw.conformance.decoders import DecoderUnderTest, Limits, Session
+from refsw.conformance.outcomes import WORST_FIRST, Outcome, Result, clean, counts, expected_bytes, judge
+from refsw.conformance.suite import Selection, Suite, Vector, digest_of
+from refsw.errors import UsageError
+
+RECORDS, LOCK, SCRATCH = "records.jsonl", ".lock", ".scratch"
+FORMAT = "dfc-conformance-results/1"
+OnResult = Callable[[Result, int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run, and how; `key` tells whether results of an earlier run are results of this one."""
+
+    suites: Sequence[Suite]
+    decoder: DecoderUnderTest
+    limits: Limits = field(default_factory=Limits)
+    selection: Selection = field(default_factory=Selection)
+    jobs: int = 1
+    strict_errors: bool = False
+
+    @property
+    def vectors(self) -> list[tuple[Suite, Vector]]:
+        """The selected vectors, in the order of the suites."""
+        return [(suite, v) for suite in self.suites for v in suite if self.selection.takes(v)]
+
+    def key(self) -> dict[str, Any]:
+        """What results depend on: the decoder, the limits, and the whole contents of the suites."""
+        return {
+            "decoder": self.decoder.identity,
+            "limits": [self.limits.seconds, self.limits.memory_bytes, self.limits.output_bytes],
+            "strict errors": self.strict_errors,
+            "suites": {suite.name: suite.sha256 for suite in self.suites},
+        }
+
+
+@dataclass
+class Report:
+    """The results of a run; `complete` if every selected vector has run."""
+
+    plan: Plan
+    results: list[Result]
+    started: str
+    finished: str
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to run."""
+        return all(result.outcome is not Outcome.NOT_RUN for result in self.results)
+
+    @property
+    def passed(self) -> bool:
+        """Whether there was something to run, and all of it is PASS."""
+        return bool(self.results) and all(result.outcome is Outcome.PASS for result in self.results)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if everything passed, else 1."""
+        return 0 if self.passed else 1
+
+    def counts(self) -> dict[str, int]:
+        """How many vectors have each outcome; they add up to the number of vectors."""
+        found = counts(result.outcome for result in self.results)
+        assert sum(found.values()) == len(self.results)
+        return found
+
+    def by(self, names: Callable[[Vector], Sequence[str]]) -> dict[str, dict[str, int]]:
+        """The counts of every area, requirement, ..., in order of the name."""
+        groups: dict[str, list[Outcome]] = {}
+        for result in self.results:
+            for name in names(result.vector):
+                groups.setdefault(name, []).append(result.outcome)
+        return {name: counts(groups[name]) for name in sorted(groups)}
+
+    def failures(self) -> list[Result]:
+        """Everything that is not PASS, in the order of the suites."""
+        return [result for result in self.results if result.outcome is not Outcome.PASS]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The contents of results.json."""
+        plan = self.plan
+        limits = plan.limits
+        return {
+            "format": FORMAT,
+            "complete": self.complete,
+            "passed": self.passed,
+            "decoder": {"name": clean(plan.decoder.name), "kind": plan.decoder.kind, "identity": plan.decoder.identity},
+            "suites": [
+                {"suite": s.name, "version": s.version, "specification": s.specification, "title": s.title,
+                 "sha256": s.sha256}
+                for s in plan.suites
+            ],
+            "selection": plan.selection.as_dict(),
+            "strict_errors": plan.strict_errors,
+            "limits": {"seconds": limits.seconds, "memory_bytes": limits.memory_bytes,
+                       "output_bytes": limits.output_bytes},
+            "environment": environment(),
+            "started": self.started,
+            "finished": self.finished,
+            "seconds": round(self.seconds, 3),
+            "total": len(self.results),
+            "counts": self.counts(),
+            "areas": self.by(lambda v: [v.area]),
+            "requirements": self.by(lambda v: v.requirements),
+            "vectors": [result.as_dict() for result in self.results],
+        }  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """Versions of what the judge itself runs on."""
+    from importlib.metadata import version
+
+    found = {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine()}
+    for name in ("refsw", "numpy", "av"):
+        with contextlib.suppress(Exception):
+            found[name] = version(name)
+    return found
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """A report folder for this process alone.
+
+    Raises:
+        UsageError: another run is writing there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"{folder}: another conformance run is writing its results here") from error
+        yield
+
+
+class Records:
+    """Results as they come: a first line that says of what, then a line for every vector, each one safe on disk."""
+
+    def __init__(self, path: Path, key: dict[str, Any], *, fresh: bool) -> None:
+        self.path = path
+        self.done: dict[tuple[str, str], dict[str, Any]] = {}
+        if fresh or not self._read(key):
+            with path.open("wb") as file:
+                _safe(file, {"format": FORMAT, "key": digest_of(key), **key})
+        self._file: BinaryIO = path.open("ab")
+
+    def _read(self, key: dict[str, Any]) -> bool:
+        """Take over the records of an earlier run; False if there are none."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return False
+        whole = data[: data.rfind(b"\n") + 1]  # a run that was killed may have left half a line
+        if not whole:
+            return False
+        lines = whole.splitlines()
+        try:
+            head, *records = [json.loads(line) for line in lines]
+            found = head["key"]
+            self.done = {(r["suite"], r["id"]): r for r in records if r["outcome"] != Outcome.HARNESS_ERROR}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{self.path} is damaged ({error}): --fresh starts over") from error
+        if found != digest_of(key):
+            changed = ", ".join(name for name in key if head.get(name) != key[name]) or "the format"
+            raise UsageError(
+                f"{self.path} holds results of another run: {changed} changed since. --fresh starts over, or give "
+                "another folder with -o"
+            )
+        if len(whole) != len(data):
+            with self.path.open("r+b") as file:
+                file.truncate(len(whole))
+        return True
+
+    def add(self, result: Result) -> None:
+        """Write one result and wait until it is safe."""
+        _safe(self._file, result.as_dict())
+
+    def close(self) -> None:
+        """No more results."""
+        self._file.close()
+
+
+def _safe(file: BinaryIO, value: dict[str, Any]) -> None:
+    file.write(json.dumps(value, ensure_ascii=True, allow_nan=False).encode() + b"\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def run(plan: Plan, folder: Path, *, fresh: bool = False, on_result: OnResult | None = None) -> Report:
+    """Run a plan with its records in a folder, which has to be `locked`.
+
+    Args:
+        plan: what to run.
+        folder: where an earlier run of the same plan is taken up, unless `fresh`.
+        on_result: told of every new result, how many are done, and how many there are.
+
+    Raises:
+        UsageError: nothing is selected, there are no vectors, or the folder holds the results of something else.
+        KeyboardInterrupt: with the report so far as its argument; what was not reached is NOT_RUN in it.
+    """
+    if plan.jobs < 1:
+        raise UsageError(f"jobs {plan.jobs}: at least 1")
+    vectors = plan.vectors
+    if not vectors:
+        raise UsageError("no vector is selected: nothing to run")
+    for suite in plan.suites:
+        if suite.folder is None:
+            raise UsageError(f"{suite.path}: no folder test_vectors beside it or above it; --vectors names it")
+    started, clock = _now(), time.monotonic()
+    records = Records(folder / RECORDS, plan.key(), fresh=fresh)
+    found: dict[str, Result] = {}
+    for _, vector in vectors:
+        known = records.done.get((vector.suite, vector.id))
+        if known is not None and known["entry"] == vector.entry:
+            found[vector.id] = Result.from_dict(vector, known)
+    waiting = [pair for pair in vectors if pair[1].id not in found]
+
+    def report() -> Report:
+        results = [found.get(v.id) or Result(v, Outcome.NOT_RUN, "the run was ended before") for _, v in vectors]
+        return Report(plan, results, started, _now(), time.monotonic() - clock)
+
+    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+    try:
+        with _Crew(plan, waiting, folder / SCRATCH) as crew:
+            for result in crew.results():
+                records.add(result)
+                found[result.vector.id] = result
+                if on_result is not None:
+                    on_result(result, len(found), len(vectors))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(report()) from None
+    finally:
+        records.close()
+        shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+    return report()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class _Crew:
+    """Threads, each with a session of its own; results come in the order in which they are ready."""
+
+    def __init__(self, plan: Plan, work: Sequence[tuple[Suite, Vector]], scratch: Path) -> None:
+        self.plan, self.scratch = plan, scratch
+        self.todo: queue.SimpleQueue[tuple[Suite, Vector] | None] = queue.SimpleQueue()
+        self.ready: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
+        self.count = len(work)
+        for item in work:
+            self.todo.put(item)
+        self.sessions = [Session(plan.decoder, scratch / str(i)) for i in range(min(plan.jobs, len(work)))]
+        self.threads = [threading.Thread(target=self._work, args=(s,), daemon=True) for s in self.sessions]
+        self.ended = False
+
+    def _work(self, session: Session) -> None:
+        try:
+            while not self.ended:
+                try:
+                    suite, vector = self.todo.get_nowait()  # type: ignore[misc]
+                except queue.Empty:
+                    return
+                result = run_vector(suite, vector, session, self.plan)
+                if not self.ended:
+                    self.ready.put(result)
+        except BaseException as error:
+            self.ready.put(error)
+
+    def results(self) -> Iterator[Result]:
+        for _ in range(self.count):
+            result = self.ready.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+
+    def __enter__(self) -> _Crew:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended = True
+        for session in self.sessions:
+            session.close()
+        for thread in self.threads:
+            thread.join(30)
+
+
+def run_vector(suite: Suite, vector: Vector, session: Session, plan: Plan) -> Result:
+    """One vector: its files checked, decoded, judged."""
+    assert suite.folder is not None
+    try:
+        data = _checked(suite.folder / vector.file, vector.sha256)
+        base = None
+        if vector.base is not None:
+            base = suite.folder / vector.base.file
+            _checked(base, vector.base.sha256)
+        run = session.decode(data, plan.limits, expected_bytes=expected_bytes(vector), base=base)
+        return judge(vector, data, run, session.output, base, strict_errors=plan.strict_errors)
+    except OSError as error:
+        return Result(vector, Outcome.HARNESS_ERROR, f"{error.filename or vector.file}: {error.strerror or error}")
+    except UsageError as error:
+        return Result(vector, Outcome.HARNESS_ERROR, str(error))
+    except MemoryError:
+        return Result(vector, Outcome.HARNESS_ERROR, "the runner is out of memory")
+
+
+def _checked(path: Path, sha256: str) -> bytes:
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise UsageError(f"{path}: not the published file (SHA-256 {found}, published {sha256})")
+    return data
+
+
+def worst(names: dict[str, int]) -> Outcome:
+    """The outcome that counts for a group: the worst that occurs in it."""
+    return next((outcome for outcome in WORST_FIRST if names[str(outcome)]), Outcome.NOT_RUN)

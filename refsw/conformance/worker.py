@@ -1,0 +1,94 @@
+"""13.6.5 A decoder that is a Python function, as a process that talks in JSON lines.
+
+    python -m refsw.conformance.worker MODULE:FUNCTION     (or FILE.py:FUNCTION)
+
+The function takes the bytes of a bitstream, and with a model update the path of its base model, and returns
+the tensors by name as numpy arrays. It rejects by an exception with an attribute `exit_code`, 65 or 69.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from refsw.errors import UsageError
+
+INTERNAL = 70
+ERROR_FIELDS = ("phase", "class", "requirement", "element", "bit_offset")
+
+
+def load(entry: str) -> Callable[..., Any]:
+    """The function that `module:function` or `file.py:function` names.
+
+    Raises:
+        UsageError: there is none.
+    """
+    place, _, name = entry.rpartition(":")
+    try:
+        if place.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            sys.path.insert(0, os.getcwd())
+            module = importlib.import_module(place)
+        function = getattr(module, name)
+    except (ImportError, OSError, AttributeError, ValueError) as error:
+        raise UsageError(f"decoder {entry}: {error}") from error
+    if not callable(function):
+        raise UsageError(f"decoder {entry}: not a function")
+    return function  # type: ignore[no-any-return]
+
+
+def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, Any]:
+    """Decode one input file into one output file in the raw form, which is there whole or not at all."""
+    from refsw.conformance.outputs import write_raw
+
+    data = Path(request["input"]).read_bytes()
+    base = request.get("base")
+    try:
+        tensors = function(data) if base is None else function(data, base)
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(code, int) and code in (65, 69):
+            fields = error.as_dict() if hasattr(error, "as_dict") else {}
+            told = {name: fields.get(name) for name in ERROR_FIELDS} if fields else None
+            return {"exit": code, "message": text, "error": told}
+        # An exception that the decoder did not mean is no verdict on the bitstream.
+        import traceback
+
+        traceback.print_exc()
+        return {"exit": INTERNAL, "message": text}
+    output = Path(request["output"])
+    part = output.with_name(output.name + ".part")
+    with part.open("wb") as file:
+        write_raw(file, tensors)
+    part.replace(output)
+    return {"exit": 0}
+
+
+def main() -> None:
+    """Answer requests from standard input until it ends."""
+    # What a decoder prints must not come between the answers.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        function = load(sys.argv[1])
+    except UsageError as error:
+        sys.exit(str(error))
+    print(json.dumps({"ready": True}), file=out, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(function, json.loads(line))), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()

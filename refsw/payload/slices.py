@@ -1,0 +1,133 @@
+"""8.4.5: slice headers, read by H.265, 7.3.6.1, as far as this specification constrains them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from refsw.errors import DfcError
+from refsw.payload.base import payload_error
+from refsw.payload.nal import IDR_TYPES, QP_DEPTH, Configuration, Nal
+from refsw.payload.parameter_sets import PictureParameters, SequenceParameters, rbsp, short_term_set
+from refsw.syntax.bits import BitReader
+
+SLICE_B, SLICE_P, SLICE_I = range(3)
+MAX_QP = 49
+HEADER_BYTES = 4096  # more than a slice header up to slice_qp_delta has
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """An independent slice segment; `qp` is known where it is constrained."""
+
+    nal: Nal
+    type: int
+    qp: int | None
+
+
+def slices_of(nals: list[Nal], configuration: Configuration) -> Iterator[Slice]:
+    """Every independent slice segment.
+
+    Raises:
+        PayloadError: a slice header that does not parse.
+    """
+    for nal in nals:
+        if not nal.is_slice:
+            continue
+        r = BitReader(rbsp(nal.data, HEADER_BYTES), where="an HEVC slice header")
+        try:
+            first = r.u(1)
+            withheld = nal.type >= 16 and r.u(1)
+            pps = configuration.pps[r.ue()]
+            if not first:
+                dependent = r.u(1) if pps.dependent_slices else 0
+                r.u(configuration.sps.slice_address_bits)
+                if dependent:
+                    continue
+            r.u(pps.extra_bits)
+            kind = r.ue()
+            qp = None
+            if configuration.sps.bit_depth == QP_DEPTH:
+                qp = slice_qp(r, nal.type, kind, configuration.sps, pps)
+        except (DfcError, LookupError) as error:
+            raise payload_error(
+                "hevc.slice-header", "payload", "a slice header of a known PPS", str(error)[:120], offset=8 * nal.place
+            ) from error
+        if withheld:
+            raise payload_error(
+                "hevc.picture-count", "payload", "no_output_of_prior_pics_flag 0", "1", offset=8 * nal.place
+            )
+        yield Slice(nal, kind, qp)
+
+
+def slice_qp(r: BitReader, nal_type: int, kind: int, sps: SequenceParameters, pps: PictureParameters) -> int:
+    """H.265 7.3.6.1, (7-54): SliceQpY, in a slice header read up to slice_type."""
+    if pps.output_flag:
+        r.u(1)
+    current, temporal_motion = 0, 0
+    if nal_type not in IDR_TYPES:
+        r.u(sps.poc_bits)
+        current = _short_term(r, sps)
+        if sps.long_term is not None:
+            current += _long_term(r, sps.long_term, sps.poc_bits)
+        temporal_motion = r.u(1) if sps.temporal_motion else 0
+    if sps.adaptive_offset:
+        r.u(1)
+    if kind != SLICE_I:
+        _prediction(r, kind, current, temporal_motion, pps)
+    return pps.qp + r.se()
+
+
+def _short_term(r: BitReader, sps: SequenceParameters) -> int:
+    """The number of short-term pictures that the current one uses."""
+    count = len(sps.short_term)
+    if r.u(1):
+        pictures = sps.short_term[r.u(max(count - 1, 0).bit_length())]
+    else:
+        pictures = short_term_set(r, sps.short_term, count, count)
+    return sum(used for _, used in pictures)
+
+
+def _long_term(r: BitReader, known: tuple[bool, ...], poc_bits: int) -> int:
+    """The number of long-term pictures that the current one uses."""
+    named = r.ue() if known else 0
+    own = r.ue()
+    current = 0
+    for index in range(named + own):
+        if index < named:
+            current += known[r.u(max(len(known) - 1, 0).bit_length())]
+        else:
+            r.u(poc_bits)
+            current += r.u(1)
+        if r.u(1):
+            r.ue()
+    return current
+
+
+def _prediction(r: BitReader, kind: int, current: int, temporal_motion: int, pps: PictureParameters) -> None:
+    """What only P and B slices have before slice_qp_delta."""
+    lists = 2 if kind == SLICE_B else 1
+    references = list(pps.references[:lists])
+    if r.u(1):
+        references = [1 + r.ue() for _ in range(lists)]
+    if pps.list_modification and current > 1:
+        for count in references:
+            if r.u(1):
+                for _ in range(count):
+                    r.u((current - 1).bit_length())
+    if kind == SLICE_B:
+        r.u(1)  # mvd_l1_zero_flag
+    if pps.cabac_init:
+        r.u(1)
+    if temporal_motion:
+        collocated = 0 if kind == SLICE_P or r.u(1) else 1
+        if references[collocated] > 1:
+            r.ue()
+    if pps.weighted[kind == SLICE_B]:
+        r.ue()
+        for count in references:
+            for weight in [r.u(1) for _ in range(count)]:
+                if weight:
+                    r.ue()  # se(v): weight and offset
+                    r.ue()
+    r.ue()  # five_minus_max_num_merge_cand

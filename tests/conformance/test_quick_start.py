@@ -1,0 +1,58 @@
+"""What docs/conformance.md and chapter 13 tell an implementer is true."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from refsw.conformance.outcomes import Outcome
+from tests.conformance import making
+from tests.conformance.making import INDEPENDENT, ROOT, judge, outcomes
+
+MINE = """
+import importlib.util
+spec = importlib.util.spec_from_file_location("dfc_decoder", {path!r})
+theirs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(theirs)
+class Reject(Exception):
+    unsupported = False
+def decode(data):
+    try:
+        return theirs.decode(data)
+    except theirs.Reject as error:
+        mine = Reject(str(error))
+        mine.unsupported = error.exit_code == 69
+        raise mine
+"""
+
+
+def test_the_script_of_the_quick_start(tmp_path: Path, streams: dict[str, bytes]) -> None:
+    text = (ROOT / "docs" / "conformance.md").read_text()
+    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = [line for line in script.splitlines() if line.strip()]
+    assert len(code) <= 20
+    (tmp_path / "run.py").write_text(script)
+    (tmp_path / "mydecoder.py").write_text(MINE.format(path=str(INDEPENDENT)))
+    path = making.small_suite(tmp_path, streams)
+    report = judge(path, f"{sys.executable} {tmp_path}/run.py {{input}} {{output}}")
+    assert set(outcomes(report).values()) == {"PASS"}
+
+
+def test_the_chapter_has_every_outcome_and_exit_code() -> None:
+    chapter = (ROOT / "spec" / "13-conformance.md").read_text()
+    table = re.findall(r"^\| ([A-Z_]+) \|", chapter, re.MULTILINE)
+    assert table == [str(outcome) for outcome in Outcome]
+    schema = json.loads((ROOT / "spec" / "schemas" / "results.schema.json").read_text())
+    assert list(schema["$defs"]["counts"]["properties"]) == table
+
+
+def test_the_chapter_has_the_limits_of_the_runner() -> None:
+    from refsw.conformance.decoders import START_SECONDS, Limits
+
+    chapter = " ".join((ROOT / "spec" / "13-conformance.md").read_text().split())
+    limits = Limits()
+    assert f"by default to {limits.seconds:.0f} s and {limits.memory_bytes >> 30} GiB" in chapter
+    assert f"to {limits.output_bytes >> 20} MiB and twice the size" in chapter
+    assert f"Within {START_SECONDS:.0f} s of its start" in chapter

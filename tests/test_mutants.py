@@ -1,0 +1,64 @@
+"""The mutation of the decoder changes what it says, and a wrong decoder is noticed."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "refsw"
+
+
+@pytest.fixture(scope="module")
+def tools() -> Iterator[tuple[ModuleType, ModuleType]]:
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        import mutants
+        import mutate_decoder
+
+        yield mutants, mutate_decoder
+    finally:
+        sys.path.pop(0)
+
+
+def test_every_mutant_is_python_and_differs(tools: tuple[ModuleType, ModuleType]) -> None:
+    mutants, _ = tools
+    plain = ast.unparse(ast.parse((PACKAGE / "tensor/repack.py").read_text()))
+    found = list(mutants.of_module(PACKAGE, "tensor/repack.py"))
+    assert len(found) > 30
+    assert {"swapped axes", "arithmetic", "constant", "comparison"} <= {mutant.kind for mutant in found}
+    for mutant in found:
+        ast.parse(mutant.source)
+        assert mutant.source != plain
+    assert not [mutant for mutant in found if "choose_grid" in mutant.before]
+
+
+def test_a_seed_chooses_the_same_mutants(tools: tuple[ModuleType, ModuleType]) -> None:
+    mutants, _ = tools
+    found = list(mutants.of_module(PACKAGE, "features/digest.py"))
+    assert mutants.seeded(found, 1, 4) == mutants.seeded(list(reversed(found)), 1, 4)
+    assert mutants.seeded(found, 1, 4) != mutants.seeded(found, 2, 4)
+
+
+def test_modules_and_exceptions_exist(tools: tuple[ModuleType, ModuleType]) -> None:
+    mutants, _ = tools
+    for module in mutants.MODULES:
+        assert (PACKAGE / module).exists()
+    for module, names in mutants.OTHERS.items():
+        text = (PACKAGE / module).read_text()
+        for name in names:
+            assert f"def {name.split('.')[-1]}(" in text or f"class {name}" in text, f"{module}: {name}"
+
+
+def test_the_decoder_as_it_is_passes_and_one_with_swapped_axes_does_not(tools: tuple[ModuleType, ModuleType]) -> None:
+    mutants, mutate_decoder = tools
+    source = (PACKAGE / "tensor/repack.py").read_text()
+    same = mutants.Mutant("tensor/repack.py", 0, "none", 1, "", "", source)
+    assert mutate_decoder.run(same) == (mutate_decoder.SURVIVED, "exit code 0")
+    swapped = next(m for m in mutants.of_module(PACKAGE, "tensor/repack.py") if m.kind == "swapped axes")
+    assert mutate_decoder.run(swapped)[0] == mutate_decoder.KILLED

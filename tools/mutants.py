@@ -1,0 +1,344 @@
+"""Mutations of the decoder's source: what can be changed in it, and the source with one change.
+
+What is mutated is the code that decides how a bitstream decodes. Left out, by rule: docstrings, annotations, texts and
+numbers that only words and places of an error are made of; traces; functions that only an encoder, a validator, random
+access, the choice of a library, or an external program uses (`OTHERS`).
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MODULES = (
+    "profiles.py",
+    "syntax/bits.py", "syntax/codes.py", "syntax/declaration.py", "syntax/structure.py", "syntax/structures.py",
+    "syntax/units.py",
+    "tensor/axes.py", "tensor/dequantize.py", "tensor/repack.py",
+    "features/parameters.py", "features/reader.py", "features/decoder.py", "features/reconstruct.py",
+    "features/digest.py",
+    "payload/base.py", "payload/nal.py", "payload/parameter_sets.py", "payload/slices.py", "payload/bytecodecs.py",
+    "payload/images.py", "payload/hevc.py",
+    "payload/vvc.py",
+    "models/state.py", "models/arithmetic.py", "models/directory.py", "models/labels.py", "models/prediction.py",
+    "models/rans.py", "models/symbols.py", "models/tables.py", "models/payload.py", "models/reader.py",
+    "models/apply.py",
+)  # fmt: skip
+"""Of the package."""
+
+OTHERS = {
+    "profiles.py": {"default_profile"},
+    "syntax/bits.py": {"BitWriter", "BitReader.se"},
+    "syntax/declaration.py": {"Structure.requirement", "Element.__post_init__"},
+    "syntax/structure.py": {"write_structure", "_Writing", "_Reading.row"},
+    "syntax/units.py": {
+        "leb128", "pack_header", "pack_unit", "pack_body", "UnitReader._trace_framing", "ByteSource.skip",
+        "body_reader",
+    },
+    "tensor/axes.py": {"Axes.parse", "Axes.to_canonical", "element_type_of", "contiguous_parts"},
+    "tensor/dequantize.py": {"log_ceilings"},
+    "tensor/repack.py": {"pack", "choose_grid", "order_by_similarity", "order_by_mean"},
+    "features/parameters.py": {"to_values"},
+    "features/decoder.py": {"sample_time", "model_mismatch", "Decoder._account", "Decoder.__exit__",
+    "Decoder.__enter__",
+                            "DecoderLimits"},
+    "features/digest.py": {"RunningDigest.take"},
+    "payload/base.py": {"EncoderSettings", "DecoderSettings", "guarded"},
+    "payload/bytecodecs.py": {"ByteCodec.encode", "ByteCodec._compress"},
+    "payload/images.py": {"ImageCodec.encode", "ImageCodec._encode_one", "_strict"},
+    "payload/hevc.py": {
+        "HevcCodec.encode", "qp_bounds", "check_encodable", "annex_b", "separate", "_structure", "_context", "_x265",
+        "hevc_configuration", "_hashes_agree", "has_decoder", "_av",
+    },
+    "payload/vvc.py": {"VvcCodec.encode", "VvcCodec._compare"},
+    "models/state.py": {"type_of", "Model.__init__", "Model.nbytes", "TensorType.nbytes"},
+    "models/arithmetic.py": {"quantize", "word_differences", "Rounding", "Step.__post_init__", "Step.__str__"},
+    "models/directory.py": {"_wanted"},
+    "models/prediction.py": {"Predictor.residuals", "Predictor.bits"},
+    "models/rans.py": {"encode", "Tables.encoding"},
+    "models/symbols.py": {"to_symbols", "_near", "_classify", "pack_raw"},
+    "models/payload.py": {"tables_of", "_Rans._error"},
+    "models/apply.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range", "_no_base"},
+}  # fmt: skip
+WORDS = {"expected", "got", "doc", "offset"}
+PLACES = {"offset", "payload_offset", "last"}
+ELSEWHERE = {
+    "DEFAULT_AXES", "MIN_SIDE", "MAX_QP", "MAX_QP_12_BIT", "self._lost", "self._damaged", "IN_MEMORY",
+    "MAX_AXES", "MAX_EXTENT", "MAX_NAME_BYTES", "MAX_DIGITS", "EXACT_INTEGER", "_BELOW", "_REACH", "SAMPLE_RUNS",
+    "FULL_TAPS", "ENCODER_LIMIT", "ENCODER_COEFFICIENT", "FRACTION", "(CLASS_COST, HEAD_COST)", "SMALL", "FEW", "CHUNK",
+}  # fmt: skip
+"""Of the encoder, the validator, which reads on after a violation, and the decoder's own limits."""
+TESTS = {"found", "errors", "self._damaged", "TYPE_CHECKING", "settings.command"}
+ERRORS = {
+    "_error",
+    "_layout",
+    "payload_error",
+    "range_order",
+    "over",
+    "_truncated",
+    "_crc_error",
+    "_unsupported_version",
+    "error_of",
+    "self._error",
+    "self._limit",
+    "self._range",
+    "_twice",
+    "_not_float",
+    "_no_base",
+}
+
+COMPARE = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+}  # fmt: skip
+ARITHMETIC = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mult, ast.Div: ast.Mult, ast.Mod: ast.Add,
+    ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.BitXor: ast.BitOr,
+    ast.Pow: ast.Mult,
+}  # fmt: skip
+SWAPPED = {
+    "rows": "columns", "columns": "rows", "grid_rows": "grid_columns", "grid_columns": "grid_rows",
+    "coded_height": "coded_width", "coded_width": "coded_height", "height": "width", "width": "height",
+    "true_height": "true_width", "true_width": "true_height", "minimum": "maximum", "maximum": "minimum",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one module; `context` is the line that it is on."""
+
+    module: str
+    number: int
+    kind: str
+    line: int
+    before: str
+    after: str
+    source: str
+    context: str = ""
+
+    @property
+    def name(self) -> str:
+        """Where and what, on one line."""
+        return f"{self.module}:{self.line} {self.kind}: {self.before} -> {self.after}"
+
+
+def of_module(package: Path, module: str) -> Iterator[Mutant]:
+    """All mutants of a module, in the order of its source."""
+    text = (package / module).read_text()
+    informative = text.find("# --- Informative")
+    last = text.count("\n", 0, informative) if informative >= 0 else text.count("\n") + 1
+    tree = ast.parse(text)
+    places = [node for node in _nodes(tree, OTHERS.get(module, set())) if node.lineno <= last]
+    number = 0
+    for place in places:
+        for kind, change in _changes(place):
+            changed = copy.deepcopy(tree)
+            twin = next(n for n in ast.walk(changed) if _same(n, place))
+            context = text.splitlines()[place.lineno - 1].strip()
+            before = ast.unparse(place).split("\n")[0][:80]
+            after = change(changed, twin)
+            if after is None:
+                continue
+            ast.fix_missing_locations(changed)
+            yield Mutant(module, number, kind, place.lineno, before, after[:80], ast.unparse(changed), context)
+            number += 1
+
+
+def seeded(mutants: list[Mutant], seed: int, count: int) -> list[Mutant]:
+    """A sample of mutants that depends on nothing but the seed and the mutants."""
+
+    def rank(mutant: Mutant) -> bytes:
+        return hashlib.sha256(f"{seed} {mutant.module} {mutant.kind} {mutant.number} {mutant.before}".encode()).digest()
+
+    return sorted(sorted(mutants, key=rank)[:count], key=lambda m: (m.module, m.line, m.number))
+
+
+def _same(node: ast.AST, place: ast.AST) -> bool:
+    spot = ("lineno", "col_offset", "end_lineno", "end_col_offset")
+    return type(node) is type(place) and all(getattr(node, a, None) == getattr(place, a, None) for a in spot)
+
+
+def _nodes(tree: ast.AST, others: set[str], prefix: str = "") -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            name = f"{prefix}{node.name}"
+            if name not in others:
+                for statement in node.body:
+                    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+                        yield from _nodes(ast.Module([statement], []), others, f"{name}.")
+                    else:
+                        yield from _inside(statement)
+        elif not isinstance(node, ast.Import | ast.ImportFrom):
+            yield from _inside(node)
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    """A statement and what is in it, but for words, annotations and traces."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant | ast.JoinedStr):
+        return
+    if isinstance(node, ast.keyword) and node.arg in WORDS:
+        return
+    if (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("dict", "list", "tuple", "set")
+    ):
+        return
+    if isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom):
+        return
+    if isinstance(node, ast.If) and _is_elsewhere(ast.unparse(node.test)):
+        return
+    if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in PLACES | ELSEWHERE:
+        return
+    if isinstance(node, ast.Expr | ast.Return) and "setflags" in ast.unparse(node):
+        return
+    if hasattr(node, "lineno"):
+        yield node
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns", "type_comment"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                if isinstance(node, ast.Call) and _is_error(node) and name in ("args", "keywords"):
+                    continue  # the words of an error
+                yield from _inside(child)
+
+
+def _is_elsewhere(test: str) -> bool:
+    """Whether a condition is one of a trace, of a validator, of random access, or of the receiver's own limits."""
+    words = ("trace", "wanted", "self.limits", "self.model_digest")
+    test = test.replace("self.limits.model_", "")  # of a level
+    return test in TESTS or (any(word in test for word in words) and "len(" not in test)
+
+
+def _is_error(call: ast.Call) -> bool:
+    name = ast.unparse(call.func)
+    return name in ERRORS - {"over"} or name.endswith("Error")
+
+
+def _changes(node: ast.AST) -> Iterator[tuple[str, object]]:
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARE:
+        yield "comparison", _compare
+    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC and not _is_type(node):
+        yield "arithmetic", _arithmetic
+    if isinstance(node, ast.BoolOp):
+        yield "and/or", _bool
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield "negation", _not
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
+        yield "sign", _sign
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        yield "constant", _constant
+    if isinstance(node, ast.Constant) and type(node.value) is bool:
+        yield "constant", _flag
+    if isinstance(node, ast.Raise | ast.Yield) or (isinstance(node, ast.Expr) and _reports(node)):
+        yield "skipped check", _skip
+    if isinstance(node, ast.If):
+        yield "condition", _never
+    if isinstance(node, ast.Attribute) and node.attr in SWAPPED and isinstance(node.ctx, ast.Load):
+        yield "swapped", _swap
+    if (
+        isinstance(node, ast.Call)
+        and len(node.args) > 2
+        and ast.unparse(node.func).endswith((".transpose", ".reshape"))
+    ):
+        yield "swapped axes", _axes
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and isinstance(node.ctx, ast.Load):
+        yield "slice", _slice
+
+
+def _is_type(node: ast.BinOp) -> bool:
+    return isinstance(node.op, ast.BitOr) and "None" in ast.unparse(node)
+
+
+def _reports(node: ast.Expr) -> bool:
+    return isinstance(node.value, ast.Call) and ast.unparse(node.value.func) in ("self.report", "errors.append")
+
+
+def _compare(tree: ast.AST, node: ast.Compare) -> str:
+    node.ops[0] = COMPARE[type(node.ops[0])]()
+    return ast.unparse(node)
+
+
+def _arithmetic(tree: ast.AST, node: ast.BinOp) -> str:
+    node.op = ARITHMETIC[type(node.op)]()
+    return ast.unparse(node)
+
+
+def _bool(tree: ast.AST, node: ast.BoolOp) -> str:
+    node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+    return ast.unparse(node)
+
+
+def _not(tree: ast.AST, node: ast.UnaryOp) -> str:
+    _replace(tree, node, node.operand)
+    return ast.unparse(node.operand)
+
+
+def _sign(tree: ast.AST, node: ast.UnaryOp) -> str:
+    _replace(tree, node, node.operand)
+    return ast.unparse(node.operand)
+
+
+def _constant(tree: ast.AST, node: ast.Constant) -> str:
+    node.value += 1
+    return ast.unparse(node)
+
+
+def _flag(tree: ast.AST, node: ast.Constant) -> str:
+    node.value = not node.value
+    return ast.unparse(node)
+
+
+def _skip(tree: ast.AST, node: ast.AST) -> str | None:
+    if isinstance(node, ast.Yield):
+        if node.value is None or not any(word in ast.unparse(node) for word in ("_layout", "Error")):
+            return None
+        _replace(tree, node, ast.Constant(None))
+        return "nothing"
+    if isinstance(node, ast.Raise) and node.exc is None:
+        return None
+    _replace(tree, node, ast.Pass())
+    return "pass"
+
+
+def _never(tree: ast.AST, node: ast.If) -> str:
+    node.test = ast.Constant(False)
+    return "if False"
+
+
+def _swap(tree: ast.AST, node: ast.Attribute) -> str:
+    node.attr = SWAPPED[node.attr]
+    return ast.unparse(node)
+
+
+def _axes(tree: ast.AST, node: ast.Call) -> str:
+    node.args[-1], node.args[-2] = node.args[-2], node.args[-1]
+    return ast.unparse(node)
+
+
+def _slice(tree: ast.AST, node: ast.Subscript) -> str | None:
+    part = node.slice
+    assert isinstance(part, ast.Slice)
+    if part.upper is not None:
+        part.upper = ast.BinOp(part.upper, ast.Sub(), ast.Constant(1))
+    elif part.lower is not None:
+        part.lower = ast.BinOp(part.lower, ast.Add(), ast.Constant(1))
+    else:
+        return None
+    return ast.unparse(node)
+
+
+def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> None:
+    for parent in ast.walk(tree):
+        for name, value in ast.iter_fields(parent):
+            if value is old:
+                setattr(parent, name, new)
+            elif isinstance(value, list):
+                for i, child in enumerate(value):
+                    if child is old:
+                        value[i] = new

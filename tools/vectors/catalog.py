@@ -1,0 +1,350 @@
+"""The catalogue of vectors: what a recipe is, how it becomes a vector, and the suites that list them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refsw.conformance.evidence import Evidence, observe
+from refsw.conformance.facts import broken
+from refsw.errors import CapacityError, DfcError, LimitError, ParseError, UnsupportedError
+from refsw.syntax.codes import ElementType
+from refsw.tensor.axes import DTYPES
+from vectors import diffs
+from vectors import plain as plain_models
+from vectors.bases import BASES
+from vectors.mutation import mutation
+from vectors.plain import Model
+from vectors.store import Store
+from vectors.stream import Assembler
+from vectors.tensors import Unit
+from vectors.updates import UpdateAssembler
+
+ROOT = Path(__file__).resolve().parents[2]
+VECTORS = ROOT / "test_vectors"
+SUITES = ROOT / "conformance" / "suites"
+END = {"unit": "end"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One vector to be made.
+
+    Args:
+        id, title, area: as in the manifest.
+        kind: valid, malformed, invalid, unsupported, limit.
+        violates: the requirement that a decoder has to find broken; None for valid vectors.
+        arguments: of the generator; data only.
+        requirements: what the vector shows beyond what can be derived from it.
+        suite: the manifest that lists it.
+    """
+
+    id: str
+    title: str
+    area: str
+    kind: str
+    suite: str
+    generator: str
+    arguments: dict[str, Any]
+    violates: str | None = None
+    requirements: tuple[str, ...] = ()
+    seed: int = 0
+    error_class: str | None = None
+
+
+@dataclass
+class Built:
+    """A vector that was made."""
+
+    recipe: Recipe
+    data: bytes
+    entry: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+def seed_of(name: str) -> int:
+    """A seed of its own for every vector."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:3], "big")
+
+
+class Catalog:
+    """Collects recipes."""
+
+    def __init__(self) -> None:
+        self.recipes: dict[str, Recipe] = {}
+
+    def add(self, recipe: Recipe) -> str:
+        """Add a recipe; its id is returned."""
+        if recipe.id in self.recipes:
+            raise ValueError(f"{recipe.id} twice")
+        self.recipes[recipe.id] = recipe
+        return recipe.id
+
+    def stream(
+        self, name: str, title: str, units: Iterable[Unit], *, area: str, profile: str = "LOSSLESS",
+        kind: str = "valid",
+        violates: str | None = None, requirements: tuple[str, ...] = (), end: bool = True, suite: str | None = None,
+        revision: int = 1, **header: Any,
+    ) -> str:  # fmt: skip
+        """A bitstream from units."""
+        listed = [*units, END] if end else [*units]
+        arguments = {"profile": profile, "units": listed} | header
+        whole = f"{name}_r{revision}"
+        return self.add(
+            Recipe(whole, title, area, kind, suite or profile.lower(), "bitstream", arguments, violates, requirements,
+                   seed_of(name))
+        )  # fmt: skip
+
+    def update(
+        self, name: str, title: str, units: Iterable[Unit], *, base: str | None = None, area: str = "model",
+        kind: str = "valid", violates: str | None = None, requirements: tuple[str, ...] = (), end: bool = True,
+        start: str | None = None, revision: int = 1, **header: Any,
+    ) -> str:  # fmt: skip
+        """A bitstream of model updates.
+
+        Args:
+            base: the receiver's model: one of `vectors.bases`, or "<id>/<n>", what update n of a vector gives.
+            start: the base of the first update, where it is another one than the receiver's.
+        """
+        listed = [*units, END | {"set": {"tensor_count": 0, "sample_count": []}}] if end else [*units]
+        arguments = {"profile": "MODEL", "base": base, "units": listed} | header
+        arguments |= {} if start is None else {"start": start}
+        whole = f"{name}_r{revision}"
+        return self.add(
+            Recipe(whole, title, area, kind, "model", "updates", arguments, violates, requirements, seed_of(name))
+        )
+
+    def stored(self, name: str, title: str, of: str, *, base: str | None, area: str = "model") -> str:
+        """A bitstream of model updates that an encoder made."""
+        return self.add(Recipe(f"{name}_r1", title, area, "valid", "model", "stored", {"of": of, "base": base}))
+
+    def edited(
+        self,
+        name: str,
+        title: str,
+        of: str,
+        *,
+        area: str,
+        kind: str,
+        violates: str | None,
+        revision: int = 1,
+        **edit: Any,
+    ) -> str:
+        """A vector made of another one, by a generator of `GENERATORS`."""
+        base = self.recipes[of]
+        generator = edit.pop("generator", "mutation")
+        whole = f"{name}_r{revision}"
+        return self.add(Recipe(whole, title, area, kind, base.suite, generator, {"of": of} | edit, violates))
+
+
+class Builder:
+    """Makes vectors from recipes."""
+
+    def __init__(self, catalog: Catalog, store: Store) -> None:
+        self.catalog, self.store = catalog, store
+        self.data: dict[str, bytes] = {}
+        self.told: dict[str, dict[str, Any]] = {}
+        self.used: set[str] = set()
+        self.results: dict[str, list[Model]] = {}
+
+    def make(self, name: str) -> bytes:
+        """The bytes of a vector."""
+        if name not in self.data:
+            recipe = self.catalog.recipes[name]
+            self.data[name] = getattr(self, "_" + recipe.generator)(recipe, **recipe.arguments)
+        return self.data[name]
+
+    def _bitstream(self, recipe: Recipe, **arguments: Any) -> bytes:
+        for unit in arguments["units"]:
+            for value in (unit.get("of"), unit.get("payload")):
+                other = (
+                    value.get("of")
+                    if isinstance(value, dict)
+                    else value
+                    if value and value in self.catalog.recipes
+                    else None
+                )
+                if other and other not in self.store.index:
+                    self.make(other)  # whose payload is taken
+        assembler = Assembler(recipe.id, recipe.seed, self.store)
+        data = assembler.build(arguments)
+        self.used |= assembler.used
+        return data
+
+    def _updates(self, recipe: Recipe, base: str | None, start: str | None = None, **arguments: Any) -> bytes:
+        first = start or base
+        model = None if first in (None, "nothing") else self.model(first)
+        assembler = UpdateAssembler(recipe.id, recipe.seed, self.store, model, recipe.kind != "valid")
+        data = assembler.build(arguments)
+        self.used |= assembler.used
+        self.results[recipe.id] = assembler.results
+        return data
+
+    def _stored(self, recipe: Recipe, of: str, base: str | None) -> bytes:
+        parts = self.store.get(of)
+        if parts is None:
+            parts, provenance = diffs.encode(of)
+            self.store.put(of, parts, provenance)
+        self.used.add(of)
+        return parts[0]
+
+    def model(self, name: str) -> Model:
+        """A base, or what an update of a vector gives."""
+        if name in BASES:
+            return BASES[name]()
+        vector, _, number = name.partition("/")
+        self.make(vector)
+        return self.results[vector][int(number)]
+
+    def base(self, recipe: Recipe) -> str | None:
+        """The name of the receiver's model of a vector."""
+        while "of" in recipe.arguments and recipe.arguments["of"] in self.catalog.recipes:
+            recipe = self.catalog.recipes[recipe.arguments["of"]]
+        found: str | None = recipe.arguments.get("base")
+        return found
+
+    def _mutation(self, recipe: Recipe, of: str, element: str, to: str, index: int = 0, repair: bool = True) -> bytes:
+        data, told = mutation(self.make(of), element, to, index, repair)
+        self.told[recipe.id] = {"of": of} | told
+        return data
+
+    def _truncation(self, recipe: Recipe, of: str, size: int) -> bytes:
+        return self.make(of)[:size]
+
+    def _extension(self, recipe: Recipe, of: str, append: str) -> bytes:
+        return self.make(of) + bytes.fromhex(append)
+
+    def _flip(self, recipe: Recipe, of: str, byte: int, mask: int) -> bytes:
+        """One byte changed, nothing repaired."""
+        data = bytearray(self.make(of))
+        data[byte] ^= mask
+        return bytes(data)
+
+    def build(self, name: str) -> Built:
+        """A vector with its entry of the manifest.
+
+        Raises:
+            ValueError: refsw does not say what the recipe was made for.
+        """
+        recipe = self.catalog.recipes[name]
+        data = self.make(name)
+        base = self.base(recipe) if recipe.suite == "model" else None
+        model = None if base is None else self.model(base)
+        evidence = observe(data, None if model is None else as_arrays(model))
+        if (recipe.kind == "valid") != (evidence.error is None):
+            raise ValueError(f"{name} is {recipe.kind}, to break {recipe.violates}: {evidence.error}")
+        entry: dict[str, Any] = {
+            "id": recipe.id,
+            "area": recipe.area,
+            "kind": recipe.kind,
+            "title": recipe.title,
+            "profile": evidence.profile or recipe.suite.upper(),
+            "level": evidence.level or 1,
+            "file": f"{recipe.suite}/{recipe.id}.dfc",
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "requirements": sorted({*recipe.requirements, *requirements_of(recipe, evidence)}),
+            "exercises": sorted(evidence.cells),
+        }
+        files = {}
+        if base is not None and model is not None:
+            file, content = f"model/bases/{base.replace('/', '.')}.safetensors", plain_models.safetensors(model)
+            files[file] = content
+            entry["base"] = {"file": file, "sha256": hashlib.sha256(content).hexdigest(),
+                             "digest": plain_models.digest(model).hex()}  # fmt: skip
+        if recipe.kind == "valid":
+            updates = {"model": {"digest": evidence.model_digest}}
+            entry["expected"] = {"tensors": evidence.tensors} if evidence.model_digest is None else updates
+        else:
+            entry["error"] = check_error(recipe, evidence.error)
+        if recipe.id in self.told:
+            entry["mutation"] = self.told[recipe.id]
+        else:
+            entry["recipe"] = {"generator": recipe.generator, "arguments": recipe.arguments, "seed": recipe.seed}
+        return Built(recipe, data, entry, files)
+
+
+def requirements_of(recipe: Recipe, evidence: Evidence) -> Iterable[str]:
+    """Valid vectors show what was derived from them; others the requirement that they break."""
+    if recipe.kind == "valid":
+        return evidence.requirements
+    assert evidence.error is not None
+    return broken(evidence.error)
+
+
+def as_arrays(model: Model) -> dict[str, Any]:
+    """A model as numpy arrays."""
+    return {
+        name: np.frombuffer(tensor.raw, DTYPES[ElementType[tensor.type]]).reshape(tensor.shape)
+        for name, tensor in model.items()
+    }
+
+
+KINDS: dict[str, Callable[[DfcError], bool]] = {
+    "malformed": lambda e: isinstance(e, ParseError),
+    "invalid": lambda e: e.exit_code == 65 and not isinstance(e, ParseError | LimitError),
+    "unsupported": lambda e: isinstance(e, UnsupportedError | CapacityError),
+    "limit": lambda e: isinstance(e, LimitError) and e.exit_code == 65,
+}
+
+
+def check_error(recipe: Recipe, error: DfcError | None) -> dict[str, Any]:
+    """The error of a vector, as the recipe wants it.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    if error is None:
+        raise ValueError(f"{recipe.id} decodes; it is to break {recipe.violates}")
+    if error.requirement != recipe.violates or not KINDS[recipe.kind](error):
+        raise ValueError(f"{recipe.id} is {recipe.kind}, to break {recipe.violates}: {type(error).__name__} {error}")
+    said = error.as_dict()
+    return {key: said[key] for key in ("phase", "class", "requirement", "element", "bit_offset")}
+
+
+def plain(value: Any) -> Any:
+    """A value of a recipe as JSON types."""
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, bytes):
+        return "hex:" + value.hex()
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("write it as bits")
+    return value
+
+
+TITLES = {
+    "intra": "HEVC, intra pictures only",
+    "inter": "HEVC with inter prediction",
+    "lossless": "Byte codecs: stored, zlib, gzip, LZMA; and all that does not depend on the codec",
+    "image": "Still-image codecs: PNG, JPEG, JPEG 2000",
+    "extended": "Payload codecs of every family in one bitstream",
+    "model": "Model updates: profile MODEL, with the base that each starts from",
+    "vvc": "VVC, whose decoding is optional",
+}
+
+
+def manifests(built: Iterable[Built]) -> dict[str, str]:
+    """The text of every suite, by name."""
+    suites: dict[str, list[dict[str, Any]]] = {}
+    for vector in built:
+        suites.setdefault(vector.recipe.suite, []).append(plain(vector.entry))
+    out = {}
+    for name, vectors in sorted(suites.items()):
+        head = {"suite": name, "version": "1.0.0", "specification": "1.0", "title": TITLES[name]}
+        lines = ",\n".join(json.dumps(vector) for vector in sorted(vectors, key=lambda v: v["id"]))
+        text = json.dumps(head)[:-1] + f', "vectors": [\n{lines}\n]}}\n'
+        json.loads(text)
+        out[name] = text
+    return out

@@ -1,0 +1,20 @@
+"""The recipes, by concept; every module adds its own to the catalogue."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from vectors.catalog import Catalog
+
+MODULES = (
+    "elements", "truncations", "units", "tensors", "quantizers", "pairs", "bytecodecs", "images", "hevc", "hevc_broken",
+    "hevc_tools", "vvc", "order", "levels", "models", "model_coders", "model_broken", "model_syntax",
+)  # fmt: skip
+
+
+def catalog() -> Catalog:
+    """All recipes."""
+    out = Catalog()
+    for name in MODULES:
+        import_module(f"vectors.recipes.{name}").register(out)
+    return out

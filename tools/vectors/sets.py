@@ -1,0 +1,136 @@
+"""Parameter sets of H.265 with changed elements (7.3.2.2, 7.3.2.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class _Bits:
+    def __init__(self, data: bytes) -> None:
+        self.bits = "".join(f"{byte:08b}" for byte in data).rstrip("0")[:-1]  # without the stop bit
+        self.at = 0
+
+    def u(self, count: int) -> str:
+        self.at += count
+        return self.bits[self.at - count : self.at]
+
+    def ue(self) -> int:
+        zeros = 0
+        while self.u(1) == "0":
+            zeros += 1
+        return int("1" + self.u(zeros), 2) - 1
+
+
+def ue(value: int) -> str:
+    """ue(v)."""
+    code = bin(value + 1)[2:]
+    return "0" * (len(code) - 1) + code
+
+
+def escaped(bits: str) -> bytes:
+    """Bits up to the stop bit as bytes, with emulation prevention."""
+    bits = bits.rstrip("0")
+    bits += "0" * (-len(bits) % 8)
+    out = bytearray()
+    zeros = 0
+    for byte in int(bits, 2).to_bytes(len(bits) // 8, "big"):
+        if zeros >= 2 and byte <= 3:
+            out.append(3)
+            zeros = 0
+        out.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return bytes(out)
+
+
+# Elements in their order, each with its form: ue; a number of bits; "window", or "?" and what follows a flag that is 1:
+# ue (e), bits (digits), or the rest (*). The value of such an element is the bits after the flag, None for a flag of 0.
+SPS_FIELDS = {
+    "sps_id": "ue", "chroma_format_idc": "ue", "width": "ue", "height": "ue", "window": "window",
+    "bit_depth_luma_minus8": "ue", "bit_depth_chroma_minus8": "ue", "poc_bits_minus4": "ue", "sub_layers": 1,
+    "dpb": "ue", "reorder": "ue", "latency": "ue", "log2_min_block_minus3": "ue", "log2_diff_block": "ue",
+    "transforms": "eeee", "scaling": "?1", "amp": 1, "sao": 1, "pcm": "?8ee1", "short_term": "sets", "long_term": "?",
+    "temporal_motion": 1, "strong": 1, "vui": "?", "extension": "?*",
+}  # fmt: skip
+PPS_FIELDS = {
+    "pps_id": "ue", "sps_id": "ue", "dependent": 1, "output_flag": 1, "extra": 3, "sign_hiding": 1, "cabac_init": 1,
+    "references_l0": "ue", "references_l1": "ue", "init_qp": "ue", "constrained": 1, "transform_skip": 1,
+    "qp_delta": "?e", "cb": "ue", "cr": "ue", "slice_chroma": 1, "weighted": 2, "bypass": 1, "tiles": "?",
+    "synchro": 1, "filter_slices": 1, "deblocking": "?2ee", "scaling": "?", "lists": 1, "merge": "ue", "header": 1,
+    "extension": "?*",
+}  # fmt: skip
+
+
+def patch_sps(nal: bytes, changes: dict[str, Any]) -> bytes:
+    """An SPS of one sub-layer with changed elements; what follows the last that can be read stays as it is."""
+    return _patch(nal, 8 + 88 + 8, SPS_FIELDS, changes)
+
+
+def patch_pps(nal: bytes, changes: dict[str, Any]) -> bytes:
+    """A PPS with changed elements."""
+    return _patch(nal, 0, PPS_FIELDS, changes)
+
+
+def _patch(nal: bytes, skipped: int, fields: dict[str, Any], changes: dict[str, Any]) -> bytes:
+    r = _Bits(nal[2:].replace(b"\0\0\3", b"\0\0"))
+    out = r.u(skipped)
+    left = set(changes)
+    for name, form in fields.items():
+        if not left:
+            break
+        start = r.at
+        _skip(r, form, name)
+        old = r.bits[start : r.at]
+        if name not in changes:
+            out += old
+            continue
+        left.discard(name)
+        value = changes[name]
+        if form == "ue":
+            out += ue(value)
+            if name == "chroma_format_idc" and value == 3:
+                out += "0"
+        elif form == "window":
+            out += "1" + "".join(map(ue, value)) if value else "0"
+        elif isinstance(form, int):
+            out += f"{value:0{form}b}"
+        elif form.startswith("?"):
+            out += "0" if value is None else "1" + value
+        else:
+            out += value
+    return nal[:2] + escaped(out + r.bits[r.at :] + "1")
+
+
+def _skip(r: _Bits, form: Any, name: str) -> None:
+    if isinstance(form, int):
+        r.u(form)
+        return
+    if form == "ue":
+        r.ue()
+        return
+    if form == "sets":
+        for index in range(r.ue()):
+            if index and r.u(1) == "1":
+                raise ValueError("short-term reference picture sets from others are not read here")
+            for _ in range(r.ue() + r.ue()):
+                r.ue()
+                r.u(1)
+        return
+    if form == "window":
+        form = "?eeee"
+    if form.startswith("?"):
+        if r.u(1) == "0":
+            return
+        form = form[1:]
+        if not form:
+            raise ValueError(f"{name} is not read here")
+    if form == "*":
+        r.at = len(r.bits)
+        return
+    for part in form:
+        if part == "e":
+            r.ue()
+        elif part == "1" and name == "scaling":
+            if r.u(1) == "1":
+                raise ValueError("scaling lists are not read here")
+        else:
+            r.u(int(part))

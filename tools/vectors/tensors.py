@@ -1,0 +1,151 @@
+"""Feature parameter sets of recipes: short words in, values of all syntax elements out, nothing checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refsw.syntax.codes import AxisRole, ElementType, PayloadCodec, Quantizer, RangeScope, RepackLayout
+from refsw.tensor.axes import DTYPES
+from vectors import data
+
+Unit = dict[str, Any]
+BYTE_CODECS = ("STORED", "ZLIB", "GZIP", "LZMA")
+
+
+def fps(**words: Any) -> Unit:
+    """A feature parameter set of a recipe; see `Tensor` for the words. Others are those of `stream.Assembler`."""
+    return {"unit": "fps"} | words
+
+
+@dataclass
+class Tensor:
+    """A tensor of a recipe."""
+
+    id: int = 0
+    axes: str = "NCHW"
+    C: int = 2
+    H: int = 3
+    W: int = 4
+    element: str = "FLOAT32"
+    quantizer: str = "UNIFORM"
+    bits: int = 8
+    scope: str = "SEQUENCE"
+    ranges: list[list[float]] = field(default_factory=lambda: [[-1.0, 2.0]])
+    codec: str = "STORED"
+    layout: str = "MOSAIC"
+    grid: list[int] | None = None
+    margin: tuple[int, int] = (0, 0)
+    size: list[int] | None = None
+    order: list[int] | None = None
+    digests: str = ""
+    network: str = ""
+    layer: str = ""
+    model: str | None = None
+    time: tuple[int, int] = (25, 1)
+    encoder: dict[str, Any] = field(default_factory=dict)
+
+    samples: int = 0
+    digested: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def extents(self) -> tuple[int, int, int]:
+        """(C, H, W), 1 where there is no such axis."""
+        return tuple(getattr(self, a) if a in self.axes else 1 for a in "CHW")  # type: ignore[return-value]
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        if self.layout == "SEQUENCE":
+            return 1, 1
+        if self.grid:
+            return self.grid[0], self.grid[1]
+        channels = self.extents[0]
+        rows = max(1, math.isqrt(channels))
+        return rows, -(-channels // rows)
+
+    @property
+    def coded(self) -> tuple[int, int]:
+        """Height and width of a picture."""
+        if self.size:
+            return self.size[0], self.size[1]
+        (_, rows, columns), grid = self.extents, self.cells
+        return grid[0] * rows + self.margin[0], grid[1] * columns + self.margin[1]
+
+    @property
+    def coded_channels(self) -> list[int]:
+        """7.5.3 The channels that are in the pictures."""
+        order = self.order if self.order is not None else range(self.extents[0])
+        if self.quantizer == "NONE" or self.scope != "CHANNEL":
+            return list(order)
+        return [c for c in order if self.ranges[c][0] != self.ranges[c][1]]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of what is in the pictures."""
+        if self.quantizer == "NONE":
+            return DTYPES[ElementType[self.element]]
+        return np.dtype("u1" if self.bits <= 8 else "<u2")
+
+    def values(self, configuration: bytes) -> dict[str, Any]:
+        """The values of the syntax elements."""
+        network, layer = self.network.encode(), self.layer.encode()
+        extents = [1 if a in "NT" else getattr(self, a) for a in self.axes]
+        quantized = self.quantizer != "NONE"
+        return {
+            "parameter_set_id": self.id,
+            "network_id_length": len(network),
+            "network_id": network,
+            "layer_id_length": len(layer),
+            "layer_id": layer,
+            "model_digest_flag": int(self.model is not None),
+            "model_digest": bytes.fromhex(self.model) if self.model else b"",
+            "axis_count_minus1": len(self.axes) - 1,
+            "axis_role": [int(AxisRole[a]) for a in self.axes],
+            "axis_extent_minus1": [e - 1 for e in extents],
+            "time_scale": [self.time[0]] * len(extents),
+            "time_step": [self.time[1]] * len(extents),
+            "element_type": int(ElementType[self.element]),
+            "quantizer": int(Quantizer[self.quantizer]),
+            "bit_depth_minus1": self.bits - 1,
+            "range_scope": int(RangeScope[self.scope]) if quantized else 1,
+            "range_minimum": [low for low, _ in self.ranges],
+            "range_maximum": [high for _, high in self.ranges],
+            "payload_codec": int(PayloadCodec[self.codec]),
+            "repack_layout": int(RepackLayout[self.layout]),
+            "grid_rows_minus1": self.cells[0] - 1,
+            "grid_columns_minus1": self.cells[1] - 1,
+            "coded_width_minus1": self.coded[1] - 1,
+            "coded_height_minus1": self.coded[0] - 1,
+            "channel_order_flag": int(self.order is not None),
+            "channel_order": self.order or [],
+            "tensor_digest_flag": int("T" in self.digests),
+            "levels_digest_flag": int("L" in self.digests),
+            "codec_configuration_length": len(configuration),
+            "codec_configuration": configuration,
+        }
+
+    def pictures(self, unit: Unit, seed: int) -> data.Array:
+        """The pictures of a feature data unit of a recipe: (P, height, width)."""
+        count = unit.get("count", 1)
+        ranges = unit.get("ranges") or [self.ranges[0] if self.ranges and self.scope == "SEQUENCE" else None] * count
+        shape = (len(self.coded_channels), *self.extents[1:])
+        out = [np.zeros((0, *self.coded), self.dtype)]
+        for sample in range(count):
+            limits = ranges[min(sample, len(ranges) - 1)]
+            if self.quantizer != "NONE" and self.scope != "CHANNEL" and limits and limits[0] == limits[1]:
+                continue
+            own = seed * 1000 + unit.get("seed", 0) * 100 + sample
+            if self.quantizer == "NONE":
+                coded: data.Array = data.elements(shape, self.dtype, own)
+                top = 0
+            else:
+                coded = data.levels(unit.get("pattern", "noise"), shape, self.bits, own).astype(self.dtype)
+                top = (1 << self.bits) - 1
+            if unit.get("pattern") == "smooth":
+                top = 0
+            out.append(data.pack(coded, self.layout, self.cells, self.coded, own, top))
+        return np.concatenate(out)

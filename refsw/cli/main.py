@@ -25,6 +25,7 @@ COMMANDS = {
     "model": ("refsw.cli.model", "Update models: code differences, apply them, look into them."),
     "conformance": ("refsw.cli.conformance", "Test a decoder against the conformance vectors."),
     "crosscheck": ("refsw.cli.crosscheck", "Decode one bitstream with every decoder present, and compare."),
+    "anchor": ("refsw.cli.anchor", "Anchors under common test conditions: run, report, compare, cross-check."),
     "demo": ("refsw.cli.demo", "The main job on real features that ship with the package, with a plot."),
 }
 

@@ -3,6 +3,11 @@
 After G. Bjontegaard, VCEG-M33 (2001), with the cubic through all points replaced by an interpolation that is named
 in the result: PCHIP (Fritsch and Carlson 1980, monotone) or Akima (1970). The logarithm of the rate is what is
 interpolated or interpolated over, and the integrals are those of the piecewise cubics, exact.
+
+Rules: a curve has at least `MIN_POINTS` points, and its quality rises with its rate. A curve that does neither is
+refused, unless `Curve.of` is told to keep only the points that are worth their rate (`NonMonotone.PARETO`): those
+that are better than every cheaper one. Fidelity saturates, so that this happens. Differences are over the interval
+that both curves cover, never beyond; curves that have none in common, or less than is asked for, are refused.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 from refsw.evaluation.errors import CurveError
 from refsw.evaluation.extras import optional
@@ -26,6 +31,13 @@ class Interpolation(StrEnum):
 
     PCHIP = "pchip"
     AKIMA = "akima"
+
+
+class NonMonotone(StrEnum):
+    """What becomes of a curve whose quality does not rise with every step of the rate."""
+
+    REFUSE = "refuse"
+    PARETO = "pareto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,37 @@ class Curve:
         object.__setattr__(self, "rates", tuple(rate for rate, _ in points))
         object.__setattr__(self, "qualities", tuple(quality for _, quality in points))
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        rates: Sequence[float],
+        qualities: Sequence[float],
+        non_monotone: NonMonotone = NonMonotone.REFUSE,
+    ) -> Self:
+        """A curve from points in any order.
+
+        Args:
+            name, rates, qualities: as above.
+            non_monotone: PARETO leaves out each point that is not better than every cheaper one, and of points at
+                the same rate all but the best.
+
+        Raises:
+            CurveError: as above; also that too few points are left.
+        """
+        if non_monotone is NonMonotone.REFUSE or len(rates) != len(qualities):
+            return cls(name, tuple(rates), tuple(qualities))
+        kept: list[tuple[float, float]] = []
+        for rate, quality in sorted(zip(rates, qualities, strict=True), key=lambda point: (point[0], -point[1])):
+            if not kept or not quality <= kept[-1][1]:  # a NaN stays, to be refused by its name
+                kept.append((rate, quality))
+        if len(kept) < MIN_POINTS <= len(rates):
+            raise CurveError(
+                f"{name}: only {len(kept)} of {len(rates)} points are better than every cheaper one, "
+                f"at least {MIN_POINTS} are needed"
+            )
+        return cls(name, tuple(rate for rate, _ in kept), tuple(quality for _, quality in kept))
+
     @property
     def log_rates(self) -> tuple[float, ...]:
         """Natural logarithms of the rates."""
@@ -91,26 +134,48 @@ class Difference:
     overlap: float
 
 
-def bd_rate(anchor: Curve, proposal: Curve, interpolation: Interpolation = Interpolation.PCHIP) -> Difference:
+def bd_rate(
+    anchor: Curve,
+    proposal: Curve,
+    interpolation: Interpolation = Interpolation.PCHIP,
+    *,
+    least_overlap: float = 0.0,
+) -> Difference:
     """Average difference in rate at equal quality, in percent of the anchor's rate.
 
+    Args:
+        anchor, proposal: the curves.
+        interpolation: of the logarithm of the rate over the quality.
+        least_overlap: refuse if less than this share, 0 to 1, of what either curve covers is common.
+
     Raises:
-        CurveError: the curves have no quality in common.
+        CurveError: the curves have no quality in common, or too little.
     """
-    low, high, overlap = _common(anchor, proposal, anchor.qualities, proposal.qualities, "quality")
+    low, high, overlap = _common(anchor, proposal, anchor.qualities, proposal.qualities, "quality", least_overlap)
     difference = _mean_difference(
         (anchor.qualities, anchor.log_rates), (proposal.qualities, proposal.log_rates), low, high, interpolation
     )
     return Difference(100 * math.expm1(difference), interpolation, low, high, overlap)
 
 
-def bd_metric(anchor: Curve, proposal: Curve, interpolation: Interpolation = Interpolation.PCHIP) -> Difference:
+def bd_metric(
+    anchor: Curve,
+    proposal: Curve,
+    interpolation: Interpolation = Interpolation.PCHIP,
+    *,
+    least_overlap: float = 0.0,
+) -> Difference:
     """Average difference in quality at equal rate.
 
+    Args:
+        anchor, proposal: the curves.
+        interpolation: of the quality over the logarithm of the rate.
+        least_overlap: refuse if less than this share, 0 to 1, of the log rates that either curve covers is common.
+
     Raises:
-        CurveError: the curves have no rate in common.
+        CurveError: the curves have no rate in common, or too little.
     """
-    low, high, overlap = _common(anchor, proposal, anchor.log_rates, proposal.log_rates, "rate")
+    low, high, overlap = _common(anchor, proposal, anchor.log_rates, proposal.log_rates, "rate", least_overlap)
     difference = _mean_difference(
         (anchor.log_rates, anchor.qualities), (proposal.log_rates, proposal.qualities), low, high, interpolation
     )
@@ -118,20 +183,24 @@ def bd_metric(anchor: Curve, proposal: Curve, interpolation: Interpolation = Int
 
 
 def _common(
-    anchor: Curve, proposal: Curve, first: Sequence[float], second: Sequence[float], what: str
+    anchor: Curve, proposal: Curve, first: Sequence[float], second: Sequence[float], what: str, least: float
 ) -> tuple[float, float, float]:
     """The interval that both cover, and its share in what either covers."""
     low, high = max(first[0], second[0]), min(first[-1], second[-1])
-    if not low < high:
-        ranges = [
-            f"{curve.name} {values[0]:g} to {values[-1]:g}"
-            for curve, values in (
-                (anchor, anchor.qualities if what == "quality" else anchor.rates),
-                (proposal, proposal.qualities if what == "quality" else proposal.rates),
-            )
-        ]
-        raise CurveError(f"no {what} in common: {', '.join(ranges)}")
-    return low, high, (high - low) / (max(first[-1], second[-1]) - min(first[0], second[0]))
+    overlap = (high - low) / (max(first[-1], second[-1]) - min(first[0], second[0]))
+    if low < high and overlap >= least:
+        return low, high, overlap
+    ranges = [
+        f"{curve.name} {values[0]:g} to {values[-1]:g}"
+        for curve, values in (
+            (anchor, anchor.qualities if what == "quality" else anchor.rates),
+            (proposal, proposal.qualities if what == "quality" else proposal.rates),
+        )
+    ]
+    if low < high:
+        share = f"{100 * overlap:.0f} % of the {what} in common, at least {100 * least:.0f} % is asked for"
+        raise CurveError(f"{share}: {', '.join(ranges)}")
+    raise CurveError(f"no {what} in common: {', '.join(ranges)}")
 
 
 Line = tuple[Sequence[float], Sequence[float]]

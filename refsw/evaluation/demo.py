@@ -20,9 +20,11 @@ from refsw.errors import CodecError
 from refsw.evaluation import plots
 from refsw.evaluation.bdrate import Curve, Interpolation, bd_rate
 from refsw.evaluation.digits import NETWORK_ID, digit_images, digit_network
+from refsw.evaluation.distortion import snr_db
 from refsw.evaluation.errors import CurveError
 from refsw.evaluation.extras import DEMO_PACKAGES, optional
-from refsw.evaluation.fidelity import accuracy, classification_fidelity, compression_rate, snr_db
+from refsw.evaluation.fidelity import accuracy, classification_fidelity
+from refsw.evaluation.rates import bits_per_element, compression_rate
 from refsw.features.config import EncoderConfig
 from refsw.features.pool import Pool
 from refsw.features.sinks import whole_file
@@ -149,7 +151,7 @@ class Demo:
             qp=qp,
             coded_bytes=len(coded),
             rate=compression_rate(len(coded), features.nbytes),
-            bits_per_element=8 * len(coded) / features.size,
+            bits_per_element=bits_per_element(len(coded), features.size),
             snr=snr_db(features, decoded),
             agreement=classification_fidelity(self.outputs, outputs),
             accuracy=accuracy(outputs, self.data.labels),

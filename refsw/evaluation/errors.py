@@ -13,3 +13,15 @@ class EvaluationError(RefswError):
 
 class CurveError(EvaluationError):
     """Two rate-distortion curves cannot be compared, or one is none."""
+
+
+class NetworkError(EvaluationError):
+    """A network is not what it was taken for: a cut that does not separate it, weights of another network."""
+
+    exit_code = 2
+
+
+class DatasetError(EvaluationError):
+    """Files of a data set are missing, damaged, or not laid out as they should be (exit 66)."""
+
+    exit_code = 66

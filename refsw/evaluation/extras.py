@@ -8,10 +8,12 @@ from typing import Any
 from refsw.errors import UsageError
 
 DEMO_PACKAGES = ("matplotlib", "onnxruntime", "scipy")
+DEMO_MODULES = (*DEMO_PACKAGES, "jsonschema", "openpyxl", "yaml")
+"""Modules of the extra `demo`; what else is missing comes with `anchors`."""
 
 
 def optional(module: str) -> Any:
-    """A module of the extra `demo`.
+    """A module of the extras `demo` and `anchors`.
 
     Raises:
         UsageError: its package is not installed.
@@ -22,4 +24,5 @@ def optional(module: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise UsageError(f"this needs {package}, which is not installed: pip install 'refsw[demo]'") from error
+        extra = "demo" if package in DEMO_MODULES else "anchors"
+        raise UsageError(f"this needs {package}, which is not installed: pip install 'refsw[{extra}]'") from error

@@ -14,7 +14,7 @@ from typing import Any, Self
 from refsw.errors import CodecError, UsageError
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In a worker: end when the process that started it is gone, however that ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -38,7 +38,7 @@ class Pool:
         self._executor: ProcessPoolExecutor | None = None
         if jobs > 1:
             self._executor = ProcessPoolExecutor(
-                jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+                jobs, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent
             )
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from refsw.errors import RefswError
-from refsw.evaluation.bdrate import Curve, Interpolation, bd_metric, bd_rate
+from refsw.evaluation.bdrate import Curve, Interpolation, NonMonotone, bd_metric, bd_rate
 from refsw.evaluation.errors import CurveError
 
 RATES, QUALITIES = (1.0, 2.0, 4.0, 8.0), (30.0, 33.0, 35.0, 36.0)
@@ -94,3 +95,53 @@ def test_curves_without_common_quality_have_no_bd_rate():
 def test_curves_that_only_touch_have_no_bd_metric():
     with pytest.raises(CurveError, match="no rate in common: anchor 1 to 8, right 8 to 64"):
         bd_metric(ANCHOR, Curve("right", (8, 16, 32, 64), QUALITIES))
+
+
+def random_curves(count):
+    rng = np.random.default_rng(33)
+    for _ in range(count):
+        points = []
+        for _ in range(2):
+            size = rng.integers(4, 8)
+            rates = np.cumsum(rng.uniform(0.2, 3, size)) * rng.uniform(0.9, 1.1)
+            qualities = 30 + rng.uniform(-0.3, 0.3) + np.cumsum(rng.uniform(0.1, 2, size))
+            points.append((tuple(rates.tolist()), tuple(qualities.tolist())))
+        yield points
+
+
+def test_100_random_pairs_agree_with_the_bjontegaard_package(interpolation):
+    reference = pytest.importorskip("bjontegaard")
+    compared = 0
+    for anchor, proposal in random_curves(100):
+        curves = Curve("anchor", *anchor), Curve("proposal", *proposal)
+        arguments = (*anchor, *proposal, interpolation.value)
+        options = {"require_matching_points": False, "min_overlap": 0}
+        for own, other in ((bd_rate, reference.bd_rate), (bd_metric, reference.bd_psnr)):
+            expected = other(*arguments, **options)
+            assert own(*curves, interpolation).value == pytest.approx(expected, rel=1e-6, abs=1e-6)
+            compared += 1
+    assert compared == 200
+
+
+def test_points_that_are_not_worth_their_rate_are_left_out_when_asked():
+    rates, qualities = (8, 1, 2, 3, 4, 5, 2), (36, 30, 33, 32, 35, 35, 31)
+    with pytest.raises(CurveError, match="two points at rate 2"):
+        Curve.of("anchor", rates, qualities)
+    assert Curve.of("anchor", rates, qualities, NonMonotone.PARETO) == ANCHOR
+
+
+def test_what_is_left_of_a_saturated_curve_may_be_too_little():
+    with pytest.raises(CurveError, match="flat: only 2 of 5 points are better than every cheaper one, at least 4"):
+        Curve.of("flat", (1, 2, 3, 4, 5), (0.9, 1, 1, 1, 1), NonMonotone.PARETO)
+    with pytest.raises(CurveError, match="NaN"):
+        Curve.of("nan", (1, 2, 3, 4, 5), (0.9, 1, math.nan, 2, 3), NonMonotone.PARETO)
+
+
+def test_less_overlap_than_is_asked_for_is_refused():
+    proposal = Curve("proposal", RATES, tuple(quality + 4 for quality in QUALITIES))
+    assert bd_rate(ANCHOR, proposal, least_overlap=0.2).overlap == pytest.approx(0.2)
+    with pytest.raises(CurveError, match="20 % of the quality in common, at least 75 % is asked for: anchor 30 to 36"):
+        bd_rate(ANCHOR, proposal, least_overlap=0.75)
+    right = Curve("right", (4, 8, 16, 32), QUALITIES)
+    with pytest.raises(CurveError, match=r"20 % of the rate in common, .* right 4 to 32"):
+        bd_metric(ANCHOR, right, least_overlap=0.75)

@@ -16,7 +16,7 @@ def test_a_package_that_is_there_is_given():
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra():
-    with pytest.raises(UsageError, match=r"needs no_such_package, .* pip install 'refsw\[demo\]'"):
+    with pytest.raises(UsageError, match=r"needs no_such_package, .* pip install 'refsw\[anchors\]'"):
         optional("no_such_package.part")
 
 

@@ -1,34 +1,17 @@
-"""Rate and fidelity as MM'19 (1) and (2) have them, and errors in decibels."""
+"""Fidelity as MM'19 (2), (3) and (4) have it, and accuracy."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pytest
 
+from refsw.evaluation.boxes import Boxes
 from refsw.evaluation.errors import EvaluationError
-from refsw.evaluation.fidelity import (
-    accuracy,
-    classification_fidelity,
-    compression_rate,
-    feature_mse,
-    psnr_db,
-    snr_db,
-)
+from refsw.evaluation.fidelity import accuracy, classification_fidelity, detection_fidelity, retrieval_fidelity
 
 PRISTINE = np.eye(4)
 # The first and the last sample change their class.
 RECONSTRUCTED = np.eye(4)[[1, 1, 2, 0]]
-
-
-def test_compression_rate_is_coded_over_original():
-    assert compression_rate(25, 100) == 0.25
-
-
-def test_compression_rate_of_nothing_is_refused():
-    with pytest.raises(EvaluationError):
-        compression_rate(25, 0)
 
 
 def test_classification_fidelity_is_the_share_of_unchanged_classes():
@@ -67,22 +50,70 @@ def test_accuracy_without_a_class_for_each_label_is_refused(outputs, labels):
         accuracy(outputs, labels)
 
 
-def test_errors_by_hand():
-    pristine, reconstructed = np.array([0.0, 10.0, -10.0, 0.0]), np.array([1.0, 9.0, -9.0, -1.0])
-    assert feature_mse(pristine, reconstructed) == 1
-    assert snr_db(pristine, reconstructed) == pytest.approx(10 * math.log10(50))
-    assert psnr_db(pristine, reconstructed) == pytest.approx(10 * math.log10(400))
+def test_top_2_counts_the_second_class():
+    outputs = np.array([[3, 2, 1], [3, 2, 1], [1, 1, 0]])
+    assert accuracy(outputs, [1, 2, 1]) == 0
+    assert accuracy(outputs, [1, 2, 1], top=2) == pytest.approx(2 / 3)
+    with pytest.raises(EvaluationError, match="top 4 of 3"):
+        accuracy(outputs, [1, 2, 1], top=4)
 
 
-def test_without_an_error_decibels_are_infinite():
-    assert snr_db([0.0, 1.0], [0.0, 1.0]) == psnr_db([0.0, 1.0], [0.0, 1.0]) == math.inf
+def test_retrieval_fidelity_is_the_mean_bubble_index():
+    pristine = np.array([[0, 1, 2], [2, 1, 0]])
+    assert retrieval_fidelity(pristine, pristine) == 1
+    assert retrieval_fidelity(pristine, [[0, 1, 2], [0, 1, 2]]) == 0.5
+    assert retrieval_fidelity(pristine, [[1, 0, 2], [2, 1, 0]]) == pytest.approx((2 / 3 + 1) / 2)
+    assert retrieval_fidelity(pristine, pristine, literal=True) == 0
 
 
-def test_without_a_signal_decibels_are_minus_infinite():
-    assert snr_db([0.0, 0.0], [0.0, 1.0]) == psnr_db([3.0, 3.0], [3.0, 4.0]) == -math.inf
+ONE = (0, 0, 10, 10, 0.8, 1)
 
 
-@pytest.mark.parametrize("reconstructed", [[1.0], [1.0, np.nan], [1.0, np.inf]])
-def test_tensors_that_do_not_compare_are_refused(reconstructed):
+def boxes(*rows):
+    return Boxes.predictions(rows)
+
+
+@pytest.mark.parametrize(
+    ("pristine", "reconstructed", "score"),
+    [
+        ([ONE], [ONE], 1),
+        ([ONE], [(0, 0, 10, 5, 0.8, 1)], 0.5),
+        ([ONE], [(0, 0, 10, 10, 0.4, 1)], 0.5),
+        ([ONE], [(0, 0, 10, 10, 0.8, 2)], 0),
+        ([ONE], [(20, 20, 30, 30, 0.8, 1)], 0),
+        ([ONE], [], 0),
+        ([], [], 1),
+        ([], [ONE], 0),
+        # The lost object weighs as its confidence: 0.8 of 1.0 is kept.
+        ([ONE, (20, 20, 30, 30, 0.2, 1)], [ONE], 0.8),
+        # The partner is used once: the second pristine object, which overlaps it less, goes without.
+        ([ONE, (0, 0, 10, 8, 0.8, 1)], [ONE], 0.5),
+        # An object that only the reconstruction has does not count.
+        ([ONE], [ONE, (20, 20, 30, 30, 0.9, 3)], 1),
+    ],
+)
+def test_detection_fidelity_by_hand(pristine, reconstructed, score):
+    assert detection_fidelity([boxes(*pristine)], [boxes(*reconstructed)]) == pytest.approx(score)
+
+
+def test_confidence_that_rises_is_change_and_literally_a_gain():
+    pristine, risen = [boxes((0, 0, 10, 10, 0.4, 1))], [boxes((0, 0, 10, 10, 0.6, 1))]
+    assert detection_fidelity(pristine, risen) == pytest.approx(0.5)
+    assert detection_fidelity(pristine, risen, literal=True) == pytest.approx(1.5)
+
+
+def test_confidence_that_more_than_doubles_scores_nothing():
+    assert detection_fidelity([boxes((0, 0, 9, 9, 0.2, 1))], [boxes((0, 0, 9, 9, 0.9, 1))]) == 0
+
+
+def test_detection_fidelity_is_a_mean_over_pictures():
+    assert detection_fidelity([boxes(ONE), boxes()], [boxes(), boxes()]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("pristine", "reconstructed"),
+    [([], []), ([boxes(ONE)], []), ([boxes((0, 0, 1, 1, 0, 1))], [boxes(ONE)])],
+)
+def test_detections_that_do_not_compare_are_refused(pristine, reconstructed):
     with pytest.raises(EvaluationError):
-        snr_db([1.0, 2.0], reconstructed)
+        detection_fidelity(pristine, reconstructed)

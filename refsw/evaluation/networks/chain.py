@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import UsageError
-from refsw.evaluation.extras import optional
+from refsw.evaluation.networks.runtime import open_session
 from refsw.tensor.axes import Array
 
 
@@ -33,7 +33,7 @@ class CutNetwork:
     def __init__(self, stages: Sequence[Path]) -> None:
         if not stages:
             raise UsageError("a network has at least one stage")
-        self._sessions = [_session(path) for path in stages]
+        self._sessions = [open_session(path.read_bytes()) for path in stages]
         ends = [(_only(path, s.get_inputs()), _only(path, s.get_outputs()))
                 for path, s in zip(stages, self._sessions, strict=True)]  # fmt: skip
         for (_, output), (following, _), path in zip(ends, ends[1:], stages[1:], strict=False):
@@ -70,18 +70,6 @@ class CutNetwork:
         for name, session in zip(self._tensors[first:last], self._sessions[first:last], strict=True):
             tensor = session.run(None, {name: tensor})[0]
         return tensor
-
-
-def _session(path: Path) -> Any:
-    runtime = optional("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
-    options.use_deterministic_compute = True
-    # Errors are raised; warnings about graphics cards that are not there help nobody.
-    options.log_severity_level = 3
-    return runtime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 def _only(path: Path, ends: Sequence[Any]) -> str:

@@ -1,0 +1,144 @@
+"""refsw anchor: runs under common test conditions, their reports, comparisons and cross-checks."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from refsw.cli.common import progress, role
+from refsw.errors import UsageError
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group(name="anchor")
+def command() -> None:
+    """Anchors under common test conditions: run, report, compare, cross-check (docs/anchors.md)."""
+
+
+@command.command()
+@click.argument("conditions")
+@click.option("-o", "--output", type=FOLDER, required=True, help="Folder of the run, new or begun.")
+@click.option("--data", type=FOLDER, help="Folder of data sets and weights, ${data} in the conditions.")
+@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True,
+              help="Processes; the records do not depend on it.")  # fmt: skip
+@click.option("--dask", metavar="ADDRESS", help="Use the workers of this Dask scheduler instead.")
+@click.option("--test", "tests", multiple=True, metavar="NAME", help="Only this test; may be repeated.")
+@click.option("--preset", help="A proposal: this preset instead of the conditions' codecs.")
+@click.option("--encode", metavar="COMMAND", help="A proposal: this encoder, with {input}, {output} and {qp}.")
+@click.option("--decode", metavar="COMMAND", help="Its decoder, with {input} and {output}.")
+@click.option("--name", default="proposal", show_default=True, help="Name of the proposal.")
+@click.option("--keep-bitstreams", is_flag=True, help="Leave every bitstream in the folder.")
+@click.option("--cache", type=FOLDER, help="Folder where features are kept from run to run.  [default: ~/.cache/refsw]")
+@click.option("--no-cache", is_flag=True, help="Keep no features.")
+@click.pass_context
+def run(
+    context: click.Context, /, conditions: str, output: Path, jobs: int, tests: tuple[str, ...], **options: Any
+) -> None:
+    """Run CONDITIONS, a YAML file or the name of a set that ships with refsw (mini).
+
+    A run that was killed goes on where it stopped. One of other conditions, weights, data or codec versions is
+    refused: what it left is never reused.
+    """
+    from refsw.evaluation.anchors.cache import default_folder
+    from refsw.evaluation.anchors.conditions import find_conditions, load_conditions, with_codec, with_tests
+    from refsw.evaluation.anchors.run import AnchorRun, Options
+
+    asked = load_conditions(find_conditions(conditions))
+    asked = with_tests(asked, tests) if tests else asked
+    proposal = _proposal(options["preset"], options["encode"], options["decode"])
+    asked = with_codec(asked, options["name"], proposal) if proposal else asked
+    cache = None if options["no_cache"] else options["cache"] or default_folder()
+    how = Options(jobs, options["dask"], options["data"], cache, options["keep_bitstreams"])
+    with role("output"), AnchorRun(asked, output, how) as job:
+        if job.finished:
+            print(f"{job.finished} of {job.point_count} records are there already")
+        for _ in progress(job.work(), "coding", job.remaining):
+            pass
+        finished, failures = job.finished, job.failures
+    for failure in failures[:10]:
+        click.echo(f"refsw: failed: {failure}", err=True)
+    if len(failures) > 10:
+        click.echo(f"refsw: failed: {len(failures) - 10} more", err=True)
+    print(f"{output}: {finished} of {job.point_count} records")
+    print(f"  refsw anchor report {shlex.quote(str(output))}")
+    context.exit(int(bool(failures) or finished < job.point_count))
+
+
+def _proposal(preset: str | None, encode: str | None, decode: str | None) -> dict[str, Any] | None:
+    if (encode is None) != (decode is None):
+        raise UsageError("--encode and --decode go together")
+    if encode is not None and preset is not None:
+        raise UsageError("either --preset, or --encode and --decode")
+    if encode is not None:
+        return {"encode": encode, "decode": decode}
+    return {"preset": preset} if preset is not None else None
+
+
+@command.command()
+@click.argument("run_dir", type=FOLDER)
+@click.option("-o", "--output", type=FOLDER, help="Folder of the report.  [default: RUN_DIR/report]")
+@click.option("--anchor", type=FOLDER, help="A run to compare with: its curves and BD figures are in the report.")
+def report(run_dir: Path, output: Path | None, anchor: Path | None) -> None:
+    """Tables (Markdown, CSV, xlsx), plots (PNG, SVG) and one interactive HTML page of a run."""
+    from refsw.evaluation.anchors.folder import REPORT, open_run
+    from refsw.evaluation.anchors.report import write_report
+
+    done = open_run(run_dir)
+    against = open_run(anchor) if anchor else None
+    with role("output"):
+        text, paths = write_report(done, output or run_dir / REPORT, against)
+    print(text)
+    for path in paths:
+        print(f"  {path}")
+
+
+@command.command()
+@click.argument("anchor", type=FOLDER)
+@click.argument("proposal", type=FOLDER)
+@click.option("--interpolation", type=click.Choice(["pchip", "akima"]), help="[default: as the conditions say, pchip]")
+@click.option("--non-monotone", type=click.Choice(["refuse", "pareto"]), default="refuse", show_default=True,
+              help="If quality does not rise with rate: no figure, or only the points worth their rate.")  # fmt: skip
+@click.option("--least-overlap", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+              help="Share of both curves that must be common.")  # fmt: skip
+@click.option("--quality", "qualities", multiple=True, metavar="METRIC", help="Compare at equal METRIC; repeatable.")
+@click.option("--anchor-codec", metavar="NAME", help="Codec of the anchor, where it has several.")
+@click.option("--proposal-codec", metavar="NAME", help="Codec of the proposal, where it has several.")
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
+@click.pass_context
+def bd(context: click.Context, /, anchor: Path, proposal: Path, as_json: bool, **options: Any) -> None:
+    """BD-rate and BD-metric of PROPOSAL against ANCHOR; exit code 1 if no layer has a figure."""
+    from refsw.evaluation.anchors.compare import Rules, as_text, compare
+    from refsw.evaluation.anchors.folder import open_run
+    from refsw.evaluation.bdrate import Interpolation, NonMonotone
+
+    rules = Rules(
+        Interpolation(options["interpolation"]) if options["interpolation"] else None,
+        NonMonotone(options["non_monotone"]),
+        options["least_overlap"],
+        options["qualities"],
+        options["anchor_codec"],
+        options["proposal_codec"],
+    )
+    comparison = compare(open_run(anchor), open_run(proposal), rules)
+    print(json.dumps(comparison.as_dict(), indent=1) if as_json else as_text(comparison), end="\n" if as_json else "")
+    context.exit(int(all(line.rate is None and line.metric is None for line in comparison.lines)))
+
+
+@command.command()
+@click.argument("first", type=FOLDER)
+@click.argument("second", type=FOLDER)
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@click.pass_context
+def crosscheck(context: click.Context, first: Path, second: Path, as_json: bool) -> None:
+    """Compare two runs record by record; exit code 1 if the second does not reproduce the first."""
+    from refsw.evaluation.anchors import crosscheck as check
+    from refsw.evaluation.anchors.folder import open_run
+
+    result = check.crosscheck(open_run(first), open_run(second))
+    print(json.dumps(result.as_dict(), indent=1) if as_json else check.as_text(result), end="\n" if as_json else "")
+    context.exit(result.exit_code)

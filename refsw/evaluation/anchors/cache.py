@@ -1,0 +1,82 @@
+"""Informative: features kept from run to run, found by the content of everything that they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refsw.features.sinks import whole_file
+from refsw.tensor.axes import Array
+
+ONE = "features"
+DEFAULT_BYTES = 4 << 30
+
+
+def default_folder() -> Path:
+    """Where features are kept if nothing else is said: the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "refsw" / "features"
+
+
+def cache_key(**parts: Any) -> str:
+    """Name of what is kept: SHA-256 of network, cut, data item, pre-processing and library versions."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class FeatureCache:
+    """Feature tensors in files; a file that is damaged or being replaced counts as absent.
+
+    Args:
+        folder: of the files; made when it is needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, key: str) -> Array | dict[str, Array] | None:
+        """What is kept under a key; None if there is nothing whole."""
+        path = self._path(key)
+        try:
+            # The archive's checksums are compared as it is read.
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = dict(stored)
+            os.utime(path)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
+            return None
+        return arrays[ONE] if set(arrays) == {ONE} else {k.removeprefix("/"): v for k, v in arrays.items()}
+
+    def put(self, key: str, features: Array | Mapping[str, Array]) -> None:
+        """Keep features under a key; a full or read-only disk is no reason to stop."""
+        arrays = {f"/{k}": v for k, v in features.items()} if isinstance(features, Mapping) else {ONE: features}
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(path) as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+        except OSError:
+            return
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:2] / f"{key}.npz"
+
+
+def prune(folder: Path, most: int = DEFAULT_BYTES) -> None:
+    """Remove what has not been used for longest until the files take no more than `most` bytes."""
+    found = []
+    for path in folder.glob("??/*.npz"):
+        try:
+            found.append((path.stat().st_mtime, path.stat().st_size, path))
+        except OSError:
+            continue
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= most:
+            return
+        path.unlink(missing_ok=True)
+        total -= size

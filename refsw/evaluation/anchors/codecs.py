@@ -1,0 +1,132 @@
+"""Informative: the codecs of an anchor run: refsw itself, or any other by an encode and a decode command.
+
+An external codec is two commands with placeholders, split as a shell would but never passed to one:
+
+    encode: "mycodec enc {input} {output} --qp {qp}"     {input}: features as .npy (several tensors: .npz)
+    decode: "mycodec dec {input} {output}"               {input}: what encode wrote; {output}: .npy or .npz again
+
+The swept parameter has its own name ({qp}, {quality}, ...) and is also {value}. The decoder is given nothing but the
+bitstream. Exit codes are checked, and so are the shape, the dtype and the finiteness of what is decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refsw.errors import CodecError
+from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.tensor.axes import Array
+
+Features = Array | dict[str, Array]
+
+
+def encode(features: Features, layer: str, codec: CodecChoice, value: float | None) -> bytes:
+    """Features of a group -> one bitstream.
+
+    Raises:
+        CodecError: an external encoder failed or wrote nothing.
+        UsageError, FeatureError: the configuration does not fit the features.
+    """
+    if not codec.external:
+        import refsw
+
+        return refsw.encode(features if isinstance(features, Mapping) else {layer: features}, codec.config(value))
+    with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
+        source = Path(folder) / ("features.npz" if isinstance(features, Mapping) else "features.npy")
+        output = Path(folder) / "bitstream.bin"
+        if isinstance(features, Mapping):
+            np.savez(source, **features)  # type: ignore[arg-type]
+        else:
+            np.save(source, features)
+        _run(codec.encode, codec, value, source, output)
+        if not output.is_file() or not output.stat().st_size:
+            raise CodecError(f"codec {codec.name}: the encoder ended well and wrote no bitstream")
+        return output.read_bytes()
+
+
+def decode(bitstream: bytes, features: Features, codec: CodecChoice, value: float | None) -> Features:
+    """The features of a bitstream, of the same shapes as those that went in.
+
+    Args:
+        bitstream: what `encode` gave.
+        features: only for checking shapes and dtypes afterwards.
+        codec, value: as for encoding; the value is known to an external decoder as {value} if it asks for it.
+
+    Raises:
+        CodecError: a decoder failed, or gave something of another shape or dtype, or NaN or infinity.
+    """
+    if codec.external:
+        decoded = _decode_external(bitstream, features, codec, value)
+    else:
+        import refsw
+
+        decoded = refsw.decode(bitstream)
+        if isinstance(features, Mapping) and not isinstance(decoded, dict):
+            decoded = dict.fromkeys(features, decoded)
+    pairs = [(features, decoded)] if not isinstance(features, Mapping) else _pairs(features, decoded, codec)
+    for given, got in pairs:
+        assert not isinstance(given, Mapping)
+        if not isinstance(got, np.ndarray) or got.shape != given.shape or got.dtype != given.dtype:
+            told = f"{got.dtype} {got.shape}" if isinstance(got, np.ndarray) else type(got).__name__
+            raise CodecError(f"codec {codec.name}: decoded {told}, {given.dtype} {given.shape} was coded")
+        if not np.isfinite(got).all():
+            raise CodecError(f"codec {codec.name}: NaN or infinity among the decoded elements")
+    # PyTorch takes no read-only arrays.
+    if isinstance(decoded, dict):
+        return {name: np.require(array, requirements="W") for name, array in decoded.items()}
+    writable: Array = np.require(decoded, requirements="W")
+    return writable
+
+
+def _pairs(features: Mapping[str, Array], decoded: Any, codec: CodecChoice) -> list[tuple[Array, Any]]:
+    if not isinstance(decoded, dict) or set(decoded) != set(features):
+        got = ", ".join(sorted(decoded)) if isinstance(decoded, dict) else "one tensor"
+        raise CodecError(f"codec {codec.name}: decoded {got}, {', '.join(sorted(features))} were coded")
+    return [(features[name], decoded[name]) for name in features]
+
+
+def _decode_external(bitstream: bytes, features: Features, codec: CodecChoice, value: float | None) -> Any:
+    several = isinstance(features, Mapping)
+    with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
+        source, output = Path(folder) / "bitstream.bin", Path(folder) / ("out.npz" if several else "out.npy")
+        source.write_bytes(bitstream)
+        _run(codec.decode, codec, value, source, output)
+        if not output.is_file():
+            raise CodecError(f"codec {codec.name}: the decoder ended well and wrote nothing")
+        try:
+            loaded = np.load(output, allow_pickle=False)
+            return dict(loaded) if several else loaded
+        except (ValueError, OSError, EOFError) as error:
+            raise CodecError(f"codec {codec.name}: the decoder wrote no {output.suffix} file: {error}") from error
+
+
+def _run(template: str, codec: CodecChoice, value: float | None, source: Path, output: Path) -> None:
+    from refsw.payload.external import run
+
+    fields: dict[str, str | int] = {"input": str(source), "output": str(output)}
+    if value is not None:
+        fields |= {"value": str(value), codec.parameter: str(value)}
+    run(template, fields)
+
+
+def program_digests(codec: CodecChoice) -> dict[str, str]:
+    """SHA-256 of the programs of an external codec and of every file that its commands name.
+
+    With them, a rebuilt program is another codec, whatever its version says.
+    """
+    digests = {}
+    for template in (codec.encode, codec.decode):
+        words = shlex.split(template)
+        for number, word in enumerate(words):
+            path = Path(shutil.which(word) or word) if number == 0 else Path(word)
+            if "{" not in word and path.is_file():
+                digests[word] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return digests

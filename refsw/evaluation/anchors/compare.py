@@ -1,0 +1,311 @@
+"""Informative: an anchor against a proposal: BD-rate and BD-metric by layer, by test, and over all.
+
+Means are over layers, each counting once, as the groups report them; layers without a figure are left out of a mean
+and counted beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
+
+from refsw.errors import UsageError
+from refsw.evaluation.anchors.conditions import Test
+from refsw.evaluation.anchors.folder import Record, Run
+from refsw.evaluation.anchors.run import differences
+from refsw.evaluation.bdrate import Curve, Interpolation, NonMonotone, bd_metric, bd_rate
+from refsw.evaluation.errors import CurveError
+
+RATE = "bits_per_element"
+OWN_QUALITY = "quality"
+DEFAULT_QUALITIES = (OWN_QUALITY, "snr")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How curves are compared.
+
+    Args:
+        interpolation: through the points, over the logarithm of the rate.
+        non_monotone: what becomes of a curve whose quality does not rise with its rate.
+        least_overlap: share of the quality (or log rate) of both curves that must be common, 0 to 1.
+        qualities: metrics; `quality` is the one that each test names.
+        anchor_codec, proposal_codec: which to compare where a test has several; by default those of the same name,
+            or the only ones.
+    """
+
+    interpolation: Interpolation | None = None
+    non_monotone: NonMonotone = NonMonotone.REFUSE
+    least_overlap: float = 0.0
+    qualities: tuple[str, ...] = ()
+    anchor_codec: str | None = None
+    proposal_codec: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One layer.
+
+    Args:
+        test, layer, anchor, proposal: names; the last two of codecs.
+        quality: the metric.
+        rate: BD-rate in percent, negative where the proposal needs less; None with a reason.
+        metric: BD-metric in units of the quality; None with a reason.
+        low, high, overlap: the quality that both curves cover, and its share in what either covers.
+        reason: why a figure is missing.
+        encode_time, decode_time: of the proposal / of the anchor, over all points.
+    """
+
+    test: str
+    layer: str
+    anchor: str
+    proposal: str
+    quality: str
+    rate: float | None = None
+    metric: float | None = None
+    low: float | None = None
+    high: float | None = None
+    overlap: float | None = None
+    reason: str = ""
+    encode_time: float | None = None
+    decode_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of the layers of a test, or of all; `counted` of `layers` have a BD-rate, `metrics` a BD-metric."""
+
+    test: str
+    anchor: str
+    proposal: str
+    quality: str
+    rate: float | None
+    metric: float | None
+    counted: int
+    metrics: int
+    layers: int
+
+    @property
+    def coverage(self) -> str:
+        """How many layers have figures, for people."""
+        other = "" if self.metrics == self.counted else f" (metric: {self.metrics})"
+        return f"{self.counted}{other} of {self.layers} layers"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that was compared; `notes` say what to keep in mind."""
+
+    anchor: str
+    proposal: str
+    interpolation: str
+    lines: tuple[Line, ...]
+    means: tuple[Mean, ...]
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+def compare(anchor: Run, proposal: Run, rules: Rules | None = None) -> Comparison:
+    """Compare two runs.
+
+    Raises:
+        UsageError: they have no test and layer in common, or are not of the same networks and data.
+    """
+    rules = rules or Rules()
+    given = anchor.conditions.document.get("bd", {})
+    interpolation = rules.interpolation or Interpolation(given.get("interpolation", "pchip"))
+    qualities = rules.qualities or tuple(given.get("qualities", DEFAULT_QUALITIES))
+    lines, notes = [], []
+    for test in anchor.conditions.tests:
+        other = next((t for t in proposal.conditions.tests if t.name == test.name), None)
+        if other is None:
+            notes.append(f"{test.name} is in the anchor only")
+            continue
+        _same_subject(anchor, proposal, test.name)
+        for first, second in _pairs(_swept(anchor, test, rules.anchor_codec), test,
+                                    _swept(proposal, other, rules.proposal_codec)):  # fmt: skip
+            wanted = list(dict.fromkeys(test.quality if q == OWN_QUALITY else q for q in qualities))
+            for layer in [layer for layer in test.layers if layer in other.layers]:
+                points = (_points(anchor, test.name, layer, first), _points(proposal, test.name, layer, second))
+                if len({own[0]["digests"]["features"] for own in points if own}) == 2:
+                    notes.append(f"{test.name}, {layer}: the features differ, as other processors compute them")
+                lines += [_line(test.name, layer, (first, second), q, points, rules, interpolation) for q in wanted]
+    if not lines:
+        raise UsageError(f"{anchor.folder} and {proposal.folder} have no test and layer in common")
+    return Comparison(anchor.name, proposal.name, str(interpolation), tuple(lines), tuple(_means(lines)), tuple(notes))
+
+
+def _same_subject(anchor: Run, proposal: Run, test: str) -> None:
+    first, second = anchor.identity["tests"].get(test, {}), proposal.identity["tests"].get(test, {})
+    changed = list(differences(first, second))
+    if changed:
+        raise UsageError(f"test {test} is not the same in both runs: {'; '.join(changed)}")
+
+
+def _swept(run: Run, test: Test, chosen: str | None) -> list[str]:
+    """Codecs that make a curve: the one that was chosen, or all whose parameter is swept.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if chosen is not None and chosen not in test.codecs:
+        raise UsageError(f"test {test.name} of {run.folder} has no codec {chosen}: {', '.join(test.codecs)}")
+    return [chosen] if chosen else [name for name in test.codecs if run.conditions.codecs[name].parameter]
+
+
+def _pairs(firsts: Sequence[str], test: Test, seconds: Sequence[str]) -> list[tuple[str, str]]:
+    """Codecs to compare, by name.
+
+    Raises:
+        UsageError: it is not clear which.
+    """
+    if len(firsts) == 1:
+        return [(firsts[0], second) for second in seconds]
+    same = [(name, name) for name in firsts if name in seconds]
+    if not same and firsts and seconds:
+        raise UsageError(
+            f"test {test.name}: which codec of the anchor is compared with {', '.join(seconds)}? Say --anchor-codec, "
+            f"one of {', '.join(firsts)}"
+        )
+    return same
+
+
+def _points(run: Run, test: str, layer: str, codec: str) -> list[Record]:
+    return [r for r in run.records if (r["test"], r["layer"], r["codec"]) == (test, layer, codec)]
+
+
+def _line(
+    test: str,
+    layer: str,
+    codecs: tuple[str, str],
+    quality: str,
+    points: tuple[Sequence[Record], Sequence[Record]],
+    rules: Rules,
+    interpolation: Interpolation,
+) -> Line:
+    line: dict[str, Any] = {"encode_time": _ratio(points, "encode"), "decode_time": _ratio(points, "decode")}
+    reasons = []
+    try:
+        ours = _curve(f"anchor ({codecs[0]})", points[0], quality, rules)
+        theirs = _curve(f"proposal ({codecs[1]})", points[1], quality, rules)
+    except CurveError as error:
+        return Line(test, layer, *codecs, quality, reason=str(error), **line)
+    try:
+        rate = bd_rate(ours, theirs, interpolation, least_overlap=rules.least_overlap)
+        line |= {"rate": rate.value, "low": rate.low, "high": rate.high, "overlap": rate.overlap}
+    except CurveError as error:
+        reasons.append(str(error))
+    try:
+        line["metric"] = bd_metric(ours, theirs, interpolation, least_overlap=rules.least_overlap).value
+    except CurveError as error:
+        reasons.append(str(error))
+    return Line(test, layer, *codecs, quality, reason="; ".join(reasons), **line)
+
+
+def _ratio(points: tuple[Sequence[Record], Sequence[Record]], what: str) -> float | None:
+    first, second = (sum(record["times"].get(what, 0.0) for record in own) for own in points)
+    return second / first if first else None
+
+
+def _curve(name: str, points: Sequence[Record], quality: str, rules: Rules) -> Curve:
+    known = {metric for point in points for metric in point["metrics"]}
+    if points and quality not in known:
+        raise CurveError(f"{name}: no metric {quality}: {', '.join(sorted(known))}")
+    # A point without an error has no SNR, and no place on the curve.
+    kept = [point for point in points if point["metrics"][quality] is not None]
+    rates, values = [point[RATE] for point in kept], [point["metrics"][quality] for point in kept]
+    return Curve.of(name, rates, values, rules.non_monotone)
+
+
+def _means(lines: Sequence[Line]) -> list[Mean]:
+    means = []
+    for quality in dict.fromkeys(line.quality for line in lines):
+        own = [line for line in lines if line.quality == quality]
+        for codecs in dict.fromkeys((line.anchor, line.proposal) for line in own):
+            pair = [line for line in own if (line.anchor, line.proposal) == codecs]
+            tests = list(dict.fromkeys(line.test for line in pair))
+            means += [_mean(test, quality, [line for line in pair if line.test == test]) for test in tests]
+            if len(tests) > 1:
+                means.append(_mean("", quality, pair))
+    return means
+
+
+def _mean(test: str, quality: str, lines: Sequence[Line]) -> Mean:
+    rates = [line.rate for line in lines if line.rate is not None]
+    metrics = [line.metric for line in lines if line.metric is not None]
+    return Mean(
+        test,
+        lines[0].anchor,
+        lines[0].proposal,
+        quality,
+        fmean(rates) if rates else None,
+        fmean(metrics) if metrics else None,
+        len(rates),
+        len(metrics),
+        len(lines),
+    )
+
+
+def as_text(comparison: Comparison) -> str:
+    """The comparison as a Markdown table."""
+    out = [
+        f"{comparison.proposal} against {comparison.anchor}: BD-rate (negative is a saving) and BD-metric, "
+        f"{comparison.interpolation} over the logarithm of bits per element",
+        "",
+        "| test | layer | codecs | quality | BD-rate | BD-metric | between | overlap | enc. time | dec. time |",
+        "|---|---|---|---|--:|--:|---|--:|--:|--:|",
+    ]
+    for line in comparison.lines:
+        between = f"{line.low:.4g} and {line.high:.4g}" if line.low is not None else "-"
+        cells = (
+            line.test,
+            line.layer,
+            f"{line.proposal} / {line.anchor}",
+            line.quality,
+            percent(line.rate),
+            signed(line.metric),
+            between,
+            "-" if line.overlap is None else f"{100 * line.overlap:.0f} %",
+            _times(line.encode_time),
+            _times(line.decode_time),
+        )
+        out.append("| " + " | ".join(cells) + " |")
+    for mean in comparison.means:
+        name = f"mean of {mean.test}" if mean.test else "**mean of all**"
+        codecs = f"{mean.proposal} / {mean.anchor}"
+        figures = f"{percent(mean.rate)} | {signed(mean.metric)}"
+        out.append(f"| {name} | {mean.coverage} | {codecs} | {mean.quality} | {figures} | | | | |")
+    missing = [line for line in comparison.lines if line.reason]
+    if missing:
+        out += ["", "No figure:", ""]
+        out += [f"- {line.test}, {line.layer}, {line.quality}: {line.reason}" for line in missing]
+    if comparison.notes:
+        out += ["", "Notes:", "", *(f"- {note}" for note in dict.fromkeys(comparison.notes))]
+    return "\n".join(out) + "\n"
+
+
+def percent(value: float | None) -> str:
+    """A change in percent, with its sign."""
+    return "-" if value is None else f"{value:+.2f} %"
+
+
+def signed(value: float | None) -> str:
+    """A change, with its sign."""
+    return "-" if value is None else f"{value:+.4f}"
+
+
+def _times(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
+def by_layer(comparison: Comparison) -> Mapping[tuple[str, str], list[Line]]:
+    """The lines of each test and layer."""
+    found: dict[tuple[str, str], list[Line]] = {}
+    for line in comparison.lines:
+        found.setdefault((line.test, line.layer), []).append(line)
+    return found

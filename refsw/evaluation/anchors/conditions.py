@@ -1,0 +1,326 @@
+"""Informative: common test conditions as data: a YAML file, checked against a schema before anything runs.
+
+A file names codecs, each with the values of the parameter that is swept (QP, quality, rate), and tests: a task on a
+data set with a network that is cut at layers. MM'19, section 4.1, is one such file; docs/anchors.md explains them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from refsw.errors import UsageError
+from refsw.evaluation.extras import optional
+from refsw.features.config import EncoderConfig
+
+SCHEMA = Path(__file__).parent / "conditions.schema.json"
+SHIPPED = Path(__file__).parent.parent / "data"
+DATA_PLACE = "${data}"
+DEFAULT_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class CodecChoice:
+    """One codec of the conditions.
+
+    Args:
+        name, title: as tables show it.
+        preset, choices: a configuration of refsw (`EncoderConfig.preset`); or
+        encode, decode: commands of an external codec (`refsw.evaluation.anchors.codecs`).
+        parameter: what is swept; "" where nothing is, as with a lossless codec.
+        values: of the parameter, in the order of the tables; (None,) where nothing is swept.
+    """
+
+    name: str
+    title: str = ""
+    preset: str = ""
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    encode: str = ""
+    decode: str = ""
+    parameter: str = ""
+    values: tuple[float | int | None, ...] = (None,)
+
+    @property
+    def external(self) -> bool:
+        """Whether the codec is run by command."""
+        return bool(self.encode)
+
+    def config(self, value: float | None) -> EncoderConfig:
+        """The configuration of refsw at a value of the parameter.
+
+        Raises:
+            UsageError: choices that do not exist or do not go together.
+        """
+        changes = {k: tuple(v) if isinstance(v, list) else v for k, v in self.choices.items()}
+        if self.parameter:
+            changes[self.parameter] = value
+        try:
+            return EncoderConfig.preset(self.preset, **changes)
+        except TypeError as error:
+            raise UsageError(f"codec {self.name}: a choice of the wrong type: {error}") from error
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the bytes of bitstreams depend on, as JSON types."""
+        if self.external:
+            return {"encode": self.encode, "decode": self.decode, "parameter": self.parameter}
+        return {"preset": self.preset, "choices": dict(self.choices), "parameter": self.parameter}
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One task on one data set with one network.
+
+    Args:
+        name, title: as tables show it.
+        condition: what `refsw.evaluation.tasks.open_task` is given.
+        layers: cuts of the network.
+        codecs: names.
+        group: items that share a bitstream.
+        quality: the metric beside the rate in tables; more is better.
+    """
+
+    __test__ = False  # for pytest, which collects classes of this name
+
+    name: str
+    title: str
+    condition: Mapping[str, Any]
+    layers: tuple[str, ...]
+    codecs: tuple[str, ...]
+    group: int
+    quality: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """A checked file of conditions; `document` is the file itself."""
+
+    name: str
+    title: str
+    codecs: Mapping[str, CodecChoice]
+    tests: tuple[Test, ...]
+    document: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the document in a canonical form: order of keys and comments do not count."""
+        return digest_of(self.document)
+
+    def test(self, name: str) -> Test:
+        """A test by its name."""
+        return next(test for test in self.tests if test.name == name)
+
+    def tolerance(self, metric: str) -> float:
+        """Largest difference of a metric that counts as equal."""
+        given = self.document.get("tolerance", {})
+        return float(given.get(metric, given.get("default", DEFAULT_TOLERANCE)))
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of JSON types, with sorted keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def find_conditions(name: str) -> Path:
+    """A file by its path, or one of those that ship with the package by its name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = SHIPPED / f"{name}.yaml"
+    if re.fullmatch(r"[A-Za-z0-9_-]+", name) and shipped.is_file():
+        return shipped
+    known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.yaml")))
+    raise UsageError(f"{name}: no such file, and no conditions of that name ship with refsw ({known})")
+
+
+def load_conditions(path: Path) -> Conditions:
+    """Read and check a file of conditions.
+
+    Raises:
+        UsageError: says in one line what is wrong, and where.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {error}") from error
+    return parse_conditions(read_yaml(text, str(path)), str(path))
+
+
+def read_yaml(text: str, where: str) -> Any:
+    """YAML, with duplicate keys refused instead of overwritten.
+
+    Raises:
+        UsageError: no YAML.
+    """
+    yaml = optional("yaml")
+
+    class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
+        """A safe loader that takes every key once."""
+
+    def mapping(loader: Any, node: Any) -> dict[Any, Any]:
+        loader.flatten_mapping(node)
+        seen: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = loader.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                raise UsageError(f"{where}:{key_node.start_mark.line + 1}: a key is a word")
+            if key in seen:
+                raise UsageError(f"{where}:{key_node.start_mark.line + 1}: {key} is there twice")
+            seen[key] = loader.construct_object(value_node, deep=True)
+        return seen
+
+    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UsageError(f"{where}{line}: no YAML: {getattr(error, 'problem', None) or error}") from error
+
+
+def parse_conditions(document: Any, where: str = "conditions") -> Conditions:
+    """Check a document and make conditions of it.
+
+    Raises:
+        UsageError: says in one line what is wrong, and where.
+    """
+    document = _words(document)
+    _check_schema(document, where)
+    codecs = {name: _codec(name, entry, where) for name, entry in document["codecs"].items()}
+    tests = tuple(_test(entry, document, where) for entry in document["tests"])
+    for place, names in (("tests", [test.name for test in tests]),):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(f"{where}: {place}: {', '.join(twice)} is there twice")
+    for entry in document.get("published", []):
+        if entry["test"] not in {test.name for test in tests}:
+            raise UsageError(f"{where}: published figures for a test {entry['test']}, which does not exist")
+    return Conditions(document["name"], document["title"], codecs, tests, document)
+
+
+def _words(value: Any) -> Any:
+    """Keys as text, as JSON has them; whole numbers that were written as fractions stay what they are."""
+    if isinstance(value, dict):
+        return {str(k): _words(v) for k, v in value.items()}
+    return [_words(v) for v in value] if isinstance(value, list) else value
+
+
+def _check_schema(document: Any, where: str) -> None:
+    schema = optional("jsonschema")
+    validator = schema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    errors = list(validator.iter_errors(document))
+    if not errors:
+        return
+    error = min(errors, key=schema.exceptions.relevance) if len(errors) == 1 else schema.exceptions.best_match(errors)
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    told = error.message if len(error.message) <= 200 else f"{error.message[:200]}..."
+    if error.validator in ("oneOf", "not") and "codecs" in error.absolute_path:
+        told = "a codec has either a preset, or the commands encode and decode"
+    raise UsageError(f"{where}: {place or 'the file'}: {' '.join(told.split())}")
+
+
+def _codec(name: str, entry: Mapping[str, Any], where: str) -> CodecChoice:
+    parameter, values = next(iter(entry.get("sweep", {"": [None]}).items()))
+    choice = CodecChoice(
+        name,
+        entry.get("title", name),
+        entry.get("preset", ""),
+        entry.get("choices", {}),
+        entry.get("encode", ""),
+        entry.get("decode", ""),
+        parameter,
+        tuple(values),
+    )
+    if not choice.external:
+        for value in choice.values:
+            try:
+                choice.config(value)
+            except UsageError as error:
+                raise UsageError(f"{where}: codecs.{name}: {error}") from error
+    return choice
+
+
+def _test(entry: Mapping[str, Any], document: Mapping[str, Any], where: str) -> Test:
+    codecs = tuple(entry.get("codecs", document["codecs"]))
+    for name in codecs:
+        if name not in document["codecs"]:
+            raise UsageError(f"{where}: tests.{entry['name']}: no codec {name}: {', '.join(document['codecs'])}")
+    condition = {k: v for k, v in entry.items() if k not in ("codecs", "group", "quality", "title")}
+    return Test(
+        entry["name"],
+        entry.get("title", entry["name"]),
+        condition,
+        tuple(entry["layers"]),
+        codecs,
+        entry.get("group", 1),
+        entry.get("quality", "fidelity"),
+    )
+
+
+def resolved(test: Test, data: Path | None) -> dict[str, Any]:
+    """The condition of a test with its data found: `${data}` is the folder of data sets and weights.
+
+    Raises:
+        UsageError: the test needs that folder and none was given.
+    """
+
+    def place(text: str) -> str:
+        if DATA_PLACE not in text:
+            return text
+        if data is None:
+            raise UsageError(f"test {test.name} needs {text}: say where the data are with --data FOLDER")
+        return text.replace(DATA_PLACE, str(data.resolve()))
+
+    found: dict[str, Any] = _each_text(test.condition, place)
+    return found
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _each_text(v, change) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_each_text(v, change) for v in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def with_codec(conditions: Conditions, name: str, entry: Mapping[str, Any]) -> Conditions:
+    """The same conditions with one codec in place of theirs: a proposal.
+
+    The parameter and its values are those of the first codec that sweeps one, unless the entry has its own.
+
+    Raises:
+        UsageError: the codec does not take them.
+    """
+    swept = [codec for codec in conditions.codecs.values() if codec.parameter]
+    entry = dict(entry)
+    if swept and "sweep" not in entry:
+        entry["sweep"] = {swept[0].parameter: list(swept[0].values)}
+    document = dict(conditions.document) | {
+        "codecs": {name: entry},
+        "tests": [{k: v for k, v in test.items() if k != "codecs"} for test in conditions.document["tests"]],
+    }
+    return parse_conditions(document, f"{conditions.name} with codec {name}")
+
+
+def with_tests(conditions: Conditions, names: tuple[str, ...]) -> Conditions:
+    """The same conditions with these tests only.
+
+    Raises:
+        UsageError: there is no such test.
+    """
+    known = [test.name for test in conditions.tests]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no test {name}: {', '.join(known)}")
+    document = dict(conditions.document)
+    document["tests"] = [entry for entry in document["tests"] if entry["name"] in names]
+    document["published"] = [entry for entry in document.get("published", []) if entry["test"] in names]
+    return parse_conditions(document, conditions.name)

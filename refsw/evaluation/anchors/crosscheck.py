@@ -1,0 +1,223 @@
+"""Informative: the same run twice, on one machine or on two: every record that differs, by its name.
+
+Sizes and digests must be equal, metrics within the tolerance of the conditions. Each run is also held against
+itself: its records against the records of its groups, and those against the bitstreams that were kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, Record, Run, key_of, label, read_journal
+from refsw.evaluation.anchors.run import NO_CODEC, bitstream_name, differences, joined
+
+EXACT = ("items", "bitstreams", "coded_bytes", "raw_bytes", "elements", "input_pixels", "input_bytes")
+DIGESTS = {
+    "features": "the features differ",
+    "bitstream": "the bitstreams differ",
+    "decoded": "the decoded features differ",
+}
+DERIVED = {"rate", "bits_per_element", "bits_per_pixel", "against_input"}
+SHOWN_GROUPS = 5
+
+
+class Verdict(StrEnum):
+    """What a cross-check comes to."""
+
+    IDENTICAL = "identical"
+    REPRODUCED = "reproduced"
+    DIFFERENT = "different"
+
+
+class Kind(StrEnum):
+    """What a finding is about; all but VERSION make the runs different."""
+
+    CONDITIONS = "conditions"
+    VERSION = "version"
+    MISSING = "missing"
+    SIZE = "size"
+    DIGEST = "digest"
+    METRIC = "metric"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference: of what kind, in which record, and what it is."""
+
+    kind: Kind
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.where}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Crosscheck:
+    """A cross-check: its verdict, how many records were compared, and what was found."""
+
+    first: str
+    second: str
+    verdict: Verdict
+    compared: int
+    within_tolerance: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 where the second run reproduces the first, else 1."""
+        return int(self.verdict is Verdict.DIFFERENT)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+
+def crosscheck(first: Run, second: Run) -> Crosscheck:
+    """Compare two runs record by record.
+
+    IDENTICAL: all records and all versions are the same. REPRODUCED: the records are the same, metrics within the
+    tolerance of the conditions, but a version or the machine is another. DIFFERENT: anything else.
+    """
+    findings = list(_conditions(first, second))
+    findings += _versions(first, second)
+    for run in (first, second):
+        findings += _against_itself(run)
+    ours, theirs = ({key_of(record): record for record in run.records} for run in (first, second))
+    inexact = 0
+    for key, record in ours.items():
+        if key not in theirs:
+            findings.append(Finding(Kind.MISSING, label(record), f"no record in {second.folder}"))
+            continue
+        own = list(_records(record, theirs[key], first))
+        findings += own
+        inexact += not own and record["metrics"] != theirs[key]["metrics"]
+    findings += [
+        Finding(Kind.MISSING, label(record), f"no record in {first.folder}")
+        for key, record in theirs.items()
+        if key not in ours
+    ]
+    findings += _groups(first, second)
+    if any(finding.kind is not Kind.VERSION for finding in findings):
+        verdict = Verdict.DIFFERENT
+    else:
+        verdict = Verdict.REPRODUCED if findings or inexact else Verdict.IDENTICAL
+    compared = len(ours.keys() & theirs.keys())
+    return Crosscheck(str(first.folder), str(second.folder), verdict, compared, inexact, tuple(findings))
+
+
+def _conditions(first: Run, second: Run) -> Iterator[Finding]:
+    ours, theirs = first.conditions, second.conditions
+    if ours.digest == theirs.digest:
+        return
+    changed = list(differences(_by_name(ours.document), _by_name(theirs.document)))
+    for what in changed or ["the order of entries differs"]:
+        yield Finding(Kind.CONDITIONS, "conditions", what)
+
+
+def _by_name(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {**document, "tests": {test["name"]: test for test in document["tests"]}}
+
+
+def _versions(first: Run, second: Run) -> Iterator[Finding]:
+    for part in ("versions", "network"):
+        for what in differences(first.identity.get(part, {}), second.identity.get(part, {})):
+            yield Finding(Kind.VERSION, "environment", what)
+    for what in differences(first.identity["tests"], second.identity["tests"]):
+        # Other weights or data are another experiment, not another machine.
+        yield Finding(Kind.CONDITIONS, "network and data", what)
+    for name in ("python", "processor", "machine", "byte_order"):
+        before, after = first.environment.get(name), second.environment.get(name)
+        if before != after:
+            yield Finding(Kind.VERSION, "environment", f"{name} was {before} and is {after}")
+
+
+def _records(ours: Record, theirs: Record, run: Run) -> Iterator[Finding]:
+    where = label(ours)
+    for name in EXACT:
+        if ours.get(name) != theirs.get(name):
+            yield Finding(Kind.SIZE, where, f"{name} {ours.get(name)} and {theirs.get(name)}")
+    for name, told in DIGESTS.items():
+        if ours["digests"][name] != theirs["digests"][name]:
+            yield Finding(Kind.DIGEST, where, told)
+    for name in sorted(DERIVED & {*ours, *theirs}):
+        if ours.get(name) != theirs.get(name) and ours["coded_bytes"] == theirs["coded_bytes"]:
+            yield Finding(Kind.METRIC, where, f"{name} {ours.get(name)} and {theirs.get(name)}")
+    for part in ("metrics", "pristine"):
+        for name in sorted({*ours[part], *theirs[part]}):
+            a, b = ours[part].get(name), theirs[part].get(name)
+            tolerance = run.conditions.tolerance(name)
+            if a is None or b is None:
+                equal = a is b
+            else:
+                equal = abs(a - b) <= tolerance * max(1.0, abs(a))
+            if not equal:
+                what = name if part == "metrics" else f"{name} without coding"
+                yield Finding(Kind.METRIC, where, f"{what} {a} and {b} (tolerance {tolerance:g})")
+    if ours.get("complexity") != theirs.get("complexity"):
+        yield Finding(Kind.METRIC, where, f"complexity {ours.get('complexity')} and {theirs.get('complexity')}")
+
+
+def _group_records(run: Run) -> dict[tuple[Any, ...], Record]:
+    found = {}
+    for record in read_journal(run.folder / GROUPS):
+        if record["codec"] != NO_CODEC:
+            slim = {k: v for k, v in record.items() if k not in ("outputs", "times")}
+            found[*key_of(record), record["group"]] = slim
+    return found
+
+
+def _against_itself(run: Run) -> Iterator[Finding]:
+    groups: dict[Any, dict[int, Record]] = {}
+    for record in _group_records(run).values():
+        groups.setdefault(key_of(record), {})[record["group"]] = record
+        path = run.folder / BITSTREAMS / bitstream_name(record)
+        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != record["bitstream"]:
+            yield Finding(Kind.DAMAGED, label(record), f"the bytes of {path} are not those of the record")
+    for record in run.records:
+        own = groups.get(key_of(record), {})
+        parts = [own[number] for number in sorted(own)]
+        where = f"{run.folder}: {label(record)}"
+        if len(parts) != record["bitstreams"]:
+            yield Finding(Kind.DAMAGED, where, f"{record['bitstreams']} groups make the record, {len(parts)} are there")
+            continue
+        if sum(part["coded_bytes"] for part in parts) != record["coded_bytes"]:
+            yield Finding(Kind.DAMAGED, where, "coded_bytes is not the sum over its groups")
+        for name in DIGESTS:
+            if joined(part[name] for part in parts) != record["digests"][name]:
+                yield Finding(Kind.DAMAGED, where, f"the {name} digest is not that of its groups")
+
+
+def _groups(first: Run, second: Run) -> Iterator[Finding]:
+    """Which groups make the difference; all are compared, the first few of each point are named."""
+    ours, theirs = _group_records(first), _group_records(second)
+    told: Counter[Any] = Counter()
+    for key in sorted(ours.keys() & theirs.keys()):
+        changed = [name for name in (*DIGESTS, "coded_bytes", "items") if ours[key][name] != theirs[key][name]]
+        if not changed:
+            continue
+        told[key[:-1]] += 1
+        if told[key[:-1]] <= SHOWN_GROUPS:
+            items = ", ".join(ours[key]["items"][:3]) + (", ..." if len(ours[key]["items"]) > 3 else "")
+            kind = Kind.DIGEST if changed[0] in DIGESTS else Kind.SIZE
+            yield Finding(kind, f"{label(ours[key])} ({items})", f"{', '.join(changed)} differ")
+    more = sum(count - SHOWN_GROUPS for count in told.values() if count > SHOWN_GROUPS)
+    if more:
+        yield Finding(Kind.DIGEST, "groups", f"{more} more differ")
+
+
+def as_text(result: Crosscheck) -> str:
+    """The findings, one a line, and the verdict last."""
+    lines = [str(finding) for finding in result.findings]
+    extra = f", {result.within_tolerance} of them within the tolerance" if result.within_tolerance else ""
+    count = len(result.findings)
+    lines.append(
+        f"verdict: {result.verdict}: {result.compared} records compared{extra}, {count} finding{'s' * (count != 1)}"
+    )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,160 @@
+"""Informative: what a run ran with: the version of every codec and library that its results may depend on."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import re
+import sys
+import zlib
+from collections.abc import Iterable
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import refsw
+from refsw.evaluation.anchors.codecs import program_digests
+from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.syntax.codes import PayloadCodec
+
+PACKAGES = ("av", "numpy", "onnxruntime", "pillow", "scipy", "torch")
+NETWORK_PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")
+SOURCES = ("syntax", "tensor", "payload", "features")
+USED = {
+    PayloadCodec.HEVC: ("x265", "libavcodec"),
+    PayloadCodec.VVC: ("libavcodec",),
+    PayloadCodec.ZLIB: ("zlib",),
+    PayloadCodec.GZIP: ("zlib",),
+    PayloadCodec.LZMA: ("liblzma",),
+    PayloadCodec.PNG: ("pillow", "zlib in pillow"),
+    PayloadCodec.JPEG: ("pillow", "libjpeg"),
+    PayloadCodec.JPEG2000: ("pillow", "openjpeg"),
+}
+
+
+@functools.cache
+def x265_version() -> str:
+    """Version of the x265 inside PyAV, as it signs its streams."""
+    import av
+    import numpy as np
+
+    # PyAV does not tell it: a picture is coded with the signature that streams of refsw leave out.
+    context: Any = av.CodecContext.create("libx265", "w")
+    context.width = context.height = 16
+    context.pix_fmt = "gray"
+    context.time_base = Fraction(1, 25)
+    context.options = {"preset": "ultrafast", "x265-params": "keyint=1:info=1:pools=none:log-level=none"}
+    frame = av.VideoFrame.from_ndarray(np.zeros((16, 16), np.uint8), format="gray")
+    frame.pts = 0
+    stream = b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
+    found = re.search(rb"x265 \(build (\d+)\) - ([^:\s]+)", stream)
+    return f"{found[2].decode()} (build {found[1].decode()})" if found else "unknown"
+
+
+@functools.cache
+def codec_versions() -> dict[str, str]:
+    """Versions of the codecs that refsw calls."""
+    import av
+    from PIL import features
+
+    found = {
+        "x265": x265_version(),
+        "ffmpeg": getattr(av, "ffmpeg_version_info", "unknown"),
+        "libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+        "liblzma": _liblzma_version(),
+        "pillow": version("pillow"),
+    }
+    for name, codec in (("libjpeg", "jpg"), ("openjpeg", "jpg_2000"), ("zlib in pillow", "zlib")):
+        found[name] = str(features.version(codec) or "absent")
+    # Pillow tells the version of the interface; that of libjpeg-turbo, which most builds have, tells more.
+    found["libjpeg"] = features.version_feature("libjpeg_turbo") or found["libjpeg"]
+    return found
+
+
+def _liblzma_version() -> str:
+    try:
+        import _lzma
+
+        told = ctypes.CDLL(_lzma.__file__).lzma_version_string
+        told.restype = ctypes.c_char_p
+        return str(told().decode())
+    except (ImportError, AttributeError, OSError):
+        return "unknown"
+
+
+@functools.cache
+def source_digest() -> str:
+    """SHA-256 of refsw's own modules that make and read bitstreams."""
+    root = Path(refsw.__file__).parent
+    total = hashlib.sha256()
+    for path in sorted(p for room in SOURCES for p in (root / room).rglob("*.py")):
+        total.update(f"{path.relative_to(root).as_posix()}\n".encode())
+        total.update(path.read_bytes().replace(b"\r\n", b"\n"))
+    return total.hexdigest()
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Versions of the Python packages that results may depend on; those that are absent are left out."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def network_versions() -> dict[str, str]:
+    """Packages that features depend on beside network and data."""
+    packages = package_versions()
+    return {name: packages[name] for name in NETWORK_PACKAGES if name in packages}
+
+
+def used_versions(codecs: Iterable[CodecChoice]) -> dict[str, str]:
+    """Versions of what these codecs call: when one changes, no earlier record may be reused."""
+    used = {"refsw": refsw.__version__, "refsw source": source_digest()}
+    known = codec_versions()
+    for codec in codecs:
+        if codec.external:
+            used |= {f"{codec.name}: {name}": digest for name, digest in program_digests(codec).items()}
+            continue
+        config = codec.config(codec.values[0])
+        used |= {name: known[name] for name in USED.get(config.payload, ())}
+        if config.settings.command:
+            inner = CodecChoice(codec.name, encode=config.settings.command, decode=config.settings.command)
+            used |= {f"{codec.name}: {name}": digest for name, digest in program_digests(inner).items()}
+    return used
+
+
+@functools.cache
+def processor() -> str:
+    """Model of the processor, as well as the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def environment() -> dict[str, Any]:
+    """Everything that helps to explain why two runs differ."""
+    return {
+        "refsw": refsw.__version__,
+        "refsw_source": source_digest(),
+        "codecs": codec_versions(),
+        "packages": package_versions(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "processor": processor(),
+        "processors": os.cpu_count(),
+        "byte_order": sys.byteorder,
+    }

@@ -1,0 +1,234 @@
+"""Informative: the folder of a run: what was run, with what, and one record for each thing that is finished.
+
+    run.json          the conditions and the identity of everything that results depend on
+    environment.json  versions of codecs, packages, system
+    groups.jsonl      a record for each group of items at each point: sizes, digests, outputs; and the references
+    records.jsonl     a record for each point (test, layer, codec, value): rate and metrics
+    bitstreams/       on request
+    report/           what `refsw anchor report` makes
+
+Records are appended and flushed one by one, so that a kill loses at most the one that is being written; its torn line
+is cut off when the run goes on.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from refsw.errors import UsageError
+from refsw.evaluation.anchors.conditions import Conditions, parse_conditions
+from refsw.features.sinks import whole_file
+
+FORMAT = "refsw-anchor-run-1"
+RUN, ENVIRONMENT, GROUPS, RECORDS = "run.json", "environment.json", "groups.jsonl", "records.jsonl"
+BITSTREAMS, REPORT, LOCK = "bitstreams", "report", ".lock"
+Record = dict[str, Any]
+Key = tuple[str, str, str, str, float]
+ARRAY = "array"
+SYNC_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it lies in its folder; `identity` is what its results depend on."""
+
+    folder: Path
+    conditions: Conditions
+    identity: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    records: list[Record]
+
+    @property
+    def name(self) -> str:
+        """For people: the last part of the path."""
+        return self.folder.resolve().name
+
+
+def key_of(record: Mapping[str, Any]) -> Key:
+    """What a point is told by: test, layer, codec, swept parameter and its value."""
+    value = record["value"]
+    return (record["test"], record["layer"], record["codec"], record["parameter"], -1.0 if value is None else value)
+
+
+def label(record: Mapping[str, Any]) -> str:
+    """The key for people."""
+    point = f", {record['parameter']} {record['value']:g}" if record["value"] is not None else ""
+    group = f", group {record['group']}" if record.get("group") is not None else ""
+    return f"{record['test']}, {record['layer']}, codec {record['codec']}{point}{group}"
+
+
+def in_order(records: list[Record], conditions: Conditions) -> list[Record]:
+    """Records of points in the order of the conditions, whatever the order in which they were finished."""
+    places: dict[Key, int] = {}
+    for test in conditions.tests:
+        for layer in test.layers:
+            for name in test.codecs:
+                codec = conditions.codecs[name]
+                for value in codec.values:
+                    places[test.name, layer, name, codec.parameter, -1.0 if value is None else value] = len(places)
+    return sorted(records, key=lambda record: (places.get(key_of(record), len(places)), key_of(record)))
+
+
+class Journal:
+    """A file of JSON lines that is only ever appended to."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab")
+        self._synced = time.monotonic()
+
+    def append(self, record: Record) -> None:
+        """Write a record so that it is there if the process is killed; if the machine is, at most a second is lost."""
+        self._file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+        self._file.flush()
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            os.fsync(self._file.fileno())
+            self._synced = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def read_journal(path: Path) -> Iterator[Record]:
+    """The records of a journal; a last line that was torn by a kill is left out.
+
+    Raises:
+        UsageError: a line before the last is damaged.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise UsageError(f"{path}, line {number}: damaged: {error}") from error
+            if not isinstance(record, dict):
+                raise UsageError(f"{path}, line {number}: damaged: no record")
+            yield record
+
+
+def mend_journal(path: Path) -> None:
+    """Cut off a last line that was torn."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        place = file.seek(0, os.SEEK_END)
+        while place:
+            start = max(0, place - 65536)
+            file.seek(start)
+            newline = file.read(place - start).rfind(b"\n")
+            if newline >= 0:
+                file.truncate(start + newline + 1)
+                return
+            place = start
+        file.truncate(0)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder for one run at a time; the system gives it free however the process ends.
+
+    Raises:
+        UsageError: another run is at work in it.
+    """
+    import fcntl
+
+    with (folder / LOCK).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            who = file.read().strip() or "unknown"
+            raise UsageError(f"{folder}: another run is at work here (process {who})") from error
+        file.seek(0)
+        file.truncate()
+        file.write(f"{os.getpid()}")
+        file.flush()
+        yield
+        file.seek(0)
+        file.truncate()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file, whole or not at all."""
+    with whole_file(path) as file:
+        file.write(json.dumps(value, indent=1, allow_nan=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of a run.
+
+    Raises:
+        UsageError: it is absent or damaged.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UsageError(f"{path.parent}: no run of refsw anchor: {path.name} is missing") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: damaged: no object")
+    return value
+
+
+def open_run(folder: Path) -> Run:
+    """Read a run.
+
+    Raises:
+        UsageError: the folder holds none, or a damaged one, or one of another version.
+    """
+    told = read_json(folder / RUN)
+    if told.get("format") != FORMAT:
+        raise UsageError(f"{folder}: a run of format {told.get('format')}, this refsw reads {FORMAT}")
+    conditions = parse_conditions(told["conditions"], str(folder / RUN))
+    environment = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
+    records = in_order(list(read_journal(folder / RECORDS)), conditions)
+    for record in records:
+        missing = {"test", "layer", "codec", "parameter", "value", "metrics", "coded_bytes", "times"} - set(record)
+        if missing:
+            raise UsageError(f"{folder / RECORDS}: damaged: a record without {', '.join(sorted(missing))}")
+    return Run(folder, conditions, told["identity"], environment, records)
+
+
+def pack(output: Any) -> Any:
+    """An output as JSON types: arrays become text, losslessly."""
+    if isinstance(output, np.generic):
+        output = np.asarray(output)
+    if isinstance(output, np.ndarray):
+        text = base64.b64encode(np.ascontiguousarray(output).tobytes()).decode()
+        return {ARRAY: [output.dtype.str, list(output.shape), text]}
+    if isinstance(output, Mapping):
+        return {str(k): pack(v) for k, v in output.items()}
+    if isinstance(output, list | tuple):
+        return [pack(v) for v in output]
+    return output
+
+
+def unpack(value: Any) -> Any:
+    """The output that `pack` packed."""
+    if isinstance(value, dict):
+        if set(value) == {ARRAY}:
+            dtype, shape, text = value[ARRAY]
+            return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
+        return {k: unpack(v) for k, v in value.items()}
+    return [unpack(v) for v in value] if isinstance(value, list) else value

@@ -1,0 +1,129 @@
+"""Informative: pictures with annotated objects: VOC, COCO, and the text files of YOLO."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from refsw.evaluation.boxes import COLUMNS
+from refsw.evaluation.datasets.base import Dataset, Item
+from refsw.evaluation.datasets.folders import existing, pictures_in, read_text
+from refsw.evaluation.errors import DatasetError
+from refsw.tensor.axes import Array
+
+VOC_CLASSES = (
+    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
+    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
+)
+
+
+def open_voc(name: str, root: Path, *, split: str = "test") -> Dataset:
+    """VOC2007 (VOCdevkit/VOC2007): ImageSets/Main/<split>.txt over JPEGImages/ and Annotations/.
+
+    Corners count from 1 there; here from 0. Difficult objects are ignored ones.
+
+    Raises:
+        DatasetError: a list or an annotation is missing or damaged.
+    """
+    items = []
+    for line in read_text(existing(root) / "ImageSets" / "Main" / f"{split}.txt").split():
+        boxes = _voc_boxes(root / "Annotations" / f"{line}.xml")
+        items.append(Item(line, root / "JPEGImages" / f"{line}.jpg", boxes=boxes))
+    return Dataset(name, items, classes=VOC_CLASSES)
+
+
+def open_coco(
+    name: str, root: Path, *, split: str = "val2017", annotations: str = "annotations/instances_val2017.json"
+) -> Dataset:
+    """COCO: an instances file over a folder of pictures; classes are the categories in the order of their ids.
+
+    Raises:
+        DatasetError: the file is missing or is no COCO file.
+    """
+    path = existing(root) / annotations
+    try:
+        content = json.loads(read_text(path))
+        categories = sorted(content["categories"], key=lambda category: int(category["id"]))
+        number = {category["id"]: i for i, category in enumerate(categories)}
+        rows: dict[int, list[list[float]]] = {image["id"]: [] for image in content["images"]}
+        for entry in content["annotations"]:
+            left, top, width, height = entry["bbox"]
+            row = [left, top, left + width, top + height, number[entry["category_id"]], entry.get("iscrowd", 0)]
+            rows[entry["image_id"]].append(row)
+        images = sorted(content["images"], key=lambda image: int(image["id"]))
+        items = [
+            Item(image["file_name"], root / split / image["file_name"], boxes=_table(rows[image["id"]]))
+            for image in images
+        ]
+        return Dataset(name, items, classes=[str(category["name"]) for category in categories])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{path}: no COCO annotations: {type(error).__name__} {error}") from error
+
+
+def open_yolo(name: str, root: Path) -> Dataset:
+    """images/ and labels/: lines `class x y width height`, centre and size relative to the picture.
+
+    A picture without a file of labels has no objects.
+
+    Raises:
+        DatasetError: a folder is missing, or a line is none, or a picture is damaged.
+    """
+    items = []
+    for path in pictures_in(existing(existing(root) / "images")):
+        items.append(Item(path.name, path, boxes=_yolo_boxes(root / "labels" / f"{path.stem}.txt", path)))
+    return Dataset(name, items)
+
+
+def _voc_boxes(path: Path) -> Array:
+    text, rows = read_text(path), []
+    try:
+        for entry in ElementTree.fromstring(text).iter("object"):  # noqa: S314 (no entities are fetched or expanded far)
+            corners = [float(_text(entry, f"bndbox/{side}")) - 1 for side in ("xmin", "ymin", "xmax", "ymax")]
+            difficult = float(entry.findtext("difficult") or 0)
+            rows.append([*corners, _voc_class(_text(entry, "name")), difficult])
+    except (ElementTree.ParseError, ValueError) as error:
+        raise DatasetError(f"{path}: no VOC annotation: {error}") from error
+    return _table(rows)
+
+
+def _voc_class(name: str) -> int:
+    if name not in VOC_CLASSES:
+        raise ValueError(f"no class {name}")
+    return VOC_CLASSES.index(name)
+
+
+def _text(entry: Any, name: str) -> str:
+    text = entry.findtext(name)
+    if not text:
+        raise ValueError(f"no {name}")
+    return str(text)
+
+
+def _yolo_boxes(path: Path, picture: Path) -> Array:
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        return _table([])
+    rows, lines = [], read_text(path).splitlines()
+    try:
+        with Image.open(picture) as image:
+            width, height = image.size
+    except (OSError, UnidentifiedImageError) as error:
+        raise DatasetError(f"{picture}: damaged, or no picture") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            kind, x, y, w, h = map(float, line.split())
+        except ValueError as error:
+            raise DatasetError(f"{path}:{number}: class, x, y, width, height, not {line!r}") from error
+        row = [(x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height, kind, 0]
+        rows.append(row)
+    return _table(rows)
+
+
+def _table(rows: Sequence[Sequence[float]]) -> Array:
+    return np.array(rows, np.float64).reshape(-1, COLUMNS)

@@ -1,0 +1,159 @@
+"""Informative: a data set: pictures with what is known of them, and the proof that all are there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from refsw.errors import UsageError
+from refsw.evaluation.errors import DatasetError
+from refsw.evaluation.pictures import read_picture
+from refsw.tensor.axes import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture.
+
+    Args:
+        id: unique in its data set, stable from machine to machine.
+        path: of its file.
+        label: class or identity; -1 if unknown.
+        camera: that took it, for re-identification.
+        boxes: annotated objects, binary64 (objects, 6): left, top, right, bottom, class, ignored.
+    """
+
+    id: str
+    path: Path
+    label: int = -1
+    camera: int | None = None
+    boxes: Array | None = None
+
+
+class Dataset:
+    """Pictures of one data set.
+
+    Args:
+        name: of the data set, for messages.
+        items: what is coded: the test pictures, or the queries of a retrieval set.
+        references: what queries are compared with.
+        classes: names, by class number; may be empty.
+
+    Raises:
+        DatasetError: no pictures, or two with the same id.
+    """
+
+    def __init__(
+        self, name: str, items: Sequence[Item], references: Sequence[Item] = (), classes: Sequence[str] = ()
+    ) -> None:
+        if not items:
+            raise DatasetError(f"{name}: no pictures")
+        self.name, self.items, self.references, self.classes = name, tuple(items), tuple(references), tuple(classes)
+        self._found = {item.id: item for item in self.items}
+        if len(self._found) != len(self.items):
+            raise DatasetError(f"{name}: two pictures have the same id")
+
+    def first(self, limit: int | None) -> Self:
+        """The same data set with no more than so many items; all references stay.
+
+        Raises:
+            UsageError: a limit below 1.
+        """
+        if limit is None:
+            return self
+        if limit < 1:
+            raise UsageError(f"{self.name}: limit {limit}: at least 1")
+        fewer = copy(self)
+        fewer.items = self.items[:limit]
+        return fewer
+
+    def item(self, name: str) -> Item:
+        """The item of an id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if name not in self._found:
+            raise UsageError(f"{self.name}: no picture {name}")
+        return self._found[name]
+
+    def picture(self, item: Item) -> Array:
+        """Its samples: uint8, (H, W, 3) in RGB or (H, W).
+
+        Raises:
+            DatasetError: the file is missing or damaged.
+        """
+        return read_picture(item.path)
+
+    def digest(self, item: Item) -> str:
+        """SHA-256 of what its samples come from."""
+        try:
+            return hashlib.sha256(item.path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise DatasetError(f"{item.path}: {error.strerror}") from error
+
+    def coded_bytes(self, item: Item) -> int:
+        """Size of the picture as it is stored."""
+        return item.path.stat().st_size
+
+    def check(self, progress: Callable[[], None] | None = None) -> None:
+        """Decode every picture once, queries and references.
+
+        Args:
+            progress: called after each.
+
+        Raises:
+            DatasetError: the first that is missing or damaged, and how many there are.
+        """
+        bad = []
+        for item in (*self.items, *self.references):
+            try:
+                self.picture(item)
+            except DatasetError as error:
+                bad.append(str(error))
+            if progress is not None:
+                progress()
+        if bad:
+            more = f" (and {len(bad) - 1} more of {self.name})" if len(bad) > 1 else ""
+            raise DatasetError(f"{bad[0]}{more}")
+
+
+class StoredDataset(Dataset):
+    """A data set whose pictures are in memory.
+
+    Args:
+        name, references, classes: as for `Dataset`.
+        items: with paths that are only names.
+        pictures: by id; uint8.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        items: Sequence[Item],
+        references: Sequence[Item] = (),
+        classes: Sequence[str] = (),
+        *,
+        pictures: dict[str, Array],
+    ) -> None:
+        super().__init__(name, items, references, classes)
+        self._pictures = pictures
+
+    def picture(self, item: Item) -> Array:
+        """From memory."""
+        return self._pictures[item.id]
+
+    def digest(self, item: Item) -> str:
+        """SHA-256 of shape and samples."""
+        picture = np.ascontiguousarray(self._pictures[item.id])
+        return hashlib.sha256(f"{picture.shape}".encode() + picture.tobytes()).hexdigest()
+
+    def coded_bytes(self, item: Item) -> int:
+        """Size of the samples."""
+        return self._pictures[item.id].nbytes

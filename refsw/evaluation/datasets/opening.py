@@ -1,0 +1,66 @@
+"""Informative: a data set by its kind and its folder."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from refsw.errors import UsageError
+from refsw.evaluation.datasets.annotated import open_coco, open_voc, open_yolo
+from refsw.evaluation.datasets.base import Dataset
+from refsw.evaluation.datasets.folders import open_folder, open_list, open_msmt17, open_vehicle_id
+from refsw.evaluation.datasets.reid import open_market
+from refsw.evaluation.errors import DatasetError
+
+Opener = Callable[..., Dataset]
+
+
+def _imagenet(name: str, root: Path, *, labels: str = "") -> Dataset:
+    """A folder for each class, or a list of files with their classes."""
+    return open_list(name, root, labels=labels) if labels else open_folder(name, root)
+
+
+KINDS: Mapping[str, Opener] = {
+    "imagenet": _imagenet,
+    "vehicleid": open_vehicle_id,
+    "market1501": open_market,
+    "dukemtmc": open_market,
+    "cuhk03": open_market,
+    "msmt17": open_msmt17,
+    "voc2007": open_voc,
+    "coco": open_coco,
+    "yolo": open_yolo,
+    "folder": open_folder,
+    "list": open_list,
+}
+
+
+def open_dataset(kind: str, root: str | Path, *, limit: int | None = None, **options: Any) -> Dataset:
+    """A data set in the layout in which it is distributed.
+
+    Lists and annotations are read; that every picture is there and whole is for `Dataset.check`.
+
+    Args:
+        kind: imagenet, vehicleid, market1501, dukemtmc, cuhk03, msmt17, voc2007, coco, yolo, folder or list.
+        root: its folder.
+        limit: take no more than the first so many pictures or queries.
+        options: of its kind.
+
+    Raises:
+        UsageError: there is no such kind or option.
+        DatasetError: the folder is not laid out so; the first wrong thing is named.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"no kind of data set {kind!r}: mini, {', '.join(KINDS)}")
+    known = [name for name, p in inspect.signature(KINDS[kind]).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            raise UsageError(f"data set {kind}: no option {name}: {', '.join(['limit', *known])}")
+    try:
+        return KINDS[kind](kind, Path(root), **options).first(limit)
+    except TypeError as error:
+        raise UsageError(f"data set {kind}: {str(error).rpartition('() ')[2]}") from error
+    except OSError as error:
+        raise DatasetError(f"{error.filename or root}: {error.strerror}") from error

@@ -1,0 +1,177 @@
+"""Informative: pictures from files, and how they become the input of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refsw.errors import UsageError
+from refsw.evaluation.errors import DatasetError
+from refsw.tensor.axes import Array
+
+
+class Fit(StrEnum):
+    """How a picture gets the size that the network takes."""
+
+    CROP = "crop"
+    STRETCH = "stretch"
+    LETTERBOX = "letterbox"
+    NONE = "none"
+
+
+class Colours(StrEnum):
+    """Order of the channels."""
+
+    RGB = "rgb"
+    BGR = "bgr"
+    GREY = "grey"
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Where the points of a picture went: x * scale_x + left, y * scale_y + top."""
+
+    scale_x: float = 1.0
+    scale_y: float = 1.0
+    left: float = 0.0
+    top: float = 0.0
+
+    def undo(self, corners: Array) -> Array:
+        """Boxes of the network's input -> boxes of the picture, (objects, 4)."""
+        shift = np.array([self.left, self.top] * 2)
+        boxes: Array = (corners - shift) / np.array([self.scale_x, self.scale_y] * 2)
+        return boxes
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """From a picture to the input of a network, binary32 (1, C, H, W).
+
+    Args:
+        height, width: of the input; NONE takes pictures as they are.
+        fit: CROP scales the short side to `short_side` and takes the middle; STRETCH scales both sides freely;
+            LETTERBOX keeps the proportions, puts the picture top left and fills the rest with `pad`.
+        short_side: for CROP.
+        colours: order of the channels.
+        divisor: samples are divided by it.
+        mean, std: subtracted and divided by after that, one a channel.
+        pad: sample of the filling, 0 to 255.
+    """
+
+    height: int = 224
+    width: int = 224
+    fit: Fit = Fit.CROP
+    short_side: int = 256
+    colours: Colours = Colours.RGB
+    divisor: float = 255.0
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    pad: int = 114
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """All choices as JSON types."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def apply(self, picture: Array) -> tuple[Array, Geometry]:
+        """The input that a picture makes.
+
+        Args:
+            picture: uint8, (H, W, 3) in RGB, or (H, W).
+        """
+        from PIL import Image
+
+        image = Image.fromarray(picture)
+        image = image.convert("L" if self.colours is Colours.GREY else "RGB")
+        image, geometry = self._fitted(image)
+        samples = np.asarray(image, np.float32)
+        samples = samples[:, :, None] if samples.ndim == 2 else samples
+        if self.colours is Colours.BGR:
+            samples = samples[:, :, ::-1]
+        tensor = samples.transpose(2, 0, 1) / np.float32(self.divisor)  # (H, W, C) -> (C, H, W)
+        if self.mean:
+            tensor = tensor - np.array(self.mean, np.float32)[:, None, None]
+        if self.std:
+            tensor = tensor / np.array(self.std, np.float32)[:, None, None]
+        return np.ascontiguousarray(tensor[None], np.float32), geometry
+
+    def _fitted(self, image: Any) -> tuple[Any, Geometry]:
+        from PIL import Image
+
+        width, height = image.size
+        if self.fit is Fit.NONE:
+            return image, Geometry()
+        if self.fit is Fit.STRETCH:
+            scaled = image.resize((self.width, self.height), Image.Resampling.BILINEAR)
+            return scaled, Geometry(self.width / width, self.height / height)
+        if self.fit is Fit.CROP:
+            scale = self.short_side / min(width, height)
+            # The long side is cut off, as the customary scripts of ImageNet do.
+            size = tuple(self.short_side if side == min(width, height) else int(side * scale) for side in image.size)
+            left, top = round((size[0] - self.width) / 2), round((size[1] - self.height) / 2)
+            scaled = image.resize(size, Image.Resampling.BILINEAR)
+            scaled = scaled.crop((left, top, left + self.width, top + self.height))
+            return scaled, Geometry(size[0] / width, size[1] / height, -left, -top)
+        scale = min(self.width / width, self.height / height)
+        size = max(1, int(width * scale)), max(1, int(height * scale))
+        canvas = Image.new(image.mode, (self.width, self.height), (self.pad,) * len(image.getbands()))
+        canvas.paste(image.resize(size, Image.Resampling.BILINEAR), (0, 0))
+        return canvas, Geometry(size[0] / width, size[1] / height)
+
+
+NAMED = {
+    "imagenet": Preprocessing(),
+    "reid": Preprocessing(256, 128, Fit.STRETCH),
+    "vehicle": Preprocessing(fit=Fit.STRETCH),
+    "yolox": Preprocessing(416, 416, Fit.LETTERBOX, colours=Colours.BGR, divisor=1.0, mean=(), std=()),
+    "mini-digits": Preprocessing(8, 8, Fit.NONE, colours=Colours.GREY, divisor=16.0, mean=(), std=()),
+    "mini-scenes": Preprocessing(96, 96, Fit.NONE, colours=Colours.GREY, mean=(), std=()),
+}
+
+
+def preprocessing(choice: str | Mapping[str, Any]) -> Preprocessing:
+    """One by name, or by name (key `like`) with changes.
+
+    Raises:
+        UsageError: there is no such name or field.
+    """
+    changes: dict[str, Any] = {"like": choice} if isinstance(choice, str) else dict(choice)
+    name = changes.pop("like", "imagenet")
+    if name not in NAMED:
+        raise UsageError(f"no pre-processing {name}: {', '.join(NAMED)}")
+    base = NAMED[name]
+    kinds: dict[str, Any] = {"fit": Fit, "colours": Colours, "mean": _numbers, "std": _numbers, "divisor": float}
+    try:
+        for field, value in changes.items():
+            if field not in base.description:
+                raise UsageError(f"pre-processing: no field {field}: {', '.join(base.description)}")
+            changes[field] = kinds.get(field, int)(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"pre-processing: {error}") from error
+    return replace(base, **changes)
+
+
+def _numbers(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def read_picture(path: Path) -> Array:
+    """A picture from a file, uint8 (H, W, 3) in RGB.
+
+    Raises:
+        DatasetError: it is missing or damaged.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path}: no such picture") from error
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DatasetError(f"{path}: damaged, or no picture: {' '.join(str(error).split())}") from error

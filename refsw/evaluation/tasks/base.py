@@ -1,0 +1,185 @@
+"""Informative: what the tasks share: pictures in, features out, features in, outputs out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from refsw.errors import UsageError
+from refsw.evaluation.datasets.base import Dataset, Item
+from refsw.evaluation.errors import EvaluationError
+from refsw.evaluation.networks.base import Cut, Network, check_cut
+from refsw.evaluation.pictures import Geometry, Preprocessing
+from refsw.tensor.axes import Array
+
+Features = Array | dict[str, Array]
+
+
+class Task(ABC):
+    """A data set, a network that can be cut, and how its outputs are scored.
+
+    The outputs of an item depend on the item and its features alone, so that items can be worked on anywhere in any
+    order.
+
+    Args:
+        dataset: of pictures.
+        network: that takes them.
+        preprocessing: that makes pictures the input of the network.
+    """
+
+    def __init__(self, dataset: Dataset, network: Network, preprocessing: Preprocessing) -> None:
+        self.dataset, self.network, self.preprocessing = dataset, network, preprocessing
+        self._cuts: dict[str, Cut] = {}
+
+    def items(self) -> list[str]:
+        """Ids of the pictures whose features are coded, in order."""
+        return [item.id for item in self.dataset.items]
+
+    def features(self, item: str, layer: str) -> Features:
+        """Features of a picture at a cut.
+
+        Returns:
+            Binary32, (C, H, W) or (C,); at a cut with several tensors a dictionary of them.
+
+        Raises:
+            UsageError: there is no such picture or cut.
+            DatasetError: the picture is missing or damaged.
+        """
+        tensors = {name: np.asarray(tensor[0]) for name, tensor in self.cut(layer).front(self._input(item)[0]).items()}
+        return tensors if len(tensors) > 1 else next(iter(tensors.values()))
+
+    def outputs(self, item: str, layer: str, decoded: Features) -> Array:
+        """What the rest of the network makes of decoded features of a picture.
+
+        Args:
+            item: its id.
+            layer: the cut.
+            decoded: as `features` gives them, with or without a first axis of one sample.
+
+        Raises:
+            EvaluationError: the network makes NaN of them.
+        """
+        cut = self.cut(layer)
+        tensors = decoded if isinstance(decoded, Mapping) else dict.fromkeys(cut.tensors, decoded)
+        if set(tensors) != set(cut.tensors) or (len(cut.tensors) > 1 and not isinstance(decoded, Mapping)):
+            raise UsageError(f"cut {layer} takes {', '.join(cut.tensors)}, not {', '.join(tensors)}")
+        batch = {name: tensor if tensor.ndim in (2, 4) else tensor[None] for name, tensor in tensors.items()}
+        return self._interpreted(item, cut.back(batch))
+
+    def reference(self, item: str) -> Array:
+        """What the whole network makes of a picture."""
+        return self._interpreted(item, self.network.run(self._input(item)[0]))
+
+    @abstractmethod
+    def score(self, layer: str, outputs: Mapping[str, Any], references: Mapping[str, Any]) -> dict[str, float]:
+        """Fidelity and performance over pictures.
+
+        Args:
+            layer: the cut, for tasks whose score depends on it.
+            outputs: by item, from coded features.
+            references: of the same items, from the whole network.
+
+        Raises:
+            EvaluationError: there are none, or not the same items.
+        """
+
+    @abstractmethod
+    def interpret(self, item: Item, output: Array, geometry: Geometry) -> Array:
+        """The output of the network for one picture (no axis of samples) as the task wants it."""
+
+    @property
+    @abstractmethod
+    def options(self) -> dict[str, Any]:
+        """What outputs depend on beside network and pre-processing, as JSON types."""
+
+    def cut(self, layer: str) -> Cut:
+        """The network cut at a layer.
+
+        Raises:
+            UsageError: there is no such cut.
+        """
+        if layer not in self._cuts:
+            self._cuts[layer] = self.network.cut(layer)
+        return self._cuts[layer]
+
+    def check(self, progress: Callable[[], None] | None = None) -> None:
+        """Decode every picture, and open every cut.
+
+        Raises:
+            DatasetError: a picture is missing or damaged.
+        """
+        self.dataset.check(progress)
+
+    def check_cut(self, layer: str, tolerance: float = 1e-4) -> float:
+        """Prove on the first picture that a cut is one (`refsw.evaluation.networks.check_cut`)."""
+        return check_cut(self.cut(layer), self._input(self.dataset.items[0].id)[0], tolerance=tolerance)
+
+    def fingerprint(self) -> dict[str, str]:
+        """What features and outputs depend on beside the pictures and the versions of libraries."""
+        choices = {"preprocessing": self.preprocessing.description, "task": type(self).__name__} | self.options
+        text = json.dumps(choices, sort_keys=True)
+        return {"network": self.network.digest, "choices": hashlib.sha256(text.encode()).hexdigest()}
+
+    def item_digest(self, item: str) -> str:
+        """SHA-256 of a picture."""
+        return self.dataset.digest(self.dataset.item(item))
+
+    def input_pixels(self, item: str) -> int:
+        """Height * width of what the network takes for a picture."""
+        return int(np.prod(self._input(item)[0].shape[2:]))
+
+    def input_bytes(self, item: str) -> int:
+        """Size of a picture as it is stored."""
+        return self.dataset.coded_bytes(self.dataset.item(item))
+
+    def complexity(self, layer: str) -> dict[str, int]:
+        """Multiply-accumulates before and after a cut, and elements at it, for one picture; empty if not known."""
+        found = self.network.complexity(layer, self._input(self.dataset.items[0].id)[0])
+        if found is None:
+            return {}
+        return {"macs_front": found.macs_front, "macs_back": found.macs_back, "elements": found.elements}
+
+    def _input(self, item: str) -> tuple[Array, Geometry]:
+        return self.preprocessing.apply(self.dataset.picture(self.dataset.item(item)))
+
+    def _interpreted(self, item: str, output: Array) -> Array:
+        found = self.dataset.item(item)
+        geometry = self.preprocessing.apply(self.dataset.picture(found))[1] if self.wants_geometry else Geometry()
+        return self.interpret(found, output[0], geometry)
+
+    wants_geometry = False
+
+
+def paired(outputs: Mapping[str, Any], references: Mapping[str, Any]) -> tuple[list[str], list[Array], list[Array]]:
+    """Items, outputs and references in the order of the items' ids.
+
+    Raises:
+        EvaluationError: there are none, or not the same items.
+    """
+    if not outputs or set(outputs) != set(references):
+        odd = sorted(set(outputs) ^ set(references))
+        told = f"{odd[0]} has only one of them" if odd else "none"
+        raise EvaluationError(f"outputs and references are scored together: {told}")
+    items = sorted(outputs)
+    return items, [np.asarray(outputs[i]) for i in items], [np.asarray(references[i]) for i in items]
+
+
+def known_options(options: Mapping[str, Any], known: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Options with their defaults filled in.
+
+    Raises:
+        UsageError: an option that does not exist, or of another type.
+    """
+    for name, value in options.items():
+        if name not in known:
+            raise UsageError(f"{where}: no option {name}: {', '.join(known) or 'it has none'}")
+        default = known[name]
+        fits = isinstance(value, int | float) if isinstance(default, int | float) else isinstance(value, type(default))
+        if not fits or isinstance(value, bool) != isinstance(default, bool):
+            raise UsageError(f"{where}: option {name} is {value!r}: like {default!r}")
+    return {**known, **options}

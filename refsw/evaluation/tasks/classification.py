@@ -1,0 +1,53 @@
+"""Informative: classification: the class with the highest score, MM'19 (2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from refsw.evaluation.datasets.base import Dataset, Item
+from refsw.evaluation.distortion import task_distortion
+from refsw.evaluation.fidelity import accuracy, classification_fidelity
+from refsw.evaluation.networks.base import Network
+from refsw.evaluation.pictures import Geometry, Preprocessing
+from refsw.evaluation.tasks.base import Task, known_options, paired
+from refsw.tensor.axes import Array
+
+
+class Classification(Task):
+    """The output of a picture is one score a class, binary32 (classes,).
+
+    Options: `literal` (fidelity as printed).
+    """
+
+    def __init__(
+        self, dataset: Dataset, network: Network, preprocessing: Preprocessing, options: Mapping[str, Any]
+    ) -> None:
+        super().__init__(dataset, network, preprocessing)
+        self._options = known_options(options, {"literal": False}, "classification")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """None that outputs depend on."""
+        return {}
+
+    def interpret(self, item: Item, output: Array, geometry: Geometry) -> Array:
+        """The scores as they are."""
+        return output
+
+    def score(self, layer: str, outputs: Mapping[str, Any], references: Mapping[str, Any]) -> dict[str, float]:
+        """`fidelity`; where pictures have labels, `top1` and `top5`, the same `_pristine`, and `distortion` of top1."""
+        items, coded, pristine = paired(outputs, references)
+        result = {"fidelity": classification_fidelity(pristine, coded, literal=self._options["literal"])}
+        labels = np.array([self.dataset.item(item).label for item in items])
+        known = labels >= 0
+        if known.any():
+            for top in (1, 5):
+                if coded[0].size >= top:
+                    for name, scores in (("", coded), ("_pristine", pristine)):
+                        result[f"top{top}{name}"] = accuracy(np.array(scores)[known], labels[known], top=top)
+            if result["top1_pristine"] > 0:
+                result["distortion"] = task_distortion(result["top1_pristine"], result["top1"])
+        return result

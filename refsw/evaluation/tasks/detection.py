@@ -1,0 +1,95 @@
+"""Informative: detection: boxes with confidences and classes, MM'19 (4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from refsw.errors import UsageError
+from refsw.evaluation.boxes import Boxes
+from refsw.evaluation.datasets.base import Dataset, Item
+from refsw.evaluation.detection import Points, coco_average_precision, voc_average_precision
+from refsw.evaluation.distortion import task_distortion
+from refsw.evaluation.fidelity import detection_fidelity
+from refsw.evaluation.networks.base import Network
+from refsw.evaluation.pictures import Geometry, Preprocessing
+from refsw.evaluation.tasks.base import Task, known_options, paired
+from refsw.evaluation.yolox import STRIDES, objects
+from refsw.tensor.axes import Array
+
+
+class Detection(Task):
+    """The output of a picture is its objects, binary64 (objects, 6): corners in pixels, confidence, class.
+
+    Options: `strides` (of the detector's levels), `least` (confidence that is kept for average precision),
+    `confidence` (from which on an object counts for fidelity), `overlap` (of suppression), `rules` (coco, voc2007 or
+    voc), `literal` (fidelity as printed).
+
+    Raises:
+        UsageError: an option does not exist.
+    """
+
+    wants_geometry = True
+
+    def __init__(
+        self, dataset: Dataset, network: Network, preprocessing: Preprocessing, options: Mapping[str, Any]
+    ) -> None:
+        super().__init__(dataset, network, preprocessing)
+        known = {"strides": list(STRIDES), "least": 0.01, "confidence": 0.25, "overlap": 0.65}
+        chosen = known_options(options, {**known, "rules": "coco", "literal": False}, "detection")
+        if chosen["rules"] not in RULES:
+            raise UsageError(f"detection: no rules {chosen['rules']}: {', '.join(RULES)}")
+        self._chosen = chosen
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What decides which objects there are."""
+        return {name: self._chosen[name] for name in ("strides", "least", "overlap")}
+
+    def interpret(self, item: Item, output: Array, geometry: Geometry) -> Array:
+        """Objects of a YOLOX output, in pixels of the picture."""
+        size = self.preprocessing.height, self.preprocessing.width
+        chosen = self._chosen
+        table = objects(output, size, strides=chosen["strides"], confidence=chosen["least"], overlap=chosen["overlap"])
+        table[:, :4] = geometry.undo(table[:, :4])
+        return table
+
+    def score(self, layer: str, outputs: Mapping[str, Any], references: Mapping[str, Any]) -> dict[str, float]:
+        """`fidelity`; where objects are annotated, the average precisions, `_pristine`, and `distortion` of `ap`."""
+        items, coded, pristine = paired(outputs, references)
+        found = {
+            name: [Boxes.predictions(table) for table in tables]
+            for name, tables in (("", coded), ("_pristine", pristine))
+        }
+        chosen = self._chosen
+        result = {
+            "fidelity": detection_fidelity(
+                found["_pristine"], found[""], confidence=chosen["confidence"], literal=chosen["literal"]
+            )
+        }
+        boxes = [self.dataset.item(item).boxes for item in items]
+        truths = [Boxes.annotations(table if table is not None else []) for table in boxes]
+        if not any((~truth.ignored).any() for truth in truths):
+            return result
+        for name, predictions in found.items():
+            result |= {f"{key}{name}": value for key, value in RULES[chosen["rules"]](predictions, truths).items()}
+        if result["ap_pristine"] > 0:
+            result["distortion"] = task_distortion(result["ap_pristine"], result["ap"])
+        return result
+
+
+def _coco(predictions: Sequence[Boxes], truths: Sequence[Boxes]) -> dict[str, float]:
+    precision = coco_average_precision(predictions, truths)
+    return {"ap": float(precision.mean()), "ap50": float(precision[0].mean()), "ap75": float(precision[5].mean())}
+
+
+def _voc(points: Points) -> Callable[[Sequence[Boxes], Sequence[Boxes]], dict[str, float]]:
+    def score(predictions: Sequence[Boxes], truths: Sequence[Boxes]) -> dict[str, float]:
+        return {"ap": float(np.mean(list(voc_average_precision(predictions, truths, points=points).values())))}
+
+    return score
+
+
+RULES = {"coco": _coco, "voc2007": _voc(Points.ELEVEN), "voc": _voc(Points.ALL)}

@@ -1,0 +1,88 @@
+"""The tasks on real networks and pictures, a handful of each; figures of whole sets are in docs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import shared_data
+
+import refsw
+from refsw.evaluation.tasks import open_task
+
+for package in ("onnx", "onnxruntime", "torch"):
+    pytest.importorskip(package, reason=f"these networks need {package}")
+
+YOLOX = {
+    "dark3": "input.175",
+    "backbone": {"dark3": "input.175", "dark4": "input.283", "dark5": "input.359"},
+    "pyramid": {"p3": "input.471", "p4": "input.531", "p5": "input.591"},
+}
+
+
+def conditions():
+    data = shared_data()
+    network = {"kind": "resnet18", "weights": str(data / "networks" / "pqf_resnet18.pth")}
+    return {
+        "classification": {
+            "network": network,
+            "dataset": {"kind": "imagenet", "root": data / "imagenet", "labels": "labels.csv", "limit": 6},
+        },
+        "retrieval": {
+            "network": network | {"until": "pool5", "preprocessing": {"like": "imagenet", "fit": "stretch"}},
+            "dataset": {"kind": "folder", "root": data / "reid" / "orl_faces", "queries": 1, "limit": 6},
+        },
+        "detection": {
+            "network": {
+                "kind": "onnx",
+                "path": str(data / "networks" / "yolox_nano.onnx"),
+                "cuts": YOLOX,
+                "preprocessing": "yolox",
+            },
+            "dataset": {"kind": "yolo", "root": data / "detection", "limit": 6},
+        },
+    }
+
+
+@pytest.mark.parametrize(("name", "layer"), [("classification", "conv3"), ("detection", "pyramid")])
+def test_fidelity_falls_with_the_rate(name, layer):
+    task = open_task({"task": name, **conditions()[name]})
+    references = {item: task.reference(item) for item in task.items()}
+    fidelities, sizes = [], []
+    for qp in (12, 51):
+        outputs, size = {}, 0
+        for item in task.items():
+            features = task.features(item, layer)
+            data = refsw.encode(features if isinstance(features, dict) else {layer: features}, "fast", qp=qp)
+            size += len(data)
+            outputs[item] = task.outputs(item, layer, refsw.decode(data))
+        fidelities.append(task.score(layer, outputs, references)["fidelity"])
+        sizes.append(size)
+    assert sizes[0] > 4 * sizes[1]
+    assert fidelities[0] > 0.95
+    assert fidelities[0] > fidelities[1]
+
+
+@pytest.mark.parametrize("name", ["classification", "detection", "retrieval"])
+def test_every_cut_of_a_real_network_separates_it(name):
+    task = open_task({"task": name, **conditions()[name]})
+    for layer in task.network.cuts:
+        assert task.check_cut(layer, tolerance=1e-6) <= 1e-6
+
+
+def test_the_networks_know_these_pictures():
+    for name, metric, least in (("classification", "top5", 0.8), ("detection", "ap50", 0.4)):
+        task = open_task({"task": name, **conditions()[name]})
+        references = {item: task.reference(item) for item in task.items()}
+        assert task.score("", references, references)[metric] >= least
+
+
+def test_faces_are_found_again():
+    condition = conditions()["retrieval"]
+    task = open_task({"task": "retrieval", **condition})
+    # Four identities are enough: 36 references instead of 360.
+    task.dataset.references = task.dataset.references[:36]
+    items = task.items()[:4]
+    references = {item: task.reference(item) for item in items}
+    assert task.score("", references, references)["cmc1"] == 1
+    noisy = {item: vector + np.float32(0.4) * vector[::-1] for item, vector in references.items()}
+    assert task.score("", noisy, references)["fidelity"] < 1

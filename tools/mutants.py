@@ -1,7 +1,8 @@
 """Mutations of the decoder's source: what can be changed in it, and the source with one change.
 
 What is mutated is the code that decides how a bitstream decodes. Left out, by rule: docstrings, annotations, texts and
-numbers that only words and places of an error are made of; traces; functions that only an encoder, a validator, random
+numbers that only words and places of an error are made of; `strict` of zip, which asks for what is so by
+construction; traces; functions that only an encoder, a validator, random
 access, the choice of a library, or an external program uses (`OTHERS`).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,7 @@ OTHERS = {
     "syntax/structure.py": {"write_structure", "_Writing", "_Reading.row"},
     "syntax/units.py": {
         "leb128", "pack_header", "pack_unit", "pack_body", "UnitReader._trace_framing", "ByteSource.skip",
+        "UnitReader.__iter__",
         "body_reader",
     },
     "tensor/axes.py": {"Axes.parse", "Axes.to_canonical", "element_type_of", "contiguous_parts"},
@@ -64,7 +67,7 @@ OTHERS = {
     "models/payload.py": {"tables_of", "_Rans._error"},
     "models/apply.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range", "_no_base"},
 }  # fmt: skip
-WORDS = {"expected", "got", "doc", "offset"}
+WORDS = {"expected", "got", "doc", "offset", "strict"}
 PLACES = {"offset", "payload_offset", "last"}
 ELSEWHERE = {
     "DEFAULT_AXES", "MIN_SIDE", "MAX_QP", "MAX_QP_12_BIT", "self._lost", "self._damaged", "IN_MEMORY",
@@ -80,6 +83,7 @@ ERRORS = {
     "range_order",
     "over",
     "_truncated",
+    "_out_of_range",
     "_crc_error",
     "_unsupported_version",
     "error_of",
@@ -119,6 +123,7 @@ class Mutant:
     after: str
     source: str
     context: str = ""
+    same: int = 0  # how many before it are the same change of the same line
 
     @property
     def name(self) -> str:
@@ -134,17 +139,20 @@ def of_module(package: Path, module: str) -> Iterator[Mutant]:
     tree = ast.parse(text)
     places = [node for node in _nodes(tree, OTHERS.get(module, set())) if node.lineno <= last]
     number = 0
+    known: Counter[tuple[str, str, str]] = Counter()
     for place in places:
-        for kind, change in _changes(place):
+        for kind, apply in _changes(place):
             changed = copy.deepcopy(tree)
             twin = next(n for n in ast.walk(changed) if _same(n, place))
             context = text.splitlines()[place.lineno - 1].strip()
             before = ast.unparse(place).split("\n")[0][:80]
-            after = change(changed, twin)
+            after = apply(changed, twin)
             if after is None:
                 continue
             ast.fix_missing_locations(changed)
-            yield Mutant(module, number, kind, place.lineno, before, after[:80], ast.unparse(changed), context)
+            change = (context, before, after[:80])
+            yield Mutant(module, number, kind, place.lineno, *change[1:], ast.unparse(changed), context, known[change])
+            known[change] += 1
             number += 1
 
 

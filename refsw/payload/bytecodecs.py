@@ -114,8 +114,6 @@ def _is_plain_xz(payload: memoryview) -> bool:
 
     The payload has been decompressed to its end: it has no damage and nothing after it.
     """
-    if len(payload) <= 32:
-        return True  # no block at all: an empty picture
     flags, place = payload[13], 14
     for bit in (0x40, 0x80):  # optional sizes, as numbers of 7 bits a byte
         if flags & bit:

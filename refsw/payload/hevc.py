@@ -118,7 +118,7 @@ class HevcCodec:
             for unit in slices.slices_of(nals, parsed):
                 place = 8 * unit.nal.place
                 if picture_format.intra_only and unit.type != slices.SLICE_I:
-                    errors.append(_inter_error(place, "BP"[unit.type] if unit.type < 2 else str(unit.type)))
+                    errors.append(_inter_error(place, f"slice_type {unit.type}"))
                 if unit.qp is not None and unit.qp > slices.MAX_QP:
                     expected = f"SliceQpY of at most {slices.MAX_QP} at {picture_format.bit_depth} bits"
                     errors.append(payload_error("hevc.qp", "payload", expected, str(unit.qp), offset=place))

@@ -301,7 +301,7 @@ def _pps_extensions(r: BitReader, transform_skip: int) -> str:
 def _end(r: BitReader) -> None:
     """H.265 7.3.2.11: a one bit and zero bits up to the end; else the parameter set has been read otherwise."""
     left = r.remaining
-    if not left or r.u(left) != 1 << left - 1 or left > 8:
+    if not left or r.u(left) != 1 << left - 1:  # a NAL unit has no zero bytes at its end
         raise _out_of_range(r, "rbsp_trailing_bits", 1, left)
 
 

@@ -414,3 +414,4 @@ def test_the_command_line_has_strict_errors(small: Path, tmp_path: Path) -> None
     assert json.loads(done.output)["counts"]["WRONG_CLASS"] == 1
     again = invoke("run", small, "--id", "units-crc_r1", "-o", tmp_path / "r")
     assert isinstance(again.exception, UsageError)  # other results are there
+    assert "strict errors changed" in str(again.exception)

@@ -105,6 +105,7 @@ def test_bases_are_what_the_manifests_say() -> None:
             assert model_digest(model) == vector.base.digest, vector.id
 
 
+@pytest.mark.slow  # what the recipes give has been through refsw as well
 def test_refsw_agrees_with_the_manifests() -> None:
     for vector in VECTORS:
         evidence = observe((FOLDER / vector.file).read_bytes(), base_of(vector), checkpoints=vector.kind is Kind.VALID)

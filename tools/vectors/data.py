@@ -24,7 +24,8 @@ def levels(pattern: str, shape: tuple[int, ...], bits: int, seed: int) -> npt.ND
     """Levels of `bits` bits of shape (K, H, W).
 
     noise: all independent. ramp: 0, 1, 2, ... over all elements, so that every level occurs. smooth: ramps of
-    a random slope in every channel, as a video codec likes them. ends: only 0 and the highest.
+    a random slope in every channel, as a video codec likes them. ends: only 0 and the highest. middle: the two
+    levels after half of the highest.
     """
     count, top = int(np.prod(shape)), (1 << bits) - 1
     noise = words(count, seed)
@@ -32,6 +33,8 @@ def levels(pattern: str, shape: tuple[int, ...], bits: int, seed: int) -> npt.ND
         flat = noise & np.uint64(top)
     elif pattern == "ramp":
         flat = (np.arange(count, dtype=np.uint64) + np.uint64(seed)) & np.uint64(top)
+    elif pattern == "middle":
+        flat = (noise & np.uint64(1)) + np.uint64(top // 2 + 1)
     elif pattern == "ends":
         flat = (noise & np.uint64(1)) * np.uint64(top)
     elif pattern == "smooth":

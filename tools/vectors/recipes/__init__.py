@@ -8,7 +8,7 @@ from vectors.catalog import Catalog
 
 MODULES = (
     "elements", "truncations", "units", "tensors", "quantizers", "pairs", "bytecodecs", "images", "hevc", "hevc_broken",
-    "hevc_tools", "vvc", "order", "levels", "models", "model_coders", "model_broken", "model_syntax",
+    "hevc_tools", "hevc_headers", "vvc", "order", "levels", "models", "model_coders", "model_broken", "model_syntax",
 )  # fmt: skip
 
 

@@ -132,6 +132,11 @@ def _forms(c: Catalog) -> None:
             area=AREA,
         )
     large = bytes(i * 7 % 256 for i in range(512))
+    odd = bytes(i % 7 for i in range(25))
+    assert xz_of(odd, sizes=True)[14:16] == bytes([29, 25])
+    c.stream("bytes-lzma-sizes.odd", "An LZMA payload with odd sizes in the block header",
+             [fps(codec="LZMA", H=5, W=5, C=1, bits=3), data(payload=xz_of(odd, sizes=True).hex())],
+             area=AREA)  # fmt: skip
     c.stream("bytes-lzma-sizes.long", "An LZMA payload with sizes of two bytes in the block header",
              [fps(codec="LZMA", H=16, W=16), data(payload=xz_of(large, sizes=True).hex())], area=AREA)  # fmt: skip
     for codec in ("ZLIB", "GZIP", "LZMA"):

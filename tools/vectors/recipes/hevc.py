@@ -119,6 +119,17 @@ def _other_encoders(c: Catalog) -> None:
          encoder=HM | {"extra": [*small, "--MaxPartitionDepth=2"]})  # fmt: skip
     _add(c, "hevc-hm.blocks-sixteen", "Coding blocks of 16 x 16 at least", H=32, W=32,
          encoder=HM | {"extra": [*small, "--MaxPartitionDepth=1"]})  # fmt: skip
+    _add(c, "hevc-hm.slices-two", "Two slices, whose addresses have one bit", C=1, grid=[1, 1], H=16, W=32,
+         encoder=HM | {"extra": [*small, "--MaxPartitionDepth=2"]})  # fmt: skip
+    _add(c, "hevc-hm.slices-three", "Three slices, whose addresses have two bits", C=1, grid=[1, 1], H=16, W=48,
+         encoder=HM | {"extra": [*small, "--MaxPartitionDepth=2"]})  # fmt: skip
+    cra = _add(c, "hevc-hm.cra", "Pictures after the first that are CRA pictures", count=2, C=2, layout="SEQUENCE",
+               grid=None, encoder=HM | {"extra": ["--DecodingRefreshType=1", "--IntraPeriod=1"]})  # fmt: skip
+    for kind in (16, 17, 18):
+        changed = [["patch", 1, 0, (kind ^ 21) << 1]]
+        c.stream(f"hevc-hm.bla-{kind}", f"A picture after the first that is a BLA picture of type {kind}",
+                 [fps(**(BASE | {"C": 2, "layout": "SEQUENCE", "grid": None}), of=cra),
+                  data(count=2, payload={"of": cra}, edit=changed)], area=AREA, profile="INTRA")  # fmt: skip
     _add(c, "hevc-hm.hash-md5", "Coded by HM with a picture hash in an SEI message", H=16, W=16,
          encoder=HM | {"extra": ["--SEIDecodedPictureHash=1"], "sei": True})  # fmt: skip
     _add(c, "hevc-hm.size-odd", "An odd size, by a conformance window of HM", C=1, grid=[1, 1], H=13, W=9, encoder=HM)

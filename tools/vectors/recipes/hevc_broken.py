@@ -102,6 +102,9 @@ def _payload(c: Catalog) -> None:
                       ("filler", "4c01ff80"), ("reserved", "2c0180aa"), ("unspecified", "600180aa")):  # fmt: skip
         _bad(c, f"nal.types-{name}", f"A NAL unit in the payload that is neither slice nor SEI ({name})", kinds, (),
              [["insert", 0, nal]])  # fmt: skip
+    for kind in (8, 9, 15):
+        _bad(c, f"nal.types-reserved{kind}", f"A NAL unit of the reserved type {kind}, like a slice", kinds, (),
+             [["insert", 1, f"{kind << 1:02x}0180aa"]])  # fmt: skip
     _bad(c, "nal.types-layer", "A slice segment of layer 1", kinds, (), [["patch", 0, 1, 8]])
     _bad(c, "nal.types-layer32", "A slice segment of layer 32", kinds, (), [["patch", 0, 0, 1]])
     for name, mask in (("trail", 0x26 ^ 0x02), ("cra", 0x26 ^ 0x2A), ("radl", 0x26 ^ 0x0E)):

@@ -7,7 +7,7 @@ from typing import Any
 from vectors.catalog import Catalog
 from vectors.recipes.hevc import BASE, BYPASS, HM
 from vectors.recipes.words import data, digest, fps
-from vectors.sets import escaped, ue
+from vectors.sets import ue
 
 AREA = "hevc"
 PLAIN = "hevc-hm.8x8-8_r1"
@@ -27,12 +27,6 @@ OPTIONS = {
 }
 KEPT = "IntraReferenceSmoothing"  # whose 1 is the default
 TOOLS = ("rotation", "context", "implicit", "explicit", "precision", "smoothing", "offsets", "rice", "alignment")
-# Bits, and how many pictures they let the current one use.
-# LONG: of two known long-term pictures the first, then two of the slice's own.
-LONG = (ue(1) + ue(2) + "0" + "0" + f"{9:08b}" + "1" + "1" + ue(4) + f"{7:08b}" + "0" + "0", 2)
-NONE = (ue(0) + ue(0), 0)
-SETS = [("100", 3), ("101", 3), ("110", 2)]
-EMPTY = ("0" + "0" + ue(0) + ue(0), 0)
 
 
 def register(c: Catalog) -> None:
@@ -41,7 +35,6 @@ def register(c: Catalog) -> None:
     _tools(c)
     _sets(c)
     _slices(c)
-    _headers(c)
 
 
 def _coded(c: Catalog, name: str, title: str, violates: str | None, extra: list[str], *, profile: str = "INTRA",
@@ -114,6 +107,8 @@ def _tools(c: Catalog) -> None:
                    extra, pattern="noise", qp=12)  # fmt: skip
     _edited(c, "range.extension-none", "An SPS with all flags of extensions 0", None, [["sps", "extension", "0" * 8]],
             of=plain)  # fmt: skip
+    _edited(c, "range.extension-none.weights", "Weights with an SPS whose flags of extensions are 0", None,
+            [["sps", "extension", "0" * 8], ["pps", "weighted", 3]], of=plain)  # fmt: skip
     _edited(c, "range.extension-zero", "An SPS with the range extension and all tools off", None,
             [["sps", "extension", RANGE + "0" * 9]], of=plain)  # fmt: skip
     _edited(c, "range.extension-pps", "A PPS with the range extension and all tools off", None,
@@ -231,6 +226,11 @@ def _slices(c: Catalog) -> None:
             "lowdelay",
             [*small, "--SliceSegmentMode=1", "--SliceSegmentArgument=1"],
         ),
+        "slices.segments": (
+            "several slices of two segments",
+            "lowdelay",
+            [*small, "--SliceMode=1", "--SliceArgument=2", "--SliceSegmentMode=1", "--SliceSegmentArgument=1"],
+        ),
         "no.offset": ("P pictures without sample adaptive offset", "lowdelay", ["--SAO=0"]),
         "no.motion": ("P pictures without temporal motion vectors", "lowdelay", ["--TMVPMode=0"]),
     }
@@ -245,78 +245,3 @@ def _slices(c: Catalog) -> None:
         _coded(c, f"qp-{name}", f"Slice headers at 12 bits with {what}", None, extra, qp=44, mode=mode, **words)
         _coded(c, f"qp-{name}.high", f"A QP above 49 at 12 bits in a slice with {what}", "hevc.qp",
                extra, qp=47 if mode == "lowdelay" else 48, mode=mode, **words)  # fmt: skip
-
-
-def _header(kind: str, *, nal: int = 1, qp: int = 50, short: tuple[str, int] = SETS[1],
-            long: tuple[str, int] = LONG, motion: str = "1", references: list[int] | None = None,
-            modified: str = "00", flags: str = "11", collocated: str | None = None,
-            weights: str = "") -> str:  # fmt: skip
-    """An independent slice segment up to slice_qp_delta, by the parameter sets of `_headers`, as a NAL unit in hex."""
-    bits = "1" + ("0" if nal >= 16 else "") + ue(0) + "10" + ue("BPI".index(kind)) + "1"
-    used = 0
-    if nal not in (19, 20):
-        bits += f"{3:08b}" + short[0] + long[0] + motion
-        used = short[1] + long[1]
-    bits += "1"  # sample adaptive offset
-    if kind != "I":
-        counts = references or [3, 2][: 2 if kind == "B" else 1]
-        bits += "1" + "".join(ue(count - 1) for count in counts) if references else "0"
-        if used > 1:
-            for flag, count in zip(modified, counts, strict=False):
-                bits += flag + f"{1:0{(used - 1).bit_length()}b}" * (count if flag == "1" else 0)
-        bits += flags if kind == "B" else flags[1]
-        if motion == "1" and nal not in (19, 20):
-            bits += collocated if collocated is not None else ("1" if kind == "B" else "") + ue(1)
-        bits += (weights or ue(3) + "0" * sum(counts)) + ue(2)
-    delta = qp - 26
-    return "000001" + (bytes([nal << 1, 1]) + escaped(bits + ue(2 * delta - 1) + "1")).hex()
-
-
-def _headers(c: Catalog) -> None:
-    """Slice headers at 12 bits with elements that no encoder at hand writes; the slices end after slice_qp_delta."""
-    first = ue(2) + ue(1) + (ue(0) + "1") + (ue(1) + "1") + (ue(2) + "1")  # -1, -3, +3
-    second = "1" + "1" + ue(0) + "1" * 2 + "00" + "1"  # by -1 from the first: -2, -4, -1
-    third = "1" + "0" + ue(2) + "01" * 2 + "1" + "1"  # by +3 from the second: +2 and +1 unused, -1, +3
-    sets = [["sps", "dpb", 5], ["sps", "extension", None],
-            ["sps", "long_term", ue(2) + f"{1:08b}" + "1" + f"{2:08b}" + "0"],
-            ["sps", "short_term", ue(3) + first + second + third], ["pps", "output_flag", 1], ["pps", "extra", 2],
-            ["pps", "cabac_init", 1], ["pps", "references_l0", 2], ["pps", "references_l1", 1],
-            ["pps", "weighted", 3], ["pps", "lists", 1]]  # fmt: skip
-    own = ("0" + "0" + ue(1) + ue(1) + ue(0) + "1" + ue(4) + "1", 2)  # -1, +5
-    of_first = ("0" + "1" + ue(2) + "1" + ue(1) + "1" + "01" + "1" + "00", 2)  # by -2: -3, -5 unused, +1
-    of_last = ("0" + "1" + ue(0) + "0" + ue(0) + "1" * 5, 4)  # by +1: one of them is the picture itself
-    weight = (ue(3) + ue(8)) + (ue(1) + ue(2))
-    forms: dict[str, tuple[str, dict[str, Any]]] = {
-        "i": ("I", {}),
-        "idr": ("I", {"nal": 20}),
-        "idr.p": ("P", {"nal": 19}),
-        "idr.b": ("B", {"nal": 20}),
-        **{f"p.set.{i}": ("P", {"short": known, "modified": "1"}) for i, known in enumerate(SETS)},
-        **{f"b.set.{i}": ("B", {"short": known, "long": NONE, "modified": "11"}) for i, known in enumerate(SETS)},
-        "b.own": ("B", {"short": own, "modified": "01"}),
-        "b.own.alone": ("B", {"short": own, "long": NONE, "modified": "10"}),
-        "p.of.first": ("P", {"short": of_first, "long": NONE, "modified": "1"}),
-        "p.of.last": ("P", {"short": of_last, "long": NONE, "modified": "1"}),
-        "p.of.last.long": ("P", {"short": of_last, "modified": "1"}),
-        "b.long": ("B", {"short": EMPTY, "modified": "11"}),
-        "b.long.one": ("B", {"short": EMPTY, "long": (ue(1) + ue(0) + "0" + "1" + ue(1), 1)}),
-        "b.long.unused": ("B", {"short": EMPTY, "long": (ue(2) + ue(0) + "1" + "0" + "1" + "1" + ue(6), 0)}),
-        "b.none": ("B", {"short": EMPTY, "long": NONE}),
-        "p.override": ("P", {"references": [5], "modified": "1"}),
-        "b.override": ("B", {"references": [1, 4], "modified": "01", "collocated": "0" + ue(1)}),
-        "b.override.one": ("B", {"references": [1, 1], "collocated": "0"}),
-        "p.override.one": ("P", {"references": [1], "collocated": ""}),
-        "b.override.l0": ("B", {"references": [1, 2], "collocated": "1"}),
-        "b.collocated": ("B", {"collocated": "0" + ue(1)}),
-        "b.motion.off": ("B", {"motion": "0", "flags": "00"}),
-        "p.motion.off": ("P", {"motion": "0", "flags": "00"}),
-        "p.weights": ("P", {"weights": ue(5) + "101" + weight}),
-        "b.weights": ("B", {"weights": ue(5) + "010" + (ue(3) + ue(8)) + "11" + weight}),
-    }  # fmt: skip
-    words = BASE | {"C": 2, "layout": "SEQUENCE", "grid": None, "bits": 12, "of": "hevc-hm.8x8-12_r1"}
-    for name, (kind, form) in forms.items():
-        for qp in (50, 49):
-            slices = _header("I", nal=20, qp=27) + _header(kind, qp=qp, **form)
-            c.stream(f"hevc-qp-header.{name}.{qp}", f"A slice header at 12 bits that ends after QP {qp} ({name})",
-                     [fps(**words, edit=sets), data(payload=slices)], area=AREA, profile="INTER",
-                     kind="invalid", violates="hevc.qp" if qp == 50 else "hevc.decodes")  # fmt: skip

@@ -112,6 +112,13 @@ def _real(c: Catalog) -> None:
     c.stream("image-jpeg2000-broadcast", "JPEG 2000 of a profile whose Rsiz has bits in both bytes", [fps(**words),
              data(count=2, payload={"of": name}, edit=[["xor", 4 + 6, 1], ["xor", 4 + 7, 1]])], area=AREA,
              profile="IMAGE")  # fmt: skip
+    words = {"codec": "JPEG2000", "C": 1, "H": 9, "W": 11, "layout": "SEQUENCE"}
+    c.stream("image-jpeg2000-middle", "JPEG 2000 of two levels in the middle, which takes few bit-planes",
+             [fps(**words), data(pattern="middle")], area=AREA, profile="IMAGE")  # fmt: skip
+    name = "image-jpeg2000-middle_r1"
+    c.stream("image-jpeg2000-style.bypass", "JPEG 2000 that may bypass arithmetic coding, with too few bit-planes to",
+             [fps(**words, of=name), data(payload={"of": name}, edit=[["xor", 4 + 57, 1]])], area=AREA,
+             profile="IMAGE")  # fmt: skip
 
 
 def _one(bits: int = 8, seed: int = 5) -> np.ndarray[Any, Any]:
@@ -231,6 +238,7 @@ def _broken(c: Catalog) -> None:
         ("part2", 4 + 6, 0x40, "a capability of Part 2"),
         ("part15", 4 + 6, 0x80, "bit 15 of Rsiz"),
         ("signed", 4 + 42, 0x80, "a signed component"),
+        ("part15.blocks", 4 + 57, 0x40, "code-blocks of Part 15"),
     ):
         c.stream(f"image-jpeg2000-{label}", f"JPEG 2000 with {what}", [fps(**words), data(count=2, payload={"of": name},
                  edit=[["xor", byte, mask]])], area=AREA, profile="IMAGE", kind="invalid",

@@ -46,4 +46,5 @@ def register(c: Catalog) -> None:
     }
     for name, (title, other, of, edit, violates) in broken.items():
         c.stream(f"vvc-{name}", title, [fps(**(plain | other)), data(payload={"of": of}, edit=edit)], area=AREA,
-                 profile="EXTENDED", kind="invalid", violates=violates, suite="vvc")  # fmt: skip
+                 profile="EXTENDED", kind="invalid", violates=violates, suite="vvc",
+                 requirements=("vvc.stream",) if name in ("noise", "cut") else ())  # fmt: skip

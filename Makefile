@@ -31,7 +31,6 @@ full: $(STAMP)        ## what takes longer: 20,000 mutations of streams, exhaust
 mutants: $(STAMP)     ## 200 mutations of the decoder: which of them the vectors notice
 	$(BIN)/python tools/mutate_decoder.py --count 200
 
-# The independent decoder has no VVC, which is optional.
 conformance: $(STAMP) ## every vector through refsw and the independent decoder, and what the vectors cover
 	$(BIN)/refsw conformance run conformance/suites --strict-errors -j 2 --fresh \
 	    -o conformance-report/refsw

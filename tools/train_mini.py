@@ -8,7 +8,7 @@ Retrieval: the digit classifier (tools/train_digits.py) up to conv4, then `mini-
 as MM'19 takes the features of a classification network. mini-retrieval.npz holds 40 queries and 160 references from
 the 500 digits that were held out when that network was trained; the queries are those with the worst ranking.
 
-Classification: the digit classifier itself. mini-classification.npz holds the 64 noisy copies of held-out digits that it
+Classification: the digit classifier itself. mini-classification.npz holds 128 noisy copies of held-out digits that it
 only just gets right (smallest margin between its two best classes): on easy ones, hardly any loss of the features
 changes the class, and a curve over the QP would say nothing; with wrong ones among them, coding would mend as many as
 it breaks.
@@ -52,7 +52,7 @@ CANVAS, SIZES, STRIDES = 96, (14, 41), (8, 16)
 LARGEST_FINE = 24  # objects up to this size belong to the finer level
 CHANNELS, WIDTH = (1, 16, 24, 48, 64), 24
 STEPS, BATCH = 2600, 16
-NOISE, HARD = 3.5, 64
+NOISE, COPIES, HARD = 3.5, 4, 128
 QUERIES, REFERENCES, SCENES = 40, 160, 24
 OPSET = 13
 
@@ -256,6 +256,7 @@ def embedding() -> bytes:
 
 def classification_set(digits: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     """The hardest of the noisy copies that are classified rightly."""
+    digits, labels = np.tile(digits, (COPIES, 1, 1)), np.tile(labels, COPIES)
     noisy = digits + np.random.default_rng(SEED).normal(0, NOISE, digits.shape)
     noisy = np.clip(np.round(noisy), 0, 16).astype(np.uint8)
     logits = mini_network("classification").run(noisy[:, None].astype(np.float32) / 16)

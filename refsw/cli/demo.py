@@ -1,4 +1,4 @@
-"""refsw demo: the main job on a real network and images that ship with the package."""
+"""refsw demo: an anchor and a proposal on networks and pictures that ship with the package."""
 
 from __future__ import annotations
 
@@ -10,122 +10,118 @@ from typing import TYPE_CHECKING
 import click
 
 from refsw.cli.common import progress, role
+from refsw.errors import CodecError
 from refsw.features.config import PRESETS
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-    from refsw.evaluation.demo import Comparison, Demo, Point
+    from refsw.evaluation.anchors.compare import Comparison
+    from refsw.evaluation.anchors.folder import Run
+    from refsw.evaluation.demo import Demo
 
-SHOWN_QP = 32
 TABLE_WIDTH = 80
 
 
 @click.command(name="demo")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-output"),
-              show_default=True, help="Folder for the bitstreams, the figures and the plot.")  # fmt: skip
+              show_default=True, help="Folder for the runs, their bitstreams and the report.")  # fmt: skip
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="balanced", show_default=True,
-              help="What to show, beside the preset anchor.")  # fmt: skip
-@click.option("--jobs", type=int, default=2, show_default=True, help="Processes; the results do not depend on it.")
+              help="What to show, against the preset anchor.")  # fmt: skip
+@click.option("-j", "--jobs", type=click.IntRange(1), default=2, show_default=True,
+              help="Processes; the results do not depend on it.")  # fmt: skip
 def command(output: Path, preset: str, jobs: int) -> None:
-    """Code real features at four depths of a network, and see what the network makes of them."""
+    """Code features of three networks at four depths, and see what the networks make of them.
+
+    Classification, retrieval and detection of digits, under the mini conditions; a minute or two.
+    """
     from refsw.evaluation.demo import Demo
 
     with role("output"):
-        output.mkdir(parents=True, exist_ok=True)
         demo = Demo(output, preset, jobs=jobs)
-        points = list(progress(demo.measure(), "coding", demo.point_count))
-        comparisons = demo.compare(points)
-        demo.write(points, comparisons)
-    _print(demo, points, comparisons)
+        for name, run in demo.runs().items():
+            with run:
+                for _ in progress(run.work(), f"preset {name}", run.remaining):
+                    pass
+            if run.failures:
+                raise CodecError(run.failures[0])
+        count = sum(1 for _ in progress(demo.validated(), "validating", len(demo.bitstreams())))
+        done, comparison, written = demo.report()
+    _print(demo, done, comparison)
+    print(f"All {count} bitstreams conform. What to look at next:")
+    for what in _next(demo, written):
+        print(f"  {what}")
 
 
-def _print(demo: Demo, points: Sequence[Point], comparisons: Sequence[Comparison]) -> None:
+def _print(demo: Demo, run: Run, comparison: Comparison | None) -> None:
     from rich.console import Console
+
+    from refsw.evaluation.anchors import tables
 
     console = Console(highlight=False)
     # In a narrower window the lines of a table wrap, which is better read than figures cut short.
     console.width = max(console.width, TABLE_WIDTH)
-    images = len(demo.data.images)
     console.print(
-        f"A network that reads handwritten digits ({100 * demo.data.held_out_accuracy:.1f} % right over all held-out "
-        f"images) and the {images} of these images that it finds hardest ({100 * demo.accuracy:.1f} % right). Features "
-        f"leave it at four depths, are coded with preset {demo.preset}, validated, decoded, and go on through the rest "
-        "of the network."
+        f"Features leave a network at four depths, are coded with preset {demo.preset} at four quantization "
+        "parameters, decoded, and go on through the rest of the network. Rate: bytes of the bitstreams / bytes of the "
+        "features as binary32. Fidelity: how much the outcome is that without coding (MM'19, equations 2 to 4)."
     )
     console.print()
-    _print_points(console, demo, [point for point in points if point.preset == demo.preset])
-    console.print(
-        "rate: size of the bitstream against binary32, and in bits per element; agree: images with the same top-1 "
-        "class as without coding; right: images with the right one."
+    for test in run.conditions.tests:
+        for name in test.codecs:
+            if run.conditions.codecs[name].parameter:
+                table = tables.rate_quality(run, test, run.conditions.codecs[name])
+                _table(console, table.title, table.heading, table.rows)
+    if comparison is not None:
+        _comparison(console, demo, comparison)
+
+
+def _comparison(console: Console, demo: Demo, comparison: Comparison) -> None:
+    qualities = tuple(dict.fromkeys(line.quality for line in comparison.lines))
+    places = tuple(dict.fromkeys((line.test, line.layer) for line in comparison.lines))
+    rates = {(line.test, line.layer, line.quality): line.rate for line in comparison.lines}
+    rows = [(f"{t}, {layer}", *(_percent(rates.get((t, layer, q))) for q in qualities)) for t, layer in places]
+    means = {(mean.test, mean.quality): mean.rate for mean in comparison.means}
+    names = dict.fromkeys(mean.test for mean in comparison.means)
+    rows += [(f"mean of {n or 'all'}", *(_percent(means.get((n, q))) for q in qualities)) for n in names]
+    title = (
+        f"Preset {demo.preset} against preset anchor, the configuration of MM'19: BD-rate over all QPs (rate at the "
+        "same quality; negative is a saving)"
     )
-    console.print()
-    if comparisons:
-        _print_comparisons(console, demo, comparisons)
-    print(f"All {len(points)} bitstreams conform. What to look at next:")
-    for what in _next(demo):
-        print(f"  {what}")
+    _table(console, title, ("", *(f"at equal {name}" for name in qualities)), rows)
+    if any("-" in row for row in rows):
+        console.print("-: the curves have no BD-rate; the report says why.")
+        console.print()
 
 
-def _print_points(console: Console, demo: Demo, points: Sequence[Point]) -> None:
-    table = _table()
-    for heading in ("layer", "tensor"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("QP", "bytes", "rate %", "bits", "SNR dB", "agree %", "right %"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for point in points:
-        first, last = point.qp == demo.qps[0], point.qp == demo.qps[-1]
-        table.add_row(
-            point.layer if first else "",
-            "x".join(map(str, point.shape)) if first else "",
-            str(point.qp),
-            f"{point.coded_bytes:,}",
-            f"{100 * point.rate:.2f}",
-            f"{point.bits_per_element:.2f}",
-            f"{point.snr:.1f}",
-            f"{100 * point.agreement:.1f}",
-            f"{100 * point.accuracy:.1f}",
-            end_section=last,
-        )
-    console.print(table)
-    console.print()
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1f} %"
 
 
-def _print_comparisons(console: Console, demo: Demo, comparisons: Sequence[Comparison]) -> None:
-    console.print(
-        f"Preset {demo.preset} against preset anchor, the configuration of the paper: rate at equal SNR (BD-rate over "
-        "all QPs, PCHIP; negative is a saving)"
-    )
-    console.print()
-    table = _table()
-    table.add_column("layer", no_wrap=True)
-    table.add_column("BD-rate", justify="right", no_wrap=True)
-    table.add_column("between")
-    for one in comparisons:
-        if one.bd_rate is None:
-            table.add_row(one.layer, "-", one.reason)
-        else:
-            table.add_row(one.layer, f"{one.bd_rate:+.1f} %", f"{one.low:.1f} and {one.high:.1f} dB")
-    console.print(table)
-    console.print()
-
-
-def _table() -> Table:
+def _table(console: Console, title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich import box
     from rich.table import Table
 
-    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    console.print(title)
+    console.print()
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number, name in enumerate(heading):
+        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    console.print()
 
 
-def _next(demo: Demo) -> list[str]:
-    from refsw.evaluation.demo import BITSTREAMS, PLOTS, RESULTS
-
-    folder = demo.output
-    stream = shlex.quote(str(folder / BITSTREAMS / f"{demo.network.cuts[2]}-qp{SHOWN_QP}-{demo.preset}.dfc"))
+def _next(demo: Demo, written: Sequence[Path]) -> list[str]:
+    stream = shlex.quote(str(next(path for path in reversed(demo.bitstreams()) if "conv3" in path.name)))
+    runs = [shlex.quote(str(demo.output / name)) for name in demo.runs()]
+    shown = {path.name: path for path in written}
     return [
-        f"{folder / PLOTS[0]} (and .svg): rate against fidelity",
-        f"{folder / RESULTS}: every figure, preset anchor too",
+        f"{shown['index.html']}: every curve, in a browser",
+        f"{shown['results.xlsx']}: the same as a workbook",
+        f"{shown['classification.png']}: rate against fidelity",
+        f"refsw anchor bd {' '.join(runs)}" if len(runs) > 1 else f"refsw anchor report {runs[0]}",
         f"refsw inspect {stream}",
         f"refsw validate {stream}",
         f"refsw decode {stream} -o features.npy",

@@ -11,7 +11,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
 	@rm -f .venv/.installed-* && touch $@
 
-demo: $(STAMP)        ## real features of a real network: coded, decoded, validated, measured
+demo: $(STAMP)        ## an anchor and a proposal under the mini conditions: coded, validated, scored, reported
+	rm -rf demo-output  # a run of other sources is not gone on with
 	$(BIN)/refsw demo --output demo-output
 
 test: $(STAMP)        ## the whole test suite, a few minutes

@@ -1,7 +1,10 @@
 """Informative: networks and data of the mini conditions, which ship with the package and run anywhere in minutes.
 
-Made by tools/train_digits.py and tools/train_mini.py; the pictures are digits from the set named in
-`refsw.evaluation.digits`. Only onnxruntime is needed.
+Made by tools/train_digits.py and tools/train_mini.py. Only onnxruntime is needed.
+
+Pictures: Optical Recognition of Handwritten Digits, E. Alpaydin and C. Kaynak, UCI Machine Learning Repository,
+doi:10.24432/C50P49, licence CC BY 4.0, by way of scikit-learn; a selection, with noise added to those of
+classification, and composed into scenes for detection.
 """
 
 from __future__ import annotations

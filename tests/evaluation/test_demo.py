@@ -1,10 +1,8 @@
-"""The main job, at one QP."""
+"""The main job, on a few pictures at one QP."""
 
 from __future__ import annotations
 
 import functools
-import itertools
-import json
 
 import pytest
 from click.testing import CliRunner
@@ -13,73 +11,74 @@ import refsw
 from refsw.cli.main import cli
 from refsw.errors import CodecError, UsageError
 from refsw.evaluation import demo as job
-from refsw.evaluation.demo import Demo, Point, code, compare
+from refsw.evaluation.demo import Demo
+from refsw.evaluation.extras import DEMO_MODULES
 
-for package in ("onnxruntime", "matplotlib", "scipy"):
+for package in DEMO_MODULES:
     pytest.importorskip(package, reason=f"the demo needs {package}")
 
+from refsw.evaluation.anchors.conditions import find_conditions, load_conditions, parse_conditions  # noqa: E402
+
+TASKS = ("classification", "retrieval", "detection")
+
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory):
-    return tmp_path_factory.mktemp("demo")
+def few():
+    """The mini conditions with two pictures a task, two layers and the fastest configuration as their anchor."""
+    document = dict(load_conditions(find_conditions("mini")).document)
+    document["codecs"] = {"anchor": {"preset": "fast", "sweep": {"qp": [22, 42]}}}
+    document["tests"] = [
+        {k: v for k, v in test.items() if k != "codecs"}
+        | {"dataset": {"kind": "mini", "limit": 2}, "layers": test["layers"][2:]}
+        for test in document["tests"]
+    ]
+    return parse_conditions(document)
 
 
 @pytest.fixture(scope="module")
-def ran(output):
-    demo = Demo(output, "fast", qps=(42,))
-    points = list(demo.measure())
-    demo.write(points, demo.compare(points))
-    return demo, points
+def ran(tmp_path_factory, few):
+    demo = Demo(tmp_path_factory.mktemp("demo"), conditions=few)
+    for run in demo.runs().values():
+        with run:
+            assert sum(1 for _ in run.work()) == 15  # three references, three tasks of four points
+    return demo
 
 
-def point(preset, qp, size, snr):
-    return Point("conv1", (1, 1), preset, qp, size, 0.5, float(size), snr, 1.0, 1.0, "")
+def test_both_presets_run_on_all_tasks_and_leave_their_bitstreams(ran):
+    assert list(ran.runs()) == ["anchor", "balanced"]
+    names = {path.name for path in ran.bitstreams()}
+    assert len(names) == len(ran.bitstreams()) == 2 * 3 * 2 * 2
+    assert {name.partition("-")[0] for name in names} == set(TASKS)
 
 
-def test_every_cut_is_measured_with_the_preset_and_with_anchor(ran):
-    demo, points = ran
-    assert len(points) == demo.point_count == 8
-    assert {(p.layer, p.preset) for p in points} == {(f"conv{i}", name) for i in range(1, 5) for name in demo.presets}
+def test_every_bitstream_is_validated(ran):
+    assert list(ran.validated()) == ran.bitstreams()
 
 
-def test_the_bitstreams_are_those_that_the_figures_describe(ran, output):
-    for p in ran[1]:
-        coded = (output / p.bitstream).read_bytes()
-        assert len(coded) == p.coded_bytes
-        assert refsw.decode(coded).shape == p.shape
-        assert p.bits_per_element == pytest.approx(32 * p.rate)
+def test_a_bitstream_that_does_not_conform_stops_the_job(ran, monkeypatch):
+    whole = refsw.validate
+    monkeypatch.setattr(refsw, "validate", lambda data: whole(data[:-1]))
+    with pytest.raises(CodecError, match="conv3-anchor-qp22-00000.*: the bitstream does not conform"):
+        list(ran.validated())
 
 
-def test_qp_42_loses_some_decisions_where_the_cut_is_early(ran):
-    assert any(p.agreement < 1 for p in ran[1] if p.layer in ("conv1", "conv2"))
+def test_the_report_compares_with_the_anchor(ran):
+    run, comparison, written = ran.report()
+    assert {record["codec"] for record in run.records} == {"balanced"}
+    assert comparison is not None
+    assert {line.anchor for line in comparison.lines} == {"anchor"}
+    assert {"index.html", "results.xlsx", "report.md", "classification.png"} <= {path.name for path in written}
+    assert all(path.is_file() for path in written)
 
 
-def test_two_processes_give_the_same_points(ran, tmp_path):
-    points = itertools.islice(Demo(tmp_path, "fast", jobs=2, qps=(42,)).measure(), 4)
-    assert list(points) == ran[1][:4]
+def test_a_job_that_is_done_is_not_done_again(ran):
+    for run in ran.runs().values():
+        with run:
+            assert run.remaining == 0
 
 
-def test_results_hold_every_point_and_the_plots_lie_beside(ran, output):
-    results = json.loads((output / "results.json").read_text())
-    assert [p["bitstream"] for p in results["points"]] == [p.bitstream for p in ran[1]]
-    assert {path.name for path in output.iterdir()} == {"bitstreams", "results.json", "rd.png", "rd.svg"}
-
-
-def test_one_qp_is_no_curve_and_the_results_say_so(ran, output):
-    layers = json.loads((output / "results.json").read_text())["against_anchor"]["layers"]
-    assert all(layer["bd_rate"] is None and "at least 4 are needed" in layer["reason"] for layer in layers)
-
-
-def test_half_the_rate_at_the_same_snr_is_minus_50_percent():
-    points = [point("anchor", qp, 200 - qp, 50.0 - qp) for qp in job.QPS]
-    points += [point("fast", qp, (200 - qp) // 2, 50.0 - qp) for qp in job.QPS]
-    assert compare("conv1", points, "fast").bd_rate == pytest.approx(-50)
-
-
-def test_anchor_is_not_compared_with_itself(tmp_path):
-    demo = Demo(tmp_path, "anchor", qps=(42,))
-    assert demo.presets == ("anchor",)
-    assert demo.compare([]) == []
+def test_anchor_is_not_compared_with_itself(tmp_path, few):
+    assert list(Demo(tmp_path, "anchor", conditions=few).runs()) == ["anchor"]
 
 
 def test_a_preset_that_does_not_exist_is_refused(tmp_path):
@@ -87,35 +86,23 @@ def test_a_preset_that_does_not_exist_is_refused(tmp_path):
         Demo(tmp_path, "sharp")
 
 
-def test_a_bitstream_that_does_not_conform_stops_the_job(ran, monkeypatch):
-    demo, _ = ran
-    features = demo.network.front(demo.data.images[:1], "conv4")
-    monkeypatch.setattr(refsw, "validate", lambda data: _report(data))
-    with pytest.raises(CodecError, match="conv4 at QP 42: the bitstream does not conform"):
-        code(features, "conv4", "fast", 42)
-
-
-def _report(data):
-    from refsw.validation import validate
-
-    return validate(data[:-1])
-
-
 @pytest.mark.parametrize("columns", [80, 120])
-def test_the_command_prints_tables_that_fit(ran, tmp_path, monkeypatch, columns):
-    monkeypatch.setattr(job, "Demo", functools.partial(Demo, qps=(42,)))
-    monkeypatch.setattr(Demo, "measure", lambda self: iter(ran[1]))
-    arguments = ["demo", "-o", str(tmp_path / "new" / "folder"), "--preset", "fast", "--jobs", "1"]
+def test_the_command_prints_tables_that_fit(ran, few, monkeypatch, columns):
+    monkeypatch.setattr(job, "Demo", functools.partial(Demo, conditions=few))
+    arguments = ["demo", "-o", str(ran.output), "-j", "1"]
     result = CliRunner().invoke(cli, arguments, env={"COLUMNS": str(columns)}, catch_exceptions=False)
     lines = result.output.splitlines()
     assert result.exit_code == 0
-    what_next = lines.index("All 8 bitstreams conform. What to look at next:")
+    what_next = lines.index("All 24 bitstreams conform. What to look at next:")
     assert max(len(line) for line in lines[:what_next]) <= columns
-    assert sum(line.startswith(f"conv{i}") for i in range(1, 5) for line in lines) == 8
+    assert sum(line.startswith(("conv3 ", "conv4 ", "pyramid ")) for line in lines) == 6
     assert "…" not in result.output
-    assert any("refsw inspect" in line for line in lines[what_next:])
+    inspected = next(line for line in lines[what_next:] if "refsw inspect" in line).split()[-1]
+    assert CliRunner().invoke(cli, ["inspect", inspected]).exit_code == 0
 
 
 def test_an_output_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    assert CliRunner().invoke(cli, ["demo", "-o", str(tmp_path / "file")]).exit_code == 2
+    result = CliRunner().invoke(cli, ["demo", "-o", str(tmp_path / "file")])
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output

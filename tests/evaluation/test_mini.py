@@ -126,3 +126,9 @@ def test_there_is_no_mini_set_for_another_task():
     for function in (mini_network, mini_dataset):
         with pytest.raises(UsageError, match="tracking"):
             function("tracking")
+
+
+def test_coding_cannot_mend_what_is_right_already():
+    task = open_task(condition("classification"))
+    references = {item: task.reference(item) for item in task.items()}
+    assert task.score("conv1", references, references)["top1"] == 1

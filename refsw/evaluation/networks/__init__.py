@@ -5,7 +5,6 @@ birth-layer of the corresponding neural network to infer the network outputs".
 """
 
 from refsw.evaluation.networks.base import Complexity, Cut, Network, check_cut
-from refsw.evaluation.networks.chain import CutNetwork
 from refsw.evaluation.networks.staged import StagedNetwork
 
-__all__ = ["Complexity", "Cut", "CutNetwork", "Network", "StagedNetwork", "check_cut"]
+__all__ = ["Complexity", "Cut", "Network", "StagedNetwork", "check_cut"]

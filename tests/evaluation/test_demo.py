@@ -58,7 +58,7 @@ def test_every_bitstream_is_validated(ran):
 def test_a_bitstream_that_does_not_conform_stops_the_job(ran, monkeypatch):
     whole = refsw.validate
     monkeypatch.setattr(refsw, "validate", lambda data: whole(data[:-1]))
-    with pytest.raises(CodecError, match="conv3-anchor-qp22-00000.*: the bitstream does not conform"):
+    with pytest.raises(CodecError, match=r"conv3-anchor-qp22-00000.*: the bitstream does not conform"):
         list(ran.validated())
 
 

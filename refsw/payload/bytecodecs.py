@@ -16,6 +16,9 @@ from refsw.tensor.axes import Array
 
 ZLIB_WINDOW, GZIP_WINDOW = 15, 31
 XZ_LZMA2 = 0x21
+# Of the presets 0 to 9 of liblzma; and the least that the format has.
+LZMA_DICTIONARIES = (1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 22, 1 << 23, 1 << 23, 1 << 24, 1 << 25, 1 << 26)
+LZMA_LEAST_DICTIONARY = 1 << 12
 LZMA_MEMORY = (64 << 20) + (1 << 20)  # 8.2.4: a dictionary of at most 64 MiB, and the decoder's own state
 
 
@@ -35,7 +38,10 @@ class ByteCodec:
         if self.payload_codec is PayloadCodec.STORED:
             return raw
         if self.payload_codec is PayloadCodec.LZMA:
-            return lzma.compress(raw, format=lzma.FORMAT_XZ, preset=level)
+            # A dictionary beyond the data finds nothing more, and costs both sides its memory.
+            size = max(LZMA_LEAST_DICTIONARY, min(1 << (len(raw) - 1).bit_length(), LZMA_DICTIONARIES[level]))
+            filters = [{"id": lzma.FILTER_LZMA2, "preset": level, "dict_size": size}]
+            return lzma.compress(raw, format=lzma.FORMAT_XZ, filters=filters)
         window = ZLIB_WINDOW if self.payload_codec is PayloadCodec.ZLIB else GZIP_WINDOW
         compressor = zlib.compressobj(level, zlib.DEFLATED, window)
         return compressor.compress(raw) + compressor.flush()

@@ -186,6 +186,23 @@ def test_an_xz_dictionary_of_up_to_64_mib_is_decoded(dictionary: int) -> None:
     assert np.array_equal(decode(PayloadCodec.LZMA, xz(levels.tobytes(), dictionary), 3, form()), levels)
 
 
+def dictionary_of(payload: bytes) -> int:
+    place = payload.index(b"\x21\x01", 12) + 2
+    return (2 | payload[place] & 1) << (payload[place] // 2 + 11)
+
+
+@pytest.mark.parametrize("level", range(10))
+def test_the_encoder_asks_for_no_more_dictionary_than_the_pictures_need(level: int) -> None:
+    values = pictures(8)
+    payload = codec(PayloadCodec.LZMA).encode(values, form(), EncoderSettings(compression_level=level))[1]
+    assert dictionary_of(payload) == 4096
+    assert len(payload) == len(lzma.compress(values.tobytes(), preset=level))
+    large = np.zeros((1, 64, 1 << 12), np.uint64)  # 2 MiB
+    settings = EncoderSettings(compression_level=level)
+    payload = codec(PayloadCodec.LZMA).encode(large, form(64, np.uint64, 64, 1 << 12), settings)[1]
+    assert dictionary_of(payload) == min(2 << 20, dictionary_of(lzma.compress(b"0", preset=level)))
+
+
 @pytest.mark.parametrize("dictionary", [96 << 20, 128 << 20, 1 << 30, 3 << 30])
 def test_a_larger_xz_dictionary_is_refused(dictionary: int) -> None:
     error = rejected(PayloadCodec.LZMA, xz(pictures(8).tobytes(), dictionary))

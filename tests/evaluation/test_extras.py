@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
+import refsw.evaluation
 from refsw.errors import UsageError
 from refsw.evaluation.bdrate import Curve, bd_rate
 from refsw.evaluation.extras import optional
+
+EXTRAS = ("scipy", "matplotlib", "onnx", "onnxruntime", "torch", "pycocotools", "sklearn", "pandas", "dask", "openpyxl")
 
 
 def test_a_package_that_is_there_is_given():
@@ -33,3 +37,12 @@ def test_bd_rate_without_scipy_is_a_usage_error(monkeypatch):
     curve = Curve("curve", (1, 2, 4, 8), (1, 2, 3, 4))
     with pytest.raises(UsageError, match="needs scipy"):
         bd_rate(curve, curve)
+
+
+def test_the_metrics_need_no_optional_package():
+    code = f"import sys, refsw.evaluation; sys.exit(bool(set(sys.modules) & {set(EXTRAS)!r}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_metric_is_found_where_the_documentation_says():
+    assert all(hasattr(refsw.evaluation, name) for name in refsw.evaluation.__all__)

@@ -33,6 +33,10 @@ FAR: Known = ("0" + "1" + ue(4) + "1" + ue(1) + "1" * 5, 2)  # from five sets ba
 # Of two known long-term pictures the first, then two of the slice's own.
 LONG: Known = (ue(1) + ue(2) + "0" + "0" + f"{9:08b}" + "1" + "1" + ue(4) + f"{7:08b}" + "0" + "0", 2)
 NONE: Known = (ue(0) + ue(0), 0)
+# What the SPS knows of long-term pictures; of a single one, the index has no bits, and of none, there is no count.
+TWO_KNOWN = ue(2) + f"{1:08b}" + "1" + f"{2:08b}" + "0"
+ONE_KNOWN = ue(1) + f"{1:08b}" + "1"
+NONE_KNOWN = ue(0)
 WEIGHT = (ue(3) + ue(8)) + (ue(1) + ue(2))
 
 
@@ -61,9 +65,8 @@ def header(kind: str, *, nal: int = 1, qp: int = 50, first: str = "1", short: Kn
     return "000001" + (bytes([nal << 1, 1]) + escaped(bits + "1")).hex()
 
 
-def _sets(short: str) -> list[list[Any]]:
-    return [["sps", "dpb", 5], ["sps", "extension", None],
-            ["sps", "long_term", ue(2) + f"{1:08b}" + "1" + f"{2:08b}" + "0"], ["sps", "short_term", short],
+def _sets(short: str, known: str) -> list[list[Any]]:
+    return [["sps", "dpb", 5], ["sps", "extension", None], ["sps", "long_term", known], ["sps", "short_term", short],
             ["pps", "output_flag", 1], ["pps", "extra", 2], ["pps", "cabac_init", 1], ["pps", "references_l0", 2],
             ["pps", "references_l1", 1], ["pps", "init_qp", 2 * (INIT_QP - 26) - 1], ["pps", "weighted", 3],
             ["pps", "lists", 1]]  # fmt: skip
@@ -121,11 +124,18 @@ def register(c: Catalog) -> None:
     _add(c, "no.set", "takes a set of an SPS that has none", ue(0), start + header("P", short=short),
          "hevc.slice-header")  # fmt: skip
     _add(c, "far.set", "refers to a set before the first", four, start + header("P", short=FAR), "hevc.slice-header")
+    for name, known, long in (
+        ("long.known.one", ONE_KNOWN, (ue(1) + ue(1) + "0" + f"{9:08b}" + "1" + "0", 2)),
+        ("long.known.none", NONE_KNOWN, (ue(1) + f"{9:08b}" + "1" + "1" + ue(2), 1)),
+    ):
+        slices = start + header("P", short=EMPTY, long=long, modified="1")
+        _add(c, name, f"ends after QP 50 ({name})", four, slices, "hevc.qp", known=known)
     second = start + header("I", nal=20, qp=50, first="0")
     _add(c, "second", "is that of the second slice of a picture", four, second, "hevc.qp", count=1)
 
 
-def _add(c: Catalog, name: str, what: str, short: str, slices: str, violates: str, count: int = 2) -> None:
+def _add(c: Catalog, name: str, what: str, short: str, slices: str, violates: str, count: int = 2,
+         known: str = TWO_KNOWN) -> None:  # fmt: skip
     c.stream(f"hevc-qp-header.{name}", f"A slice header at 12 bits that {what}",
-             [fps(**(WORDS | {"C": count}), edit=_sets(short)), data(payload=slices)], area=AREA, profile="INTER",
+             [fps(**(WORDS | {"C": count}), edit=_sets(short, known)), data(payload=slices)], area=AREA, profile="INTER",
              kind="invalid", violates=violates)  # fmt: skip

@@ -93,6 +93,7 @@ def report(run_dir: Path, output: Path | None, anchor: Path | None) -> None:
     with role("output"):
         text, paths = write_report(done, output or run_dir / REPORT, against)
     print(text)
+    print("The whole report:")
     for path in paths:
         print(f"  {path}")
 
@@ -112,7 +113,8 @@ def report(run_dir: Path, output: Path | None, anchor: Path | None) -> None:
 @click.pass_context
 def bd(context: click.Context, /, anchor: Path, proposal: Path, as_json: bool, **options: Any) -> None:
     """BD-rate and BD-metric of PROPOSAL against ANCHOR; exit code 1 if no layer has a figure."""
-    from refsw.evaluation.anchors.compare import Rules, as_text, compare
+    from refsw.evaluation.anchors.compare import Rules, compare
+    from refsw.evaluation.anchors.differences import as_text
     from refsw.evaluation.anchors.folder import open_run
     from refsw.evaluation.bdrate import Interpolation, NonMonotone
 

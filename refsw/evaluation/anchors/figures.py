@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from refsw.evaluation import plots
+from refsw.evaluation.anchors.cells import clean
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Run
+from refsw.evaluation.anchors.selection import labels, metric_name, missing_of
 from refsw.evaluation.extras import optional
 
 RATE = "bits_per_element"
+WIDTH, PANEL, ABOVE, AXIS, ROW = 5.2, 3.5, 0.95, 0.6, 0.22  # inches
+LETTERS = 13  # that stand on an inch
+LONGEST = 60
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
 
 
@@ -54,9 +58,9 @@ def metrics_of(run: Run, test: Test) -> list[str]:
     ]
 
 
-def write_plots(run: Run, folder: Path, anchor: Run | None = None) -> list[Path]:
-    """A PNG and an SVG for each test."""
-    written = []
+def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:
+    """A PNG and an SVG for each test, by the names of their files."""
+    made = {}
     for test in run.conditions.tests:
         metrics = metrics_of(run, test)
         if not metrics:
@@ -64,63 +68,113 @@ def write_plots(run: Run, folder: Path, anchor: Run | None = None) -> list[Path]
         # Quality, the metric that the task is known by, and the SNR.
         shown = list(dict.fromkeys([*metrics[:2], metrics[-1]]))
         figure = rate_quality(run, test, shown, anchor)
-        for suffix in ("png", "svg"):
-            path = folder / f"{test.name}.{suffix}"
-            plots.save(figure, path)
-            written.append(path)
-    return written
+        for kind in ("png", "svg"):
+            made[f"{test.name}.{kind}"] = plots.as_bytes(figure, kind)
+    return made
 
 
 def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None = None) -> Any:
-    """A figure with a panel for each metric; colours are layers, dashes are codecs."""
-    figure = optional("matplotlib.figure").Figure(figsize=(5.2 * len(metrics) + 0.8, 5.4), dpi=130, facecolor="white")
-    optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
-    known: dict[tuple[str, bool], None] = {}
-    rows = 1 + (len(test.layers) - 1) // 8
-    for panel, metric in zip(panels, metrics, strict=True):
-        lines = list(lines_of(run, test, metric))
-        other = next((t for t in anchor.conditions.tests if t.name == test.name), None) if anchor else None
+    """A figure with a panel for each metric; colours and markers are layers, dashes are codecs."""
+    told = labels(run, anchor)
+    other = next((t for t in anchor.conditions.tests if t.name == test.name), None) if anchor else None
+    panels: dict[str, list[Line]] = {}
+    for metric in metrics:
+        panels[metric] = list(lines_of(run, test, metric))
         if anchor is not None and other is not None:
-            lines += lines_of(anchor, other, metric, anchor=True)
-        known |= dict.fromkeys((line.codec, line.anchor) for line in lines)
+            panels[metric] += lines_of(anchor, other, metric, anchor=True)
+    codecs = list(dict.fromkeys((line.codec, line.anchor) for lines in panels.values() for line in lines))
+    layers = list(dict.fromkeys([*test.layers, *(line.layer for lines in panels.values() for line in lines)]))
+    wide = WIDTH * len(metrics) + 0.8
+    legends = [
+        _Legend([_mark(i) for i in range(len(layers))], layers, wide),
+        _Legend([_stroke(i) for i in range(len(codecs))], [f"{told[whose]}{codec}" for codec, whose in codecs], wide),
+    ]
+    below = sum(legend.height for legend in legends) + 0.1
+    high = ABOVE + PANEL + AXIS + below
+    figure = optional("matplotlib.figure").Figure(figsize=(wide, high), dpi=130, facecolor="white")
+    optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for panel, (metric, lines) in zip(axes, panels.items(), strict=True):
         for line in lines:
-            panel.plot(line.rates, line.values, **_style(test, line, list(known)))
+            codec = codecs.index((line.codec, line.anchor))
+            panel.plot(line.rates, line.values, **_style(layers.index(line.layer), codec, anchor=line.anchor))
         _dress(panel, metric)
-    figure.subplots_adjust(left=0.07, right=0.98, top=0.84, bottom=0.235 + 0.03 * rows, wspace=0.2)
-    figure.text(0.02, 0.945, test.title, fontsize=13, fontweight="bold", color=plots.INK)
+    figure.subplots_adjust(
+        left=0.7 / wide, right=1 - 0.2 / wide, top=1 - ABOVE / high, bottom=(AXIS + below) / high, wspace=0.2
+    )
     own = next(r for r in run.records if r["test"] == test.name)
-    told = f"{own['items']} items; {run.conditions.title}"
-    figure.text(0.02, 0.905, told[:150], fontsize=9.5, color=plots.INK)
-    _legend(figure, test, list(known))
+    room = int(wide * LETTERS)
+    absent, wanted = missing_of(run)[test.name]
+    partial = f"PARTIAL: {absent} of {wanted} records are missing; " if absent else ""
+    for text, place, style in (
+        (test.title, 0.3, {"fontsize": 13, "fontweight": "bold"}),
+        (f"{partial}{own['items']} items; {run.conditions.title}", 0.55, {"fontsize": 9.5}),
+    ):
+        figure.text(0.02, 1 - place / high, short(text, room), color=plots.INK, parse_math=False, **style)
+    place = 0.05
+    for legend in reversed(legends):
+        legend.draw(figure, place / high)
+        place += legend.height
     return figure
 
 
-def _style(test: Test, line: Line, codecs: list[tuple[str, bool]]) -> dict[str, Any]:
-    number = test.layers.index(line.layer) if line.layer in test.layers else len(test.layers)
+class _Legend:
+    """Entries in as many columns as there is room for; `height` in inches."""
+
+    def __init__(self, handles: Sequence[Any], names: Sequence[str], wide: float) -> None:
+        self.handles, self.names = handles, [short(name, LONGEST) for name in names]
+        longest = max(map(len, self.names), default=1)
+        self.columns = max(1, min(len(handles), int(wide * LETTERS / (longest + 6))))
+        self.height = ROW * -(-len(handles) // self.columns)
+
+    def draw(self, figure: Any, place: float) -> None:
+        options = {"frameon": False, "labelcolor": plots.INK, "fontsize": 8.5, "borderpad": 0, "borderaxespad": 0}
+        # A label that begins with an underscore would be left out: texts are set afterwards.
+        legend = figure.legend(
+            handles=self.handles, labels=["."] * len(self.handles), ncols=self.columns, loc="lower center",
+            bbox_to_anchor=(0.5, place), **options,
+        )  # fmt: skip
+        for text, name in zip(legend.get_texts(), self.names, strict=True):
+            text.set_parse_math(False)
+            text.set_text(name)
+        figure.add_artist(legend)
+
+
+def short(text: str, most: int) -> str:
+    """Text that has room, its middle left out if need be."""
+    text = clean(text)
+    return text if len(text) <= most else f"{text[: most * 2 // 3]}...{text[-(most // 3 - 3) :]}"
+
+
+def _style(layer: int, codec: int, *, anchor: bool) -> dict[str, Any]:
+    colour = plots.COLOURS[layer % len(plots.COLOURS)]
     return {
-        "color": plots.COLOURS[number % len(plots.COLOURS)],
-        "marker": plots.MARKERS[number % len(plots.MARKERS)],
-        "linestyle": _dash(line.codec, line.anchor, codecs),
-        "linewidth": 1.2 if line.anchor else 1.8,
-        "markersize": 5 if line.anchor else 6,
-        "markerfacecolor": "white" if line.anchor else plots.COLOURS[number % len(plots.COLOURS)],
+        "color": colour,
+        "marker": _marker(layer),
+        "linestyle": DASHES[codec % len(DASHES)],
+        "linewidth": 1.2 if anchor else 1.8,
+        "markersize": 5 if anchor else 6,
+        "markerfacecolor": "white" if anchor else colour,
         "clip_on": False,
     }
 
 
-def _dash(codec: str, anchor: bool, codecs: list[tuple[str, bool]]) -> Any:
-    return DASHES[codecs.index((codec, anchor)) % len(DASHES)]
+def _marker(layer: int) -> str:
+    # One on after each round of the colours: the eighth layer has the colour of the first, and another marker.
+    return plots.MARKERS[(layer + layer // len(plots.COLOURS)) % len(plots.MARKERS)]
 
 
 def _dress(axes: Any, metric: str) -> None:
     ticker = optional("matplotlib.ticker")
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1, 2, 5), numticks=12))
+    low, high = axes.get_xlim()
+    steps = (1, 2, 5) if high < 300 * low else (1,)
+    axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=steps, numticks=12))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.set_title("SNR of the features (dB)" if metric == "snr" else metric, loc="left", fontsize=10, color=plots.INK)
+    axes.set_title(clean(axis_name(metric)), loc="left", fontsize=10, color=plots.INK, parse_math=False)
     axes.set_xlabel("bits per element (logarithmic)", color=plots.INK, fontsize=9)
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.grid(color=plots.FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(color=plots.FAINT, labelcolor=plots.INK, labelsize=8.5)
@@ -130,32 +184,16 @@ def _dress(axes: Any, metric: str) -> None:
         axes.spines[side].set_color(plots.FAINT)
 
 
-def _legend(figure: Any, test: Test, codecs: list[tuple[str, bool]]) -> None:
+def axis_name(metric: str) -> str:
+    """A metric for an axis; those without a unit are shares of 1."""
+    return "SNR of the features (dB)" if metric == "snr" else metric_name(metric)
+
+
+def _mark(number: int) -> Any:
     line = optional("matplotlib.lines").Line2D
-    layers = [
-        line(
-            [],
-            [],
-            label=layer,
-            color=plots.COLOURS[i % len(plots.COLOURS)],
-            marker=plots.MARKERS[i % len(plots.MARKERS)],
-        )
-        for i, layer in enumerate(test.layers)
-    ]
-    strokes = [
-        line(
-            [],
-            [],
-            color=plots.INK,
-            label=f"{codec}{' (anchor)' if anchor else ''}",
-            marker="",
-            linestyle=_dash(codec, anchor, codecs),
-        )
-        for codec, anchor in codecs
-    ]
-    options = {"frameon": False, "labelcolor": plots.INK, "fontsize": 8.5, "loc": "lower center"}
-    rows = 1 + (len(test.layers) - 1) // 8
-    figure.add_artist(
-        figure.legend(handles=layers, ncols=-(-len(layers) // rows), bbox_to_anchor=(0.5, 0.055), **options)
-    )
-    figure.legend(handles=strokes, ncols=min(7, len(strokes)), bbox_to_anchor=(0.5, 0.005), **options)
+    return line([], [], color=plots.COLOURS[number % len(plots.COLOURS)], marker=_marker(number))
+
+
+def _stroke(number: int) -> Any:
+    line = optional("matplotlib.lines").Line2D
+    return line([], [], color=plots.INK, marker="", linestyle=DASHES[number % len(DASHES)])

@@ -75,12 +75,12 @@ def line_tables(comparison: Comparison) -> list[Table]:
 def missing(comparison: Comparison) -> list[str]:
     """Why figures are missing."""
     several = len(_pairs(comparison.lines)) > 1
-    return [
-        f"{line.test}, {line.layer}, {metric_name(line.quality)}{f', {line.proposal} against {line.anchor}' if several else ''}: "
-        f"{line.reason}"
-        for line in comparison.lines
-        if line.reason
-    ]
+    told = []
+    for line in comparison.lines:
+        pair = f", {line.proposal} against {line.anchor}" if several else ""
+        if line.reason:
+            told.append(f"{line.test}, {line.layer}, {metric_name(line.quality)}{pair}: {line.reason}")
+    return told
 
 
 def remarks(comparison: Comparison) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from refsw.evaluation.anchors.selection import labels, metric_name, missing_of
 from refsw.evaluation.extras import optional
 
 RATE = "bits_per_element"
-WIDTH, PANEL, ABOVE, AXIS, ROW = 5.2, 3.5, 0.95, 0.6, 0.22  # inches
+WIDTH, PANEL, ABOVE, BETWEEN, AXIS, ROW = 5.2, 3.5, 0.95, 0.9, 0.6, 0.22  # inches
 LETTERS = 13  # that stand on an inch
 LONGEST = 60
+MANY = 3  # curves of a layer that one panel takes beside those of other layers
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
 
 
@@ -73,44 +74,95 @@ def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:
     return made
 
 
-def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None = None) -> Any:
-    """A figure with a panel for each metric; colours and markers are layers, dashes are codecs."""
-    told = labels(run, anchor)
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a figure shows: lines of each metric, and what is told apart by what.
+
+    With few codecs, colours and markers are layers and dashes are codecs, in one row of panels. With many, that would
+    be a tangle: each layer has a row of its own, colours and markers are codecs.
+    """
+
+    lines: dict[str, list[Line]]
+    layers: list[str]
+    codecs: list[tuple[str, bool]]
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether each layer has a row of panels."""
+        curves = {(x.codec, x.anchor) for lines in self.lines.values() for x in lines if len(x.rates) > 1}
+        return len(curves) > MANY
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The layers in each row of panels."""
+        return [[layer] for layer in self.layers] if self.by_layer else [self.layers]
+
+    def style(self, line: Line) -> dict[str, Any]:
+        """How a line is drawn."""
+        layer, codec = self.layers.index(line.layer), self.codecs.index((line.codec, line.anchor))
+        number = codec if self.by_layer else layer
+        return {
+            **_marker(number),
+            "linestyle": "-" if self.by_layer else DASHES[codec % len(DASHES)],
+            "linewidth": 1.2 if line.anchor else 1.8,
+            "markersize": 5 if line.anchor else 6,
+            "markerfacecolor": "white" if line.anchor else _marker(number)["color"],
+            "clip_on": False,
+        }
+
+    def legends(self, told: Mapping[bool, str], wide: float) -> list[_Legend]:
+        """One for the layers and one for the codecs, or that of the codecs alone."""
+        names = [f"{told[whose]}{codec}" for codec, whose in self.codecs]
+        marks = [_key(**_marker(i)) for i in range(len(self.codecs if self.by_layer else self.layers))]
+        if self.by_layer:
+            return [_Legend(marks, names, wide)]
+        dashes = [_key(color=plots.INK, linestyle=DASHES[i % len(DASHES)]) for i in range(len(names))]
+        return [_Legend(marks, self.layers, wide), _Legend(dashes, names, wide)]
+
+
+def _plan(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None) -> _Plan:
     other = next((t for t in anchor.conditions.tests if t.name == test.name), None) if anchor else None
-    panels: dict[str, list[Line]] = {}
+    lines: dict[str, list[Line]] = {}
     for metric in metrics:
-        panels[metric] = list(lines_of(run, test, metric))
+        lines[metric] = list(lines_of(run, test, metric))
         if anchor is not None and other is not None:
-            panels[metric] += lines_of(anchor, other, metric, anchor=True)
-    codecs = list(dict.fromkeys((line.codec, line.anchor) for lines in panels.values() for line in lines))
-    layers = list(dict.fromkeys([*test.layers, *(line.layer for lines in panels.values() for line in lines)]))
+            lines[metric] += lines_of(anchor, other, metric, anchor=True)
+    every = [line for those in lines.values() for line in those]
+    there = {line.layer for line in every}
+    layers = [layer for layer in dict.fromkeys([*test.layers, *(line.layer for line in every)]) if layer in there]
+    return _Plan(lines, layers, list(dict.fromkeys((line.codec, line.anchor) for line in every)))
+
+
+def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None = None) -> Any:
+    """A figure with a panel for each metric."""
+    plan = _plan(run, test, metrics, anchor)
     wide = WIDTH * len(metrics) + 0.8
-    legends = [
-        _Legend([_mark(i) for i in range(len(layers))], layers, wide),
-        _Legend([_stroke(i) for i in range(len(codecs))], [f"{told[whose]}{codec}" for codec, whose in codecs], wide),
-    ]
+    legends = plan.legends(labels(run, anchor), wide)
     below = sum(legend.height for legend in legends) + 0.1
-    high = ABOVE + PANEL + AXIS + below
+    rows = len(plan.rows)
+    high = ABOVE + rows * PANEL + (rows - 1) * BETWEEN + AXIS + below
     figure = optional("matplotlib.figure").Figure(figsize=(wide, high), dpi=130, facecolor="white")
     optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    axes = figure.subplots(1, len(metrics), squeeze=False)[0]
-    for panel, (metric, lines) in zip(axes, panels.items(), strict=True):
-        for line in lines:
-            codec = codecs.index((line.codec, line.anchor))
-            panel.plot(line.rates, line.values, **_style(layers.index(line.layer), codec, anchor=line.anchor))
-        _dress(panel, metric)
+    grid = figure.subplots(rows, len(metrics), squeeze=False)
+    for panels, layers in zip(grid, plan.rows, strict=True):
+        for panel, (metric, lines) in zip(panels, plan.lines.items(), strict=True):
+            for line in lines:
+                if line.layer in layers:
+                    panel.plot(line.rates, line.values, **plan.style(line))
+            _dress(panel, f"{layers[0]}: {axis_name(metric)}" if plan.by_layer else axis_name(metric))
     figure.subplots_adjust(
-        left=0.7 / wide, right=1 - 0.2 / wide, top=1 - ABOVE / high, bottom=(AXIS + below) / high, wspace=0.2
-    )
+        left=0.7 / wide, right=1 - 0.2 / wide, top=1 - ABOVE / high, bottom=(AXIS + below) / high,
+        wspace=0.2, hspace=BETWEEN / PANEL,
+    )  # fmt: skip
     own = next(r for r in run.records if r["test"] == test.name)
-    room = int(wide * LETTERS)
     absent, wanted = missing_of(run)[test.name]
     partial = f"PARTIAL: {absent} of {wanted} records are missing; " if absent else ""
     for text, place, style in (
         (test.title, 0.3, {"fontsize": 13, "fontweight": "bold"}),
         (f"{partial}{own['items']} items; {run.conditions.title}", 0.55, {"fontsize": 9.5}),
     ):
-        figure.text(0.02, 1 - place / high, short(text, room), color=plots.INK, parse_math=False, **style)
+        told = short(text, int(wide * LETTERS * (0.7 if "fontweight" in style else 1)))
+        figure.text(0.25 / wide, 1 - place / high, told, color=plots.INK, parse_math=False, **style)
     place = 0.05
     for legend in reversed(legends):
         legend.draw(figure, place / high)
@@ -146,25 +198,17 @@ def short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most * 2 // 3]}...{text[-(most // 3 - 3) :]}"
 
 
-def _style(layer: int, codec: int, *, anchor: bool) -> dict[str, Any]:
-    colour = plots.COLOURS[layer % len(plots.COLOURS)]
-    return {
-        "color": colour,
-        "marker": _marker(layer),
-        "linestyle": DASHES[codec % len(DASHES)],
-        "linewidth": 1.2 if anchor else 1.8,
-        "markersize": 5 if anchor else 6,
-        "markerfacecolor": "white" if anchor else colour,
-        "clip_on": False,
-    }
+def _marker(number: int) -> dict[str, str]:
+    # One on after each round of the colours: the eighth has the colour of the first, and another marker.
+    colours, marks = plots.COLOURS, plots.MARKERS
+    return {"color": colours[number % len(colours)], "marker": marks[(number + number // len(colours)) % len(marks)]}
 
 
-def _marker(layer: int) -> str:
-    # One on after each round of the colours: the eighth layer has the colour of the first, and another marker.
-    return plots.MARKERS[(layer + layer // len(plots.COLOURS)) % len(plots.MARKERS)]
+def _key(**style: Any) -> Any:
+    return optional("matplotlib.lines").Line2D([], [], **style)
 
 
-def _dress(axes: Any, metric: str) -> None:
+def _dress(axes: Any, title: str) -> None:
     ticker = optional("matplotlib.ticker")
     axes.set_xscale("log")
     low, high = axes.get_xlim()
@@ -172,7 +216,7 @@ def _dress(axes: Any, metric: str) -> None:
     axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=steps, numticks=12))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.set_title(clean(axis_name(metric)), loc="left", fontsize=10, color=plots.INK, parse_math=False)
+    axes.set_title(clean(title), loc="left", fontsize=10, color=plots.INK, parse_math=False)
     axes.set_xlabel("bits per element (logarithmic)", color=plots.INK, fontsize=9)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.grid(color=plots.FAINT, linewidth=0.7)
@@ -187,13 +231,3 @@ def _dress(axes: Any, metric: str) -> None:
 def axis_name(metric: str) -> str:
     """A metric for an axis; those without a unit are shares of 1."""
     return "SNR of the features (dB)" if metric == "snr" else metric_name(metric)
-
-
-def _mark(number: int) -> Any:
-    line = optional("matplotlib.lines").Line2D
-    return line([], [], color=plots.COLOURS[number % len(plots.COLOURS)], marker=_marker(number))
-
-
-def _stroke(number: int) -> Any:
-    line = optional("matplotlib.lines").Line2D
-    return line([], [], color=plots.INK, marker="", linestyle=DASHES[number % len(DASHES)])

@@ -8,31 +8,27 @@ numbers, so that they can be worked with; BD figures are values, as no spreadshe
 from __future__ import annotations
 
 import io
-import math
 import re
+import textwrap
 import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refsw.evaluation.anchors import differences, facts
-from refsw.evaluation.anchors.cells import CHANGE, Figure, Pair, Table, clean
+from refsw.evaluation.anchors import charts, differences, facts
+from refsw.evaluation.anchors.cells import CHANGE, Figure, Pair, Table, clean, width
 from refsw.evaluation.anchors.compare import Comparison
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.anchors.selection import labels, metric_name, point_name
 from refsw.evaluation.anchors.tables import Section, flat_records
 from refsw.evaluation.extras import optional
-from refsw.evaluation.plots import COLOURS
 
 HEAD_FILL, GAIN, LOSS, LINK = "1F3864", "E2F0D9", "FBE5D6", "0563C1"
-WIDEST = 34
+WIDEST, LINE_HEIGHT = 34, 15  # characters, points
 FORBIDDEN = re.compile(r"[\[\]:*?/\\]")
 LONGEST_NAME = 31
 POINT_COLUMNS = ("codec", "point", "bytes", "rate", "bits/element", "bits/pixel")
-SYMBOLS = ("circle", "square", "triangle", "diamond", "x", "plus", "star")
 ON_SUMMARY = ("Rate and quality", "Without a swept parameter", "Tiled against quilted")
-CHART_HEIGHT, CHART_WIDTH = 8.2, 14.0  # centimetres
-LINE_WIDTH = 19050  # 1.5 points in EMU
 FONT = "Calibri"
 DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -192,7 +188,7 @@ def _section(sheet: Any, section: Section) -> None:
         first = row
         row = _table(sheet, row, table)
         if section.title == "Data volume":
-            row = _bars(sheet, row, table, first + 2)
+            row = charts.bars(sheet, row, table, first + 2)
 
 
 def _table(sheet: Any, row: int, table: Table) -> int:
@@ -210,30 +206,13 @@ def _table(sheet: Any, row: int, table: Table) -> int:
         for column, cell in enumerate(cells, 1):
             if isinstance(cell, Figure) and cell.form is CHANGE:
                 _shade(sheet.cell(row, column), cell.value)
+            if isinstance(cell, str) and column > table.texts:
+                sheet.cell(row, column).alignment = optional("openpyxl.styles").Alignment(horizontal="right")
         row += 1
     for note in table.notes:
         _put(sheet, row, 1, note)
         row += 1
     return row + 1
-
-
-def _bars(sheet: Any, row: int, table: Table, first: int) -> int:
-    """MM'19, Figure 5: a group of bars for each layer, a bar for each point."""
-    charts = optional("openpyxl.chart")
-    chart = charts.BarChart()
-    chart.title, chart.style = "coded features / input picture", 10
-    chart.y_axis.delete = chart.x_axis.delete = False
-    chart.y_axis.number_format = "General"
-    chart.height, chart.width, chart.legend.position = CHART_HEIGHT, CHART_WIDTH, "b"
-    last = first + len(table.rows) - 1
-    for number, name in enumerate(table.heading[1:]):
-        values = charts.Reference(sheet, min_col=2 + 2 * number, min_row=first, max_row=last)
-        series = charts.Series(values, title=clean(name))
-        series.graphicalProperties.solidFill = COLOURS[number % len(COLOURS)].lstrip("#")
-        chart.series.append(series)
-    chart.set_categories(charts.Reference(sheet, min_col=1, min_row=first, max_row=last))
-    sheet.add_chart(chart, f"A{row}")
-    return row + 18
 
 
 def _shade(cell: Any, value: float | None) -> None:
@@ -275,59 +254,12 @@ def _layer(sheet: Any, test: Test, layer: str, own: Mapping[str, list[Record]]) 
     place = 0
     for metric in (test.quality, "snr"):
         column = len(POINT_COLUMNS) + 1 + metrics.index(metric) if metric in metrics else 0
-        shown = [span for span in curves if column and _values(sheet, column, [span])]
+        shown = [span for span in curves if column and charts.values_of(sheet, column, [span])]
         if shown:
-            _chart(sheet, f"{'AH'[place]}{row + 2}", metric_name(metric), column, shown)
+            columns = (POINT_COLUMNS.index("bits/element") + 1, column)
+            charts.curves(sheet, f"{'AH'[place]}{row + 2}", metric_name(metric), columns, shown)
             place += 1
     sheet.freeze_panes = "C5"
-
-
-def _chart(sheet: Any, place: str, metric: str, column: int, spans: Sequence[tuple[str, int, int]]) -> None:
-    charts = optional("openpyxl.chart")
-    chart = charts.ScatterChart()
-    chart.title, chart.style = f"{metric} over bits per element", 13
-    chart.x_axis.title, chart.y_axis.title = "bits per element", metric
-    # Without these, viewers hide the axes of a chart.
-    chart.x_axis.delete = chart.y_axis.delete = False
-    chart.x_axis.number_format = chart.y_axis.number_format = "General"
-    chart.x_axis.crosses = chart.y_axis.crosses = "min"
-    chart.height, chart.width, chart.legend.position = CHART_HEIGHT, CHART_WIDTH, "b"
-    rates = POINT_COLUMNS.index("bits/element") + 1
-    for axis, number in ((chart.x_axis, rates), (chart.y_axis, column)):
-        axis.scaling.min, axis.scaling.max, axis.majorUnit = _bounds(_values(sheet, number, spans))
-        axis.majorGridlines.spPr = optional("openpyxl.chart.shapes").GraphicalProperties(ln=_stroke("D9D9D9"))
-    for index, (name, first, last) in enumerate(spans):
-        x = charts.Reference(sheet, min_col=rates, min_row=first, max_row=last)
-        y = charts.Reference(sheet, min_col=column, min_row=first, max_row=last)
-        series = charts.Series(y, x, title=clean(name))
-        colour = COLOURS[index % len(COLOURS)].lstrip("#")
-        series.marker.symbol, series.marker.size = SYMBOLS[(index + index // len(COLOURS)) % len(SYMBOLS)], 7
-        series.marker.graphicalProperties = optional("openpyxl.chart.shapes").GraphicalProperties(solidFill=colour)
-        series.marker.graphicalProperties.line.solidFill = colour
-        series.graphicalProperties.line.solidFill = colour
-        series.graphicalProperties.line.width = LINE_WIDTH
-        series.smooth = False
-        chart.series.append(series)
-    sheet.add_chart(chart, place)
-
-
-def _stroke(colour: str) -> Any:
-    return optional("openpyxl.drawing.line").LineProperties(solidFill=colour, w=LINE_WIDTH // 3)
-
-
-def _values(sheet: Any, column: int, spans: Sequence[tuple[str, int, int]]) -> list[float]:
-    cells = (sheet.cell(row, column).value for _, first, last in spans for row in range(first, last + 1))
-    return [value for value in cells if value is not None]
-
-
-def _bounds(values: Sequence[float]) -> tuple[float, float, float]:
-    """Round ends of an axis around everything that it shows, and the step between its ticks."""
-    low, high = min(values), max(values)
-    raw = ((high - low) or abs(high) or 1.0) / 5
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return first * step, max(last, first + 1) * step, step
 
 
 def _records(sheet: Any, run: Run) -> None:
@@ -364,14 +296,22 @@ def _fit(sheet: Any) -> None:
     for cells in sheet.iter_rows():
         filled = [(cell.column, _shown(cell)) for cell in cells if cell.value is not None]
         for column, text in filled if len(filled) > 1 else []:
-            widths[column] = max(widths.get(column, 9), min(WIDEST, len(text) + 2))
+            widths[column] = max(widths.get(column, 9), min(WIDEST, width(text) + 2))
     for column, wide in widths.items():
         sheet.column_dimensions[letters(column)].width = wide
+    for cells in sheet.iter_rows():
+        heads = [cell for cell in cells if cell.value and cell.alignment.wrap_text]
+        if heads:
+            lines = max(len(textwrap.wrap(str(c.value), int(widths.get(c.column, 9)) - 1)) for c in heads)
+            sheet.row_dimensions[heads[0].row].height = LINE_HEIGHT * max(1, lines)
     sheet.page_setup.orientation = "landscape"
     sheet.page_setup.fitToHeight = 0
     sheet.sheet_properties.pageSetUpPr = optional("openpyxl.worksheet.properties").PageSetupProperties(fitToPage=True)
 
 
 def _shown(cell: Any) -> str:
+    """What decides on the width of a column; headings are wrapped, so that it is their longest word."""
     value = cell.value
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    if cell.alignment.wrap_text:
+        return max(value.split(), key=len, default="")
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -15,6 +15,7 @@ from refsw.errors import UsageError
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.anchors.run import differences
+from refsw.evaluation.anchors.selection import check
 from refsw.evaluation.bdrate import Curve, Interpolation, NonMonotone, bd_metric, bd_rate
 from refsw.evaluation.errors import CurveError
 
@@ -114,9 +115,12 @@ def compare(anchor: Run, proposal: Run, rules: Rules | None = None) -> Compariso
     """Compare two runs.
 
     Raises:
-        UsageError: they have no test and layer in common, or are not of the same networks and data.
+        UsageError: they have no test and layer in common, or are not of the same networks and data, or a record is
+            damaged.
     """
     rules = rules or Rules()
+    check(anchor)
+    check(proposal)
     given = anchor.conditions.document.get("bd", {})
     interpolation = rules.interpolation or Interpolation(given.get("interpolation", "pchip"))
     qualities = rules.qualities or tuple(given.get("qualities", DEFAULT_QUALITIES))

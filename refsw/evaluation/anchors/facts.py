@@ -15,7 +15,7 @@ DIGEST = 64
 def facts(run: Run) -> list[tuple[str, str]]:
     """Names and facts, in the order in which people ask for them."""
     environment = run.environment
-    versions = ", ".join(f"{name} {_short(value)}" for name, value in run.identity.get("versions", {}).items())
+    versions = ", ".join(f"{name} {_short(str(value))}" for name, value in run.identity.get("versions", {}).items())
     found = [
         ("Run", run.name),
         ("Records", state(run)),

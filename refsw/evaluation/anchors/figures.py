@@ -15,8 +15,10 @@ from refsw.evaluation.extras import optional
 
 RATE = "bits_per_element"
 WIDTH, PANEL, ABOVE, BETWEEN, AXIS, ROW = 5.2, 3.5, 0.95, 0.9, 0.6, 0.22  # inches
+MOST_PIXELS = 60000  # matplotlib draws less than 2**16
 LETTERS = 13  # that stand on an inch
 LONGEST = 60
+MOST_ROWS = 12  # of panels, for a picture that can be looked at
 MANY = 3  # curves of a layer that one panel takes beside those of other layers
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
 
@@ -90,7 +92,7 @@ class _Plan:
     def by_layer(self) -> bool:
         """Whether each layer has a row of panels."""
         curves = {(x.codec, x.anchor) for lines in self.lines.values() for x in lines if len(x.rates) > 1}
-        return len(curves) > MANY
+        return len(curves) > MANY and len(self.layers) <= MOST_ROWS
 
     @property
     def rows(self) -> list[list[str]]:
@@ -141,7 +143,8 @@ def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | Non
     below = sum(legend.height for legend in legends) + 0.1
     rows = len(plan.rows)
     high = ABOVE + rows * PANEL + (rows - 1) * BETWEEN + AXIS + below
-    figure = optional("matplotlib.figure").Figure(figsize=(wide, high), dpi=130, facecolor="white")
+    dpi = min(130, MOST_PIXELS / high)
+    figure = optional("matplotlib.figure").Figure(figsize=(wide, high), dpi=dpi, facecolor="white")
     optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     grid = figure.subplots(rows, len(metrics), squeeze=False)
     for panels, layers in zip(grid, plan.rows, strict=True):

@@ -13,6 +13,7 @@ from refsw.evaluation.anchors import compare, differences, facts, figures, page,
 from refsw.evaluation.anchors.cells import clean, shielded
 from refsw.evaluation.anchors.compare import Comparison, Rules
 from refsw.evaluation.anchors.folder import Run
+from refsw.evaluation.anchors.selection import check
 from refsw.evaluation.anchors.tables import Section
 from refsw.evaluation.bdrate import NonMonotone
 from refsw.features.sinks import whole_file
@@ -34,10 +35,12 @@ def write_report(run: Run, folder: Path, anchor: Run | None = None) -> tuple[str
         The main tables as Markdown, and the files.
 
     Raises:
-        UsageError: the run has no records yet, or is not comparable with the anchor.
+        UsageError: the run has no records yet, or damaged ones, or is not comparable with the anchor.
+        OSError: the folder cannot be written.
     """
     if not run.records:
         raise UsageError(f"{run.folder}: no records yet")
+    check(run)
     comparison = None if anchor is None else compare.compare(anchor, run, Rules(non_monotone=NonMonotone.PARETO))
     sections = tables.sections(run)
     files = {
@@ -85,5 +88,7 @@ def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def _text(value: Any) -> Any:
     if isinstance(value, float):
         return repr(value)
+    if not isinstance(value, str):
+        return value
     # A spreadsheet would take such text for a formula, and run it.
-    return f"'{clean(value)}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return f"'{clean(value)}" if value.startswith(FORMULA) else clean(value)

@@ -150,7 +150,7 @@ def _summary(
     row += 1
     if comparison is not None:
         _put(sheet, row, 1, differences.title(comparison))
-        row += 1
+        row += 2
         for table in differences.mean_tables(comparison):
             row = _table(sheet, row, table)
     for section in sections:

@@ -83,7 +83,11 @@ def _proposal(preset: str | None, encode: str | None, decode: str | None) -> dic
 @click.argument("run_dir", type=FOLDER)
 @click.option("-o", "--output", type=FOLDER, help="Folder of the report.  [default: RUN_DIR/report]")
 @click.option("--anchor", type=FOLDER, help="A run to compare with: its curves and BD figures are in the report.")
-def report(run_dir: Path, output: Path | None, anchor: Path | None) -> None:
+@click.option("--anchor-codec", metavar="NAME", help="Codec of the anchor, where it has several.")
+@click.option("--proposal-codec", metavar="NAME", help="Codec of RUN_DIR to compare, where it has several.")
+def report(
+    run_dir: Path, output: Path | None, anchor: Path | None, anchor_codec: str | None, proposal_codec: str | None
+) -> None:
     """Tables (Markdown, CSV, xlsx), plots (PNG, SVG) and one interactive HTML page of a run."""
     from refsw.evaluation.anchors.folder import REPORT, open_run
     from refsw.evaluation.anchors.report import write_report
@@ -91,7 +95,9 @@ def report(run_dir: Path, output: Path | None, anchor: Path | None) -> None:
     done = open_run(run_dir)
     against = open_run(anchor) if anchor else None
     with role("output"):
-        text, paths = write_report(done, output or run_dir / REPORT, against)
+        text, paths = write_report(
+            done, output or run_dir / REPORT, against, anchor_codec=anchor_codec, codec=proposal_codec
+        )
     print(text)
     print("The whole report:")
     for path in paths:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +22,22 @@ from refsw.features.sinks import whole_file
 
 MARKDOWN, CSV, BD_CSV, XLSX, PAGE = "report.md", "results.csv", "bd.csv", "results.xlsx", "index.html"
 SHORT = ("Rate and quality", "Without a swept parameter", "Tiled against quilted")
+PARETO = (
+    "Of a curve whose quality does not rise with its rate, the points that are better than every cheaper one count."
+)
 FORMULA = ("=", "+", "-", "@")
 
 
-def write_report(run: Run, folder: Path, anchor: Run | None = None) -> tuple[str, list[Path]]:
+def write_report(
+    run: Run, folder: Path, anchor: Run | None = None, *, anchor_codec: str | None = None, codec: str | None = None
+) -> tuple[str, list[Path]]:
     """Write the whole report, once all of it has been made: a report that cannot be made leaves the folder as it was.
 
     Args:
         run: what it is about.
         folder: where to; made if it is not there.
         anchor: a run to compare with.
+        anchor_codec, codec: which codecs of the anchor and of the run to compare, where there are several.
 
     Returns:
         The main tables as Markdown, and the files.
@@ -41,7 +49,7 @@ def write_report(run: Run, folder: Path, anchor: Run | None = None) -> tuple[str
     if not run.records:
         raise UsageError(f"{run.folder}: no records yet")
     check(run)
-    comparison = None if anchor is None else compare.compare(anchor, run, Rules(non_monotone=NonMonotone.PARETO))
+    comparison = None if anchor is None else _compared(anchor, run, anchor_codec, codec)
     sections = tables.sections(run)
     files = {
         MARKDOWN: as_markdown(run, sections, comparison).encode(),
@@ -53,11 +61,32 @@ def write_report(run: Run, folder: Path, anchor: Run | None = None) -> tuple[str
         files[BD_CSV] = as_csv(*differences.flat(comparison)).encode()
     files |= figures.plots_of(run, anchor)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        with whole_file(folder / name) as file:
-            file.write(data)
+    with ExitStack() as held:
+        # They take their places together, at the end of the block: a full disk leaves an earlier report as it was.
+        for name, data in files.items():
+            file = held.enter_context(whole_file(folder / name))
+            try:
+                file.write(data)
+                file.flush()
+            except OSError as error:
+                error.filename = str(folder / name)
+                raise
     short = [section for section in sections if section.title in SHORT]
     return as_markdown(run, short, comparison, means_only=True), [folder / name for name in files]
+
+
+def _compared(anchor: Run, run: Run, anchor_codec: str | None, codec: str | None) -> Comparison:
+    """The comparison, with what a reader of its figures should know besides."""
+    rules = Rules(non_monotone=NonMonotone.PARETO, anchor_codec=anchor_codec, proposal_codec=codec)
+    comparison = compare.compare(anchor, run, rules)
+    notes = [PARETO]
+    for source in (anchor, run):
+        if not facts.complete(source):
+            notes.append(f"{source.name} is PARTIAL: means are over the layers that both runs have.")
+    first, second = (source.environment.get("processor") for source in (anchor, run))
+    if first != second:
+        notes.append(f"Times were measured on different machines: {first} and {second}.")
+    return replace(comparison, notes=(*comparison.notes, *notes))
 
 
 def as_markdown(

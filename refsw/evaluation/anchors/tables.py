@@ -8,8 +8,9 @@ IV: the ratio and the performance in rows of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from refsw.evaluation.anchors import layouts
@@ -90,15 +91,28 @@ def rate_quality(run: Run, test: Test, codec: CodecChoice) -> Table:
             cells = [_published_pair((figures or {}).get(f"{value:g}")) for value in codec.values]
             if figures and any(cell.text != EMPTY for cell in cells):
                 rows.append((f"({used.setdefault(entry['source'], len(used) + 1)})", *cells))
-    notes = tuple(f"({number}) published: {source}" for source, number in used.items())
+    notes = [f"({number}) published: {source}" for source, number in used.items()]
     quality = metric_name(test.quality)
+    falls = [place for layer in test.layers for place in _falls(known, layer, codec, test.quality)]
+    notes += [f"Less {quality} at a higher rate: {'; '.join(falls)}."] if falls else []
     return Table(
         f"{test.title}, {codec_title(codec)}: compression rate | {quality}",
         ("layer", *(point_name(codec.parameter, value) for value in codec.values)),
         tuple(rows),
-        notes,
+        tuple(notes),
         ("rate", quality),
     )
+
+
+def _falls(known: Mapping[tuple[str, Any], Record], layer: str, codec: CodecChoice, quality: str) -> list[str]:
+    """Where a curve is not monotone: layer, and the two points."""
+    own = [known[layer, value] for value in codec.values if (layer, value) in known]
+    own = sorted((r for r in own if r["metrics"].get(quality) is not None), key=lambda r: r["rate"])
+    return [
+        f"{layer}, {point_name(codec.parameter, low['value'])} to {point_name(codec.parameter, high['value'])}"
+        for low, high in pairwise(own)
+        if high["metrics"][quality] < low["metrics"][quality]
+    ]
 
 
 def _pair(record: Record | None, quality: str) -> Pair:

@@ -115,7 +115,7 @@ class Table:
         lines = [f"### {shielded(self.title)}", "", self._row(rows[0], widths), self._row(rule, widths)]
         lines += [self._row(row, widths) for row in rows[1:]]
         if self.notes:
-            lines += ["", *(shielded(note) for note in self.notes)]
+            lines += ["", *(wrapped(shielded(note)) for note in self.notes)]
         return "\n".join(lines) + "\n"
 
     def _row(self, cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -193,9 +193,12 @@ def _columns(character: str) -> int:
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """A list in Markdown, in lines that a terminal has room for."""
-    return "".join(
-        textwrap.fill(line, LINE, initial_indent="- ", subsequent_indent="  ", break_long_words=False,
-                      break_on_hyphens=False) + "\n"
-        for line in lines
-    )  # fmt: skip
+    """A list in Markdown."""
+    return "".join(f"{wrapped(line, first='- ', other='  ')}\n" for line in lines)
+
+
+def wrapped(text: str, first: str = "", other: str = "") -> str:
+    """Text in lines that a terminal has room for; words stay whole."""
+    return textwrap.fill(
+        text, LINE, initial_indent=first, subsequent_indent=other, break_long_words=False, break_on_hyphens=False
+    )

@@ -16,6 +16,7 @@ from refsw.evaluation.anchors.cells import (
     Table,
     bullets,
     shielded,
+    wrapped,
 )
 from refsw.evaluation.anchors.compare import Comparison, Line, Mean
 from refsw.evaluation.anchors.selection import metric_name
@@ -30,10 +31,11 @@ NOTES = (
 
 def as_text(comparison: Comparison) -> str:
     """The comparison in Markdown, aligned to be read in a terminal."""
-    parts = [f"{shielded(title(comparison))}\n", *(table.as_markdown() for table in all_tables(comparison))]
+    parts = [f"{wrapped(shielded(title(comparison)))}\n", *(table.as_markdown() for table in all_tables(comparison))]
     reasons, notes = missing(comparison), remarks(comparison)
     parts += [f"No figure:\n\n{bullets(map(shielded, reasons))}"] if reasons else []
-    return "\n".join([*parts, f"Notes:\n\n{bullets(map(shielded, notes))}"])
+    parts += [f"Notes:\n\n{bullets(map(shielded, notes))}"] if notes else []
+    return "\n".join(parts)
 
 
 def title(comparison: Comparison) -> str:
@@ -55,7 +57,7 @@ def mean_tables(comparison: Comparison) -> list[Table]:
     for pair in _pairs(comparison.lines):
         rows = [_mean(mean, comparison) for mean in comparison.means if (mean.proposal, mean.anchor) == pair]
         heading = ("mean of", "at equal", "BD-rate", "BD-metric", *TIMES, "layers")
-        found.append(Table(f"Codec {pair[0]} against {pair[1]}: means", heading, tuple(rows), texts=2))
+        found.append(Table(f"Codec {pair[0]} against {pair[1]}: means", heading, tuple(rows), NOTES, texts=2))
     return found
 
 
@@ -85,7 +87,7 @@ def missing(comparison: Comparison) -> list[str]:
 
 def remarks(comparison: Comparison) -> list[str]:
     """What to keep in mind."""
-    return [*dict.fromkeys(comparison.notes), *NOTES]
+    return list(dict.fromkeys(comparison.notes))
 
 
 def mean_times(comparison: Comparison, mean: Mean) -> tuple[float | None, float | None]:

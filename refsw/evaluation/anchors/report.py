@@ -12,7 +12,7 @@ from typing import Any
 
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import compare, differences, facts, figures, page, sheets, tables
-from refsw.evaluation.anchors.cells import clean, shielded
+from refsw.evaluation.anchors.cells import clean, shielded, wrapped
 from refsw.evaluation.anchors.compare import Comparison, Rules
 from refsw.evaluation.anchors.folder import Run
 from refsw.evaluation.anchors.selection import check
@@ -96,10 +96,11 @@ def as_markdown(
     parts = [f"# {shielded(run.conditions.title)}\n", facts.as_markdown(run)]
     if comparison is not None:
         parts.append("## Comparison\n")
-        means = [table.as_markdown() for table in differences.mean_tables(comparison)]
-        parts += [f"{shielded(differences.title(comparison))}\n", *means] if means_only else [
-            differences.as_text(comparison)
-        ]  # fmt: skip
+        if means_only:
+            parts.append(f"{wrapped(shielded(differences.title(comparison)))}\n")
+            parts += [table.as_markdown() for table in differences.mean_tables(comparison)]
+        else:
+            parts.append(differences.as_text(comparison))
     for section in sections:
         parts += [f"## {section.title}\n", *(table.as_markdown() for table in section.tables)]
     return "\n".join(parts)

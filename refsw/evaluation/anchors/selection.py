@@ -15,7 +15,8 @@ COUNTED = ("items", "bitstreams", "coded_bytes", "raw_bytes", "elements", "rate"
 OPTIONAL = ("bits_per_pixel", "against_input")
 MOST = 1e100  # more than anything that is measured; NaN is not less than it
 TABLES = ("metrics", "pristine", "times", "complexity")
-METRICS = {"top1": "top-1", "top5": "top-5", "map": "mAP", "ap": "AP", "ap50": "AP50", "ap75": "AP75",
+METRICS = {"top1": "top-1", "top5": "top-5", "map": "mAP", "ap": "AP", "ap50": "AP50", "ap75": "AP75", "cmc1": "CMC-1",
+           "cmc5": "CMC-5", "cmc10": "CMC-10",
            "snr": "SNR (dB)", "mse": "MSE", DISTORTION: "D (%)"}  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,13 @@ def report(
         text, paths = write_report(
             done, output or run_dir / REPORT, against, anchor_codec=anchor_codec, codec=proposal_codec
         )
-    print(text)
-    print("The whole report:")
-    for path in paths:
-        print(f"  {path}")
+    _say("\n".join([text, "The whole report:", *(f"  {path}" for path in paths), ""]))
+
+
+def _say(text: str) -> None:
+    """Text on standard output, with what its encoding lacks as question marks."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), end="")
 
 
 @command.command()
@@ -133,7 +137,7 @@ def bd(context: click.Context, /, anchor: Path, proposal: Path, as_json: bool, *
         options["proposal_codec"],
     )
     comparison = compare(open_run(anchor), open_run(proposal), rules)
-    print(json.dumps(comparison.as_dict(), indent=1) if as_json else as_text(comparison), end="\n" if as_json else "")
+    _say(json.dumps(comparison.as_dict(), indent=1) + "\n" if as_json else as_text(comparison))
     context.exit(int(all(line.rate is None and line.metric is None for line in comparison.lines)))
 
 

@@ -194,6 +194,23 @@ def test_a_folder_that_cannot_be_made_is_told_as_output(whole, tmp_path):
     assert done.exception.refsw_role == "output"
 
 
+def test_a_report_without_an_anchor_keeps_no_figures_of_an_earlier_comparison(whole, tmp_path):
+    one = open_run(whole)
+    write_report(one, tmp_path, one)
+    assert (tmp_path / "bd.csv").exists()
+    write_report(one, tmp_path)
+    assert not (tmp_path / "bd.csv").exists()
+
+
+def test_a_terminal_of_few_letters_gets_the_report_all_the_same(whole, tmp_path):
+    odd = renamed(whole, tmp_path / "run", ["\N{GRINNING FACE}"], "\N{GREEK SMALL LETTER MU}")
+    done = CliRunner(charset="ascii").invoke(cli, ["anchor", "report", str(odd.folder)])
+    assert done.exit_code == 0
+    assert done.output.startswith("# ?\n")
+    done = CliRunner(charset="ascii").invoke(cli, ["anchor", "bd", str(odd.folder), str(odd.folder)])
+    assert "| ?" in done.output
+
+
 def test_codecs_to_compare_are_chosen_where_there_are_several(whole, tmp_path):
     codecs = {name: {"preset": name, "sweep": {"qp": [12, 22, 32, 42]}} for name in ("best", "fast")}
     run(tmp_path / "two", conditions(codecs=codecs, test={"layers": ["early"]}, options={"count": 1}))

@@ -71,6 +71,8 @@ def write_report(
             except OSError as error:
                 error.filename = str(folder / name)
                 raise
+    if comparison is None:
+        (folder / BD_CSV).unlink(missing_ok=True)  # an earlier report's, which is no part of this one
     short = [section for section in sections if section.title in SHORT]
     return as_markdown(run, short, comparison, means_only=True), [folder / name for name in files]
 

@@ -48,6 +48,17 @@ LAYERS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def lossy_and_lossless(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "both"
+    codecs = {
+        "uniform": {"title": TITLE, "preset": "fast", "sweep": {"qp": [12, 22, 32, 42]}},
+        "lzma": {"title": TITLE, "preset": "fast", "choices": {"payload": "lzma", "quantizer": "none"}},
+    }
+    run(folder, conditions(codecs=codecs, test={"layers": ["early"]}, options={"count": 1}))
+    return folder
+
+
 def renamed(whole, folder, layers, title="Title"):
     """A copy of a run with the records of its layer for each of these."""
     shutil.copytree(whole, folder)
@@ -59,8 +70,8 @@ def renamed(whole, folder, layers, title="Title"):
     return open_run(folder)
 
 
-def test_a_name_is_text_wherever_it_is_shown(whole, tmp_path):
-    hostile = renamed(whole, tmp_path / "run", LAYERS, TITLE)
+def test_a_name_is_text_wherever_it_is_shown(lossy_and_lossless, tmp_path):
+    hostile = renamed(lossy_and_lossless, tmp_path / "run", LAYERS, TITLE)
     text, paths = write_report(hostile, tmp_path / "report", hostile)
     found = {path.name: path for path in paths}
     page = found["index.html"].read_text()
@@ -230,6 +241,20 @@ def test_many_codecs_are_drawn_layer_by_layer(whole, tmp_path):
     assert titles == ["early: fidelity", f"early: {snr}", "late: fidelity", f"late: {snr}"]
     assert all(len(axes.get_lines()) == 4 for axes in figure.axes)
     assert len({line.get_color() + line.get_marker() for line in figure.axes[0].get_lines()}) == 4
+
+
+def test_codecs_without_a_curve_have_bars_of_their_ratio_and_no_curves(tmp_path):
+    codecs = {name: {"preset": "fast", "choices": {"payload": name, "quantizer": "none"}} for name in ("lzma", "gzip")}
+    run(tmp_path / "run", conditions(codecs=codecs, options={"count": 1}))
+    done = open_run(tmp_path / "run")
+    test = done.conditions.tests[0]
+    assert set(figures.plots_of(done)) == {"sum~ratios.png", "sum~ratios.svg"}
+    assert figures.metrics_of(done, test) == ["fidelity", "closeness"]  # no SNR without an error
+    (panel,) = figures.ratios(done, test).axes
+    rates = {(r["codec"], r["layer"]): 100 * r["rate"] for r in done.records}
+    expected = [rates[codec, layer] for codec in codecs for layer in test.layers]
+    assert [bar.get_height() for bar in panel.patches] == pytest.approx(expected)
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["early", "late"]
 
 
 def test_points_of_more_layers_than_colours_are_told_apart():

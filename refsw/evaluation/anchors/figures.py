@@ -10,7 +10,7 @@ from refsw.evaluation import plots
 from refsw.evaluation.anchors.cells import clean
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Run
-from refsw.evaluation.anchors.selection import labels, metric_name, missing_of
+from refsw.evaluation.anchors.selection import fixed, labels, metric_name, missing_of, points
 from refsw.evaluation.extras import optional
 
 RATE = "bits_per_element"
@@ -20,6 +20,8 @@ LETTERS = 13  # that stand on an inch
 LONGEST = 60
 MOST_ROWS = 12  # of panels, for a picture that can be looked at
 MANY = 3  # curves of a layer that one panel takes beside those of other layers
+RATIOS = "~ratios"  # with a letter that names of tests do not have
+HATCHES = ("", "//", "..", "\\\\", "xx", "--", "oo")
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
 
 
@@ -32,7 +34,6 @@ class Line:
     anchor: bool
     rates: tuple[float, ...]
     values: tuple[float, ...]
-    names: tuple[str, ...]
 
 
 def lines_of(run: Run, test: Test, metric: str, *, anchor: bool = False) -> Iterator[Line]:
@@ -40,19 +41,20 @@ def lines_of(run: Run, test: Test, metric: str, *, anchor: bool = False) -> Iter
     for codec in test.codecs:
         for layer in test.layers:
             found = sorted(
-                (r[RATE], r["metrics"][metric], "" if r["value"] is None else f"{r['parameter']} {r['value']:g}")
+                (r[RATE], r["metrics"][metric])
                 for r in run.records
                 if (r["test"], r["layer"], r["codec"]) == (test.name, layer, codec)
                 and r["metrics"].get(metric) is not None
             )
             if found:
-                rates, values, names = zip(*found, strict=True)
-                yield Line(layer, codec, anchor, rates, values, names)
+                rates, values = zip(*found, strict=True)
+                yield Line(layer, codec, anchor, rates, values)
 
 
 def metrics_of(run: Run, test: Test) -> list[str]:
-    """Metrics to show: that of the test first, then the others of the task, then the SNR."""
-    known = dict.fromkeys(m for r in run.records if r["test"] == test.name for m in r["metrics"])
+    """Metrics to show, of those with a value: that of the test first, then the others of the task, then the SNR."""
+    own = (r["metrics"] for r in run.records if r["test"] == test.name)
+    known = dict.fromkeys(m for metrics in own for m, value in metrics.items() if value is not None)
     first = [test.quality] if test.quality in known else []
     return [
         *first,
@@ -62,17 +64,16 @@ def metrics_of(run: Run, test: Test) -> list[str]:
 
 
 def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:
-    """A PNG and an SVG for each test, by the names of their files."""
+    """The curves and the ratios of each test as PNG and SVG, by the names of their files."""
     made = {}
     for test in run.conditions.tests:
         metrics = metrics_of(run, test)
-        if not metrics:
-            continue
         # Quality, the metric that the task is known by, and the SNR.
-        shown = list(dict.fromkeys([*metrics[:2], metrics[-1]]))
-        figure = rate_quality(run, test, shown, anchor)
-        for kind in ("png", "svg"):
-            made[f"{test.name}.{kind}"] = plots.as_bytes(figure, kind)
+        shown = list(dict.fromkeys([*metrics[:2], *metrics[-1:]]))
+        found = {test.name: rate_quality(run, test, shown, anchor), f"{test.name}{RATIOS}": ratios(run, test)}
+        for name, figure in found.items():
+            for kind in ("png", "svg") if figure is not None else ():
+                made[f"{name}.{kind}"] = plots.as_bytes(figure, kind)
     return made
 
 
@@ -130,29 +131,76 @@ def _plan(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None) -> _
         if anchor is not None and other is not None:
             lines[metric] += lines_of(anchor, other, metric, anchor=True)
     every = [line for those in lines.values() for line in those]
+    plan = _planned(test, lines)
+    if plan.by_layer:
+        return plan
+    # Points alone could not be told from one another among curves of many layers; `ratios` has them.
+    curves = {(line.codec, line.anchor) for line in every if len(line.rates) > 1}
+    return _planned(test, {metric: [x for x in own if (x.codec, x.anchor) in curves] for metric, own in lines.items()})
+
+
+def _planned(test: Test, lines: dict[str, list[Line]]) -> _Plan:
+    every = [line for those in lines.values() for line in those]
     there = {line.layer for line in every}
     layers = [layer for layer in dict.fromkeys([*test.layers, *(line.layer for line in every)]) if layer in there]
     return _Plan(lines, layers, list(dict.fromkeys((line.codec, line.anchor) for line in every)))
 
 
 def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None = None) -> Any:
-    """A figure with a panel for each metric."""
+    """A figure with a panel for each metric; None if there is no curve."""
     plan = _plan(run, test, metrics, anchor)
+    if not plan.codecs:
+        return None
     wide = WIDTH * len(metrics) + 0.8
-    legends = plan.legends(labels(run, anchor), wide)
-    below = sum(legend.height for legend in legends) + 0.1
-    rows = len(plan.rows)
-    high = ABOVE + rows * PANEL + (rows - 1) * BETWEEN + AXIS + below
-    dpi = min(130, MOST_PIXELS / high)
-    figure = optional("matplotlib.figure").Figure(figsize=(wide, high), dpi=dpi, facecolor="white")
-    optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, len(metrics), squeeze=False)
+    figure, grid = _framed(run, test, plan.legends(labels(run, anchor), wide), (len(plan.rows), len(metrics)))
     for panels, layers in zip(grid, plan.rows, strict=True):
         for panel, (metric, lines) in zip(panels, plan.lines.items(), strict=True):
             for line in lines:
                 if line.layer in layers:
                     panel.plot(line.rates, line.values, **plan.style(line))
+            _logarithmic(panel)
             _dress(panel, f"{layers[0]}: {axis_name(metric)}" if plan.by_layer else axis_name(metric))
+    return figure
+
+
+def ratios(run: Run, test: Test) -> Any:
+    """Bars of the compression rates of the codecs that have one point, by layer; None if there are none."""
+    codecs = [codec for codec in fixed(run, test) if points(run, test, codec.name)]
+    if not codecs:
+        return None
+    wide = max(WIDTH, min(3 * WIDTH, 1 + 0.22 * len(codecs) * len(test.layers)))
+    patch = optional("matplotlib.patches").Patch
+    styles = [
+        {"facecolor": plots.COLOURS[i % len(plots.COLOURS)], "hatch": HATCHES[i % len(HATCHES)], "edgecolor": "white"}
+        for i in range(len(codecs))
+    ]
+    legend = _Legend([patch(**style) for style in styles], [codec.title or codec.name for codec in codecs], wide)
+    figure, grid = _framed(run, test, [legend], (1, 1), wide)
+    panel, width = grid[0][0], 0.8 / len(codecs)
+    for number, (codec, style) in enumerate(zip(codecs, styles, strict=True)):
+        known = points(run, test, codec.name)
+        there = [i for i, layer in enumerate(test.layers) if (layer, None) in known]
+        places = [i + (number - (len(codecs) - 1) / 2) * width for i in there]
+        panel.bar(places, [100 * known[test.layers[i], None]["rate"] for i in there], width, **style)
+    _dress(panel, "compression rate (% of binary32)")
+    # A dollar sign would begin a formula.
+    names = [short(layer, int(LETTERS * wide / len(test.layers))).replace("$", r"\$") for layer in test.layers]
+    panel.set_xticks(range(len(names)), names)
+    return figure
+
+
+def _framed(
+    run: Run, test: Test, legends: Sequence[_Legend], panels: tuple[int, int], wide: float | None = None
+) -> tuple[Any, Any]:
+    """A figure with its title and legends, and its (rows, columns) of empty panels."""
+    rows, columns = panels
+    wide = wide or WIDTH * columns + 0.8
+    below = sum(legend.height for legend in legends) + 0.1
+    high = ABOVE + rows * PANEL + (rows - 1) * BETWEEN + AXIS + below
+    dpi = min(130, MOST_PIXELS / high)
+    figure = optional("matplotlib.figure").Figure(figsize=(wide, high), dpi=dpi, facecolor="white")
+    optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
         left=0.7 / wide, right=1 - 0.2 / wide, top=1 - ABOVE / high, bottom=(AXIS + below) / high,
         wspace=0.2, hspace=BETWEEN / PANEL,
@@ -170,7 +218,7 @@ def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | Non
     for legend in reversed(legends):
         legend.draw(figure, place / high)
         place += legend.height
-    return figure
+    return figure, grid
 
 
 class _Legend:
@@ -198,7 +246,8 @@ class _Legend:
 def short(text: str, most: int) -> str:
     """Text that has room, its middle left out if need be."""
     text = clean(text)
-    return text if len(text) <= most else f"{text[: most * 2 // 3]}...{text[-(most // 3 - 3) :]}"
+    most = max(most, 10)
+    return text if len(text) <= most else f"{text[: most * 2 // 3 - 3]}...{text[-(most // 3) :]}"
 
 
 def _marker(number: int) -> dict[str, str]:
@@ -211,7 +260,7 @@ def _key(**style: Any) -> Any:
     return optional("matplotlib.lines").Line2D([], [], **style)
 
 
-def _dress(axes: Any, title: str) -> None:
+def _logarithmic(axes: Any) -> None:
     ticker = optional("matplotlib.ticker")
     axes.set_xscale("log")
     low, high = axes.get_xlim()
@@ -219,8 +268,11 @@ def _dress(axes: Any, title: str) -> None:
     axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=steps, numticks=12))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.set_title(clean(title), loc="left", fontsize=10, color=plots.INK, parse_math=False)
     axes.set_xlabel("bits per element (logarithmic)", color=plots.INK, fontsize=9)
+
+
+def _dress(axes: Any, title: str) -> None:
+    axes.set_title(clean(title), loc="left", fontsize=10, color=plots.INK, parse_math=False)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.grid(color=plots.FAINT, linewidth=0.7)
     axes.set_axisbelow(True)

@@ -173,7 +173,7 @@ def test_means_are_over_the_layers_that_have_a_figure(runs, tmp_path):
     assert (result.means[0].rate, result.means[0].counted, result.means[0].layers) == (pytest.approx(20), 2, 3)
     text = differences.as_text(result)
     assert "| sum | fidelity | +20.00 % |" in plain(text)
-    assert "| 2 of 3 |" in plain(text)
+    assert "| 2/3 |" in plain(text)
     assert "- sum, vector, fidelity: proposal (uniform): not monotone" in text
     pareto = compare(open_run(runs / "anchor"), open_run(worse), Rules(None, NonMonotone.PARETO))
     assert "only 1 of 4 points are better" in next(line.reason for line in pareto.lines if line.layer == "vector")

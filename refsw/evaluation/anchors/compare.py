@@ -88,12 +88,6 @@ class Mean:
     metrics: int
     layers: int
 
-    @property
-    def coverage(self) -> str:
-        """How many layers have figures, for people."""
-        other = "" if self.metrics == self.counted else f" (metric: {self.metrics})"
-        return f"{self.counted}{other} of {self.layers} layers"
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -114,7 +114,7 @@ def _mean(mean: Mean, comparison: Comparison) -> tuple[Cell, ...]:
     times = (Figure(ratio, WHOLE_SHARE) for ratio in mean_times(comparison, mean))
     figures = (Figure(mean.rate, CHANGE), Figure(mean.metric, DIFFERENCE))
     counted = f"{mean.counted}" if mean.counted == mean.metrics else f"{mean.counted}, {mean.metrics}"
-    return (mean.test or "all tests", metric_name(mean.quality), *figures, *times, f"{counted} of {mean.layers}")
+    return (mean.test or "all tests", metric_name(mean.quality), *figures, *times, f"{counted}/{mean.layers}")
 
 
 def _line(line: Line) -> tuple[Cell, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,11 @@ def _proposal(preset: str | None, encode: str | None, decode: str | None) -> dic
 @click.argument("run_dir", type=FOLDER)
 @click.option("-o", "--output", type=FOLDER, help="Folder of the report.  [default: RUN_DIR/report]")
 @click.option("--anchor", type=FOLDER, help="A run to compare with: its curves and BD figures are in the report.")
-def report(run_dir: Path, output: Path | None, anchor: Path | None) -> None:
+@click.option("--anchor-codec", metavar="NAME", help="Codec of the anchor, where it has several.")
+@click.option("--proposal-codec", metavar="NAME", help="Codec of RUN_DIR to compare, where it has several.")
+def report(
+    run_dir: Path, output: Path | None, anchor: Path | None, anchor_codec: str | None, proposal_codec: str | None
+) -> None:
     """Tables (Markdown, CSV, xlsx), plots (PNG, SVG) and one interactive HTML page of a run."""
     from refsw.evaluation.anchors.folder import REPORT, open_run
     from refsw.evaluation.anchors.report import write_report
@@ -91,10 +96,16 @@ def report(run_dir: Path, output: Path | None, anchor: Path | None) -> None:
     done = open_run(run_dir)
     against = open_run(anchor) if anchor else None
     with role("output"):
-        text, paths = write_report(done, output or run_dir / REPORT, against)
-    print(text)
-    for path in paths:
-        print(f"  {path}")
+        text, paths = write_report(
+            done, output or run_dir / REPORT, against, anchor_codec=anchor_codec, codec=proposal_codec
+        )
+    _say("\n".join([text, "The whole report:", *(f"  {path}" for path in paths), ""]))
+
+
+def _say(text: str) -> None:
+    """Text on standard output, with what its encoding lacks as question marks."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), end="")
 
 
 @command.command()
@@ -112,7 +123,8 @@ def report(run_dir: Path, output: Path | None, anchor: Path | None) -> None:
 @click.pass_context
 def bd(context: click.Context, /, anchor: Path, proposal: Path, as_json: bool, **options: Any) -> None:
     """BD-rate and BD-metric of PROPOSAL against ANCHOR; exit code 1 if no layer has a figure."""
-    from refsw.evaluation.anchors.compare import Rules, as_text, compare
+    from refsw.evaluation.anchors.compare import Rules, compare
+    from refsw.evaluation.anchors.differences import as_text
     from refsw.evaluation.anchors.folder import open_run
     from refsw.evaluation.bdrate import Interpolation, NonMonotone
 
@@ -125,7 +137,7 @@ def bd(context: click.Context, /, anchor: Path, proposal: Path, as_json: bool, *
         options["proposal_codec"],
     )
     comparison = compare(open_run(anchor), open_run(proposal), rules)
-    print(json.dumps(comparison.as_dict(), indent=1) if as_json else as_text(comparison), end="\n" if as_json else "")
+    _say(json.dumps(comparison.as_dict(), indent=1) + "\n" if as_json else as_text(comparison))
     context.exit(int(all(line.rate is None and line.metric is None for line in comparison.lines)))
 
 

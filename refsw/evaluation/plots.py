@@ -6,7 +6,9 @@ own besides.
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +76,20 @@ def rate_fidelity(series: Sequence[Series], *, reference: str, rate: str, title:
 
 def save(figure: Any, path: Path) -> None:
     """Write a figure in the format of the suffix; the same figure gives the same bytes."""
+    data = as_bytes(figure, path.suffix[1:])
+    with whole_file(path) as file:
+        file.write(data)
+
+
+def as_bytes(figure: Any, kind: str) -> bytes:
+    """A figure as `png` or `svg`; the same figure gives the same bytes."""
     matplotlib = optional("matplotlib")
-    date = {"Date": None} if path.suffix == ".svg" else {}
-    with whole_file(path) as file, matplotlib.rc_context({"svg.hashsalt": "refsw"}):
-        figure.savefig(file, format=path.suffix[1:], metadata=date)
+    out = io.BytesIO()
+    with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "refsw"}):
+        # A name in a script that the font lacks is drawn as boxes; tables and page have it whole.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        figure.savefig(out, format=kind, metadata={"Date": None} if kind == "svg" else {})
+    return out.getvalue()
 
 
 def _percent_ticks(lowest: float) -> list[int]:

@@ -6,7 +6,7 @@ and counted beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -15,6 +15,7 @@ from refsw.errors import UsageError
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.anchors.run import differences
+from refsw.evaluation.anchors.selection import check
 from refsw.evaluation.bdrate import Curve, Interpolation, NonMonotone, bd_metric, bd_rate
 from refsw.evaluation.errors import CurveError
 
@@ -87,12 +88,6 @@ class Mean:
     metrics: int
     layers: int
 
-    @property
-    def coverage(self) -> str:
-        """How many layers have figures, for people."""
-        other = "" if self.metrics == self.counted else f" (metric: {self.metrics})"
-        return f"{self.counted}{other} of {self.layers} layers"
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -114,9 +109,12 @@ def compare(anchor: Run, proposal: Run, rules: Rules | None = None) -> Compariso
     """Compare two runs.
 
     Raises:
-        UsageError: they have no test and layer in common, or are not of the same networks and data.
+        UsageError: they have no test and layer in common, or are not of the same networks and data, or a record is
+            damaged.
     """
     rules = rules or Rules()
+    check(anchor)
+    check(proposal)
     given = anchor.conditions.document.get("bd", {})
     interpolation = rules.interpolation or Interpolation(given.get("interpolation", "pchip"))
     qualities = rules.qualities or tuple(given.get("qualities", DEFAULT_QUALITIES))
@@ -249,63 +247,3 @@ def _mean(test: str, quality: str, lines: Sequence[Line]) -> Mean:
         len(metrics),
         len(lines),
     )
-
-
-def as_text(comparison: Comparison) -> str:
-    """The comparison as a Markdown table."""
-    out = [
-        f"{comparison.proposal} against {comparison.anchor}: BD-rate (negative is a saving) and BD-metric, "
-        f"{comparison.interpolation} over the logarithm of bits per element",
-        "",
-        "| test | layer | codecs | quality | BD-rate | BD-metric | between | overlap | enc. time | dec. time |",
-        "|---|---|---|---|--:|--:|---|--:|--:|--:|",
-    ]
-    for line in comparison.lines:
-        between = f"{line.low:.4g} and {line.high:.4g}" if line.low is not None else "-"
-        cells = (
-            line.test,
-            line.layer,
-            f"{line.proposal} / {line.anchor}",
-            line.quality,
-            percent(line.rate),
-            signed(line.metric),
-            between,
-            "-" if line.overlap is None else f"{100 * line.overlap:.0f} %",
-            _times(line.encode_time),
-            _times(line.decode_time),
-        )
-        out.append("| " + " | ".join(cells) + " |")
-    for mean in comparison.means:
-        name = f"mean of {mean.test}" if mean.test else "**mean of all**"
-        codecs = f"{mean.proposal} / {mean.anchor}"
-        figures = f"{percent(mean.rate)} | {signed(mean.metric)}"
-        out.append(f"| {name} | {mean.coverage} | {codecs} | {mean.quality} | {figures} | | | | |")
-    missing = [line for line in comparison.lines if line.reason]
-    if missing:
-        out += ["", "No figure:", ""]
-        out += [f"- {line.test}, {line.layer}, {line.quality}: {line.reason}" for line in missing]
-    if comparison.notes:
-        out += ["", "Notes:", "", *(f"- {note}" for note in dict.fromkeys(comparison.notes))]
-    return "\n".join(out) + "\n"
-
-
-def percent(value: float | None) -> str:
-    """A change in percent, with its sign."""
-    return "-" if value is None else f"{value:+.2f} %"
-
-
-def signed(value: float | None) -> str:
-    """A change, with its sign."""
-    return "-" if value is None else f"{value:+.4f}"
-
-
-def _times(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.0f} %"
-
-
-def by_layer(comparison: Comparison) -> Mapping[tuple[str, str], list[Line]]:
-    """The lines of each test and layer."""
-    found: dict[tuple[str, str], list[Line]] = {}
-    for line in comparison.lines:
-        found.setdefault((line.test, line.layer), []).append(line)
-    return found

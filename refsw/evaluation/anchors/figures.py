@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from refsw.evaluation import plots
+from refsw.evaluation.anchors.cells import clean
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Run
+from refsw.evaluation.anchors.selection import fixed, labels, metric_name, missing_of, points
 from refsw.evaluation.extras import optional
 
 RATE = "bits_per_element"
+WIDTH, PANEL, ABOVE, BETWEEN, AXIS, ROW = 5.2, 3.5, 0.95, 0.9, 0.6, 0.22  # inches
+MOST_PIXELS = 60000  # matplotlib draws less than 2**16
+LETTERS = 13  # that stand on an inch
+LONGEST = 60
+MOST_ROWS = 12  # of panels, for a picture that can be looked at
+MANY = 3  # curves of a layer that one panel takes beside those of other layers
+RATIOS = "~ratios"  # with a letter that names of tests do not have
+HATCHES = ("", "//", "..", "\\\\", "xx", "--", "oo")
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)))
 
 
@@ -25,7 +34,6 @@ class Line:
     anchor: bool
     rates: tuple[float, ...]
     values: tuple[float, ...]
-    names: tuple[str, ...]
 
 
 def lines_of(run: Run, test: Test, metric: str, *, anchor: bool = False) -> Iterator[Line]:
@@ -33,19 +41,20 @@ def lines_of(run: Run, test: Test, metric: str, *, anchor: bool = False) -> Iter
     for codec in test.codecs:
         for layer in test.layers:
             found = sorted(
-                (r[RATE], r["metrics"][metric], "" if r["value"] is None else f"{r['parameter']} {r['value']:g}")
+                (r[RATE], r["metrics"][metric])
                 for r in run.records
                 if (r["test"], r["layer"], r["codec"]) == (test.name, layer, codec)
                 and r["metrics"].get(metric) is not None
             )
             if found:
-                rates, values, names = zip(*found, strict=True)
-                yield Line(layer, codec, anchor, rates, values, names)
+                rates, values = zip(*found, strict=True)
+                yield Line(layer, codec, anchor, rates, values)
 
 
 def metrics_of(run: Run, test: Test) -> list[str]:
-    """Metrics to show: that of the test first, then the others of the task, then the SNR."""
-    known = dict.fromkeys(m for r in run.records if r["test"] == test.name for m in r["metrics"])
+    """Metrics to show, of those with a value: that of the test first, then the others of the task, then the SNR."""
+    own = (r["metrics"] for r in run.records if r["test"] == test.name)
+    known = dict.fromkeys(m for metrics in own for m, value in metrics.items() if value is not None)
     first = [test.quality] if test.quality in known else []
     return [
         *first,
@@ -54,73 +63,217 @@ def metrics_of(run: Run, test: Test) -> list[str]:
     ]
 
 
-def write_plots(run: Run, folder: Path, anchor: Run | None = None) -> list[Path]:
-    """A PNG and an SVG for each test."""
-    written = []
+def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:
+    """The curves and the ratios of each test as PNG and SVG, by the names of their files."""
+    made = {}
     for test in run.conditions.tests:
         metrics = metrics_of(run, test)
-        if not metrics:
-            continue
         # Quality, the metric that the task is known by, and the SNR.
-        shown = list(dict.fromkeys([*metrics[:2], metrics[-1]]))
-        figure = rate_quality(run, test, shown, anchor)
-        for suffix in ("png", "svg"):
-            path = folder / f"{test.name}.{suffix}"
-            plots.save(figure, path)
-            written.append(path)
-    return written
+        shown = list(dict.fromkeys([*metrics[:2], *metrics[-1:]]))
+        found = {test.name: rate_quality(run, test, shown, anchor), f"{test.name}{RATIOS}": ratios(run, test)}
+        for name, figure in found.items():
+            for kind in ("png", "svg") if figure is not None else ():
+                made[f"{name}.{kind}"] = plots.as_bytes(figure, kind)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a figure shows: lines of each metric, and what is told apart by what.
+
+    With few codecs, colours and markers are layers and dashes are codecs, in one row of panels. With many, that would
+    be a tangle: each layer has a row of its own, colours and markers are codecs.
+    """
+
+    lines: dict[str, list[Line]]
+    layers: list[str]
+    codecs: list[tuple[str, bool]]
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether each layer has a row of panels."""
+        curves = {(x.codec, x.anchor) for lines in self.lines.values() for x in lines if len(x.rates) > 1}
+        return len(curves) > MANY and len(self.layers) <= MOST_ROWS
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The layers in each row of panels."""
+        return [[layer] for layer in self.layers] if self.by_layer else [self.layers]
+
+    def style(self, line: Line) -> dict[str, Any]:
+        """How a line is drawn."""
+        layer, codec = self.layers.index(line.layer), self.codecs.index((line.codec, line.anchor))
+        number = codec if self.by_layer else layer
+        return {
+            **_marker(number),
+            "linestyle": "-" if self.by_layer else DASHES[codec % len(DASHES)],
+            "linewidth": 1.2 if line.anchor else 1.8,
+            "markersize": 5 if line.anchor else 6,
+            "markerfacecolor": "white" if line.anchor else _marker(number)["color"],
+            "clip_on": False,
+        }
+
+    def legends(self, told: Mapping[bool, str], wide: float) -> list[_Legend]:
+        """One for the layers and one for the codecs, or that of the codecs alone."""
+        names = [f"{told[whose]}{codec}" for codec, whose in self.codecs]
+        marks = [_key(**_marker(i)) for i in range(len(self.codecs if self.by_layer else self.layers))]
+        if self.by_layer:
+            return [_Legend(marks, names, wide)]
+        dashes = [_key(color=plots.INK, linestyle=DASHES[i % len(DASHES)]) for i in range(len(names))]
+        return [_Legend(marks, self.layers, wide), _Legend(dashes, names, wide)]
+
+
+def _plan(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None) -> _Plan:
+    other = next((t for t in anchor.conditions.tests if t.name == test.name), None) if anchor else None
+    lines: dict[str, list[Line]] = {}
+    for metric in metrics:
+        lines[metric] = list(lines_of(run, test, metric))
+        if anchor is not None and other is not None:
+            lines[metric] += lines_of(anchor, other, metric, anchor=True)
+    every = [line for those in lines.values() for line in those]
+    plan = _planned(test, lines)
+    if plan.by_layer:
+        return plan
+    # Points alone could not be told from one another among curves of many layers; `ratios` has them.
+    curves = {(line.codec, line.anchor) for line in every if len(line.rates) > 1}
+    return _planned(test, {metric: [x for x in own if (x.codec, x.anchor) in curves] for metric, own in lines.items()})
+
+
+def _planned(test: Test, lines: dict[str, list[Line]]) -> _Plan:
+    every = [line for those in lines.values() for line in those]
+    there = {line.layer for line in every}
+    layers = [layer for layer in dict.fromkeys([*test.layers, *(line.layer for line in every)]) if layer in there]
+    return _Plan(lines, layers, list(dict.fromkeys((line.codec, line.anchor) for line in every)))
 
 
 def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None = None) -> Any:
-    """A figure with a panel for each metric; colours are layers, dashes are codecs."""
-    figure = optional("matplotlib.figure").Figure(figsize=(5.2 * len(metrics) + 0.8, 5.4), dpi=130, facecolor="white")
-    optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
-    known: dict[tuple[str, bool], None] = {}
-    rows = 1 + (len(test.layers) - 1) // 8
-    for panel, metric in zip(panels, metrics, strict=True):
-        lines = list(lines_of(run, test, metric))
-        other = next((t for t in anchor.conditions.tests if t.name == test.name), None) if anchor else None
-        if anchor is not None and other is not None:
-            lines += lines_of(anchor, other, metric, anchor=True)
-        known |= dict.fromkeys((line.codec, line.anchor) for line in lines)
-        for line in lines:
-            panel.plot(line.rates, line.values, **_style(test, line, list(known)))
-        _dress(panel, metric)
-    figure.subplots_adjust(left=0.07, right=0.98, top=0.84, bottom=0.235 + 0.03 * rows, wspace=0.2)
-    figure.text(0.02, 0.945, test.title, fontsize=13, fontweight="bold", color=plots.INK)
-    own = next(r for r in run.records if r["test"] == test.name)
-    told = f"{own['items']} items; {run.conditions.title}"
-    figure.text(0.02, 0.905, told[:150], fontsize=9.5, color=plots.INK)
-    _legend(figure, test, list(known))
+    """A figure with a panel for each metric; None if there is no curve."""
+    plan = _plan(run, test, metrics, anchor)
+    if not plan.codecs:
+        return None
+    wide = WIDTH * len(metrics) + 0.8
+    figure, grid = _framed(run, test, plan.legends(labels(run, anchor), wide), (len(plan.rows), len(metrics)))
+    for panels, layers in zip(grid, plan.rows, strict=True):
+        for panel, (metric, lines) in zip(panels, plan.lines.items(), strict=True):
+            for line in lines:
+                if line.layer in layers:
+                    panel.plot(line.rates, line.values, **plan.style(line))
+            _logarithmic(panel)
+            _dress(panel, f"{layers[0]}: {axis_name(metric)}" if plan.by_layer else axis_name(metric))
     return figure
 
 
-def _style(test: Test, line: Line, codecs: list[tuple[str, bool]]) -> dict[str, Any]:
-    number = test.layers.index(line.layer) if line.layer in test.layers else len(test.layers)
-    return {
-        "color": plots.COLOURS[number % len(plots.COLOURS)],
-        "marker": plots.MARKERS[number % len(plots.MARKERS)],
-        "linestyle": _dash(line.codec, line.anchor, codecs),
-        "linewidth": 1.2 if line.anchor else 1.8,
-        "markersize": 5 if line.anchor else 6,
-        "markerfacecolor": "white" if line.anchor else plots.COLOURS[number % len(plots.COLOURS)],
-        "clip_on": False,
-    }
+def ratios(run: Run, test: Test) -> Any:
+    """Bars of the compression rates of the codecs that have one point, by layer; None if there are none."""
+    codecs = [codec for codec in fixed(run, test) if points(run, test, codec.name)]
+    if not codecs:
+        return None
+    wide = max(WIDTH, min(3 * WIDTH, 1 + 0.22 * len(codecs) * len(test.layers)))
+    patch = optional("matplotlib.patches").Patch
+    styles = [
+        {"facecolor": plots.COLOURS[i % len(plots.COLOURS)], "hatch": HATCHES[i % len(HATCHES)], "edgecolor": "white"}
+        for i in range(len(codecs))
+    ]
+    legend = _Legend([patch(**style) for style in styles], [codec.title or codec.name for codec in codecs], wide)
+    figure, grid = _framed(run, test, [legend], (1, 1), wide)
+    panel, width = grid[0][0], 0.8 / len(codecs)
+    for number, (codec, style) in enumerate(zip(codecs, styles, strict=True)):
+        known = points(run, test, codec.name)
+        there = [i for i, layer in enumerate(test.layers) if (layer, None) in known]
+        places = [i + (number - (len(codecs) - 1) / 2) * width for i in there]
+        panel.bar(places, [100 * known[test.layers[i], None]["rate"] for i in there], width, **style)
+    _dress(panel, "compression rate (% of binary32)")
+    # A dollar sign would begin a formula.
+    names = [short(layer, int(LETTERS * wide / len(test.layers))).replace("$", r"\$") for layer in test.layers]
+    panel.set_xticks(range(len(names)), names)
+    return figure
 
 
-def _dash(codec: str, anchor: bool, codecs: list[tuple[str, bool]]) -> Any:
-    return DASHES[codecs.index((codec, anchor)) % len(DASHES)]
+def _framed(
+    run: Run, test: Test, legends: Sequence[_Legend], panels: tuple[int, int], wide: float | None = None
+) -> tuple[Any, Any]:
+    """A figure with its title and legends, and its (rows, columns) of empty panels."""
+    rows, columns = panels
+    wide = wide or WIDTH * columns + 0.8
+    below = sum(legend.height for legend in legends) + 0.1
+    high = ABOVE + rows * PANEL + (rows - 1) * BETWEEN + AXIS + below
+    dpi = min(130, MOST_PIXELS / high)
+    figure = optional("matplotlib.figure").Figure(figsize=(wide, high), dpi=dpi, facecolor="white")
+    optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    figure.subplots_adjust(
+        left=0.7 / wide, right=1 - 0.2 / wide, top=1 - ABOVE / high, bottom=(AXIS + below) / high,
+        wspace=0.2, hspace=BETWEEN / PANEL,
+    )  # fmt: skip
+    own = next(r for r in run.records if r["test"] == test.name)
+    absent, wanted = missing_of(run)[test.name]
+    partial = f"PARTIAL: {absent} of {wanted} records are missing; " if absent else ""
+    for text, place, style in (
+        (test.title, 0.3, {"fontsize": 13, "fontweight": "bold"}),
+        (f"{partial}{own['items']} items; {run.conditions.title}", 0.55, {"fontsize": 9.5}),
+    ):
+        told = short(text, int(wide * LETTERS * (0.7 if "fontweight" in style else 1)))
+        figure.text(0.25 / wide, 1 - place / high, told, color=plots.INK, parse_math=False, **style)
+    place = 0.05
+    for legend in reversed(legends):
+        legend.draw(figure, place / high)
+        place += legend.height
+    return figure, grid
 
 
-def _dress(axes: Any, metric: str) -> None:
+class _Legend:
+    """Entries in as many columns as there is room for; `height` in inches."""
+
+    def __init__(self, handles: Sequence[Any], names: Sequence[str], wide: float) -> None:
+        self.handles, self.names = handles, [short(name, LONGEST) for name in names]
+        longest = max(map(len, self.names), default=1)
+        self.columns = max(1, min(len(handles), int(wide * LETTERS / (longest + 6))))
+        self.height = ROW * -(-len(handles) // self.columns)
+
+    def draw(self, figure: Any, place: float) -> None:
+        options = {"frameon": False, "labelcolor": plots.INK, "fontsize": 8.5, "borderpad": 0, "borderaxespad": 0}
+        # A label that begins with an underscore would be left out: texts are set afterwards.
+        legend = figure.legend(
+            handles=self.handles, labels=["."] * len(self.handles), ncols=self.columns, loc="lower center",
+            bbox_to_anchor=(0.5, place), **options,
+        )  # fmt: skip
+        for text, name in zip(legend.get_texts(), self.names, strict=True):
+            text.set_parse_math(False)
+            text.set_text(name)
+        figure.add_artist(legend)
+
+
+def short(text: str, most: int) -> str:
+    """Text that has room, its middle left out if need be."""
+    text = clean(text)
+    most = max(most, 10)
+    return text if len(text) <= most else f"{text[: most * 2 // 3 - 3]}...{text[-(most // 3) :]}"
+
+
+def _marker(number: int) -> dict[str, str]:
+    # One on after each round of the colours: the eighth has the colour of the first, and another marker.
+    colours, marks = plots.COLOURS, plots.MARKERS
+    return {"color": colours[number % len(colours)], "marker": marks[(number + number // len(colours)) % len(marks)]}
+
+
+def _key(**style: Any) -> Any:
+    return optional("matplotlib.lines").Line2D([], [], **style)
+
+
+def _logarithmic(axes: Any) -> None:
     ticker = optional("matplotlib.ticker")
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=(1, 2, 5), numticks=12))
+    low, high = axes.get_xlim()
+    steps = (1, 2, 5) if high < 300 * low else (1,)
+    axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=steps, numticks=12))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.set_title("SNR of the features (dB)" if metric == "snr" else metric, loc="left", fontsize=10, color=plots.INK)
     axes.set_xlabel("bits per element (logarithmic)", color=plots.INK, fontsize=9)
+
+
+def _dress(axes: Any, title: str) -> None:
+    axes.set_title(clean(title), loc="left", fontsize=10, color=plots.INK, parse_math=False)
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.grid(color=plots.FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(color=plots.FAINT, labelcolor=plots.INK, labelsize=8.5)
@@ -130,32 +283,6 @@ def _dress(axes: Any, metric: str) -> None:
         axes.spines[side].set_color(plots.FAINT)
 
 
-def _legend(figure: Any, test: Test, codecs: list[tuple[str, bool]]) -> None:
-    line = optional("matplotlib.lines").Line2D
-    layers = [
-        line(
-            [],
-            [],
-            label=layer,
-            color=plots.COLOURS[i % len(plots.COLOURS)],
-            marker=plots.MARKERS[i % len(plots.MARKERS)],
-        )
-        for i, layer in enumerate(test.layers)
-    ]
-    strokes = [
-        line(
-            [],
-            [],
-            color=plots.INK,
-            label=f"{codec}{' (anchor)' if anchor else ''}",
-            marker="",
-            linestyle=_dash(codec, anchor, codecs),
-        )
-        for codec, anchor in codecs
-    ]
-    options = {"frameon": False, "labelcolor": plots.INK, "fontsize": 8.5, "loc": "lower center"}
-    rows = 1 + (len(test.layers) - 1) // 8
-    figure.add_artist(
-        figure.legend(handles=layers, ncols=-(-len(layers) // rows), bbox_to_anchor=(0.5, 0.055), **options)
-    )
-    figure.legend(handles=strokes, ncols=min(7, len(strokes)), bbox_to_anchor=(0.5, 0.005), **options)
+def axis_name(metric: str) -> str:
+    """A metric for an axis; those without a unit are shares of 1."""
+    return "SNR of the features (dB)" if metric == "snr" else metric_name(metric)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import html
 import json
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from refsw.evaluation.anchors import figures, tables
+from refsw.evaluation.anchors import differences, facts, figures
+from refsw.evaluation.anchors.cells import clean, escaped
 from refsw.evaluation.anchors.compare import Comparison
+from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
+from refsw.evaluation.anchors.selection import labels, point_name, published, swept
+from refsw.evaluation.anchors.tables import Section
 from refsw.evaluation.plots import COLOURS
 
 TEMPLATE = Path(__file__).parent / "page.html"
+OPEN = ("Rate and quality", "Without a swept parameter", "Tiled against quilted")
+FIRST = 3  # facts that are shown unasked: run, records, conditions
+FLOAT_BITS = 32
 AXES = {
     "bits_per_element": "bits per element",
     "rate": "compression rate",
@@ -22,60 +30,101 @@ AXES = {
 }
 
 
-def as_html(run: Run, anchor: Run | None = None, comparison: Comparison | None = None) -> str:
-    """The page, with the data of the run and those of the anchor inside."""
+def as_html(
+    run: Run, sections: Sequence[Section], anchor: Run | None = None, comparison: Comparison | None = None
+) -> str:
+    """The page, with the data of the run and those of the anchor inside, and the tables for who runs no scripts."""
+    tests = [_test(run, anchor, test) for test in run.conditions.tests]
     shown = {
-        "title": run.conditions.title,
         "colours": COLOURS,
         "axes": AXES,
-        "tests": [
-            {
-                "name": test.name,
-                "title": test.title,
-                "layers": list(test.layers),
-                "metrics": figures.metrics_of(run, test),
-                "points": [
-                    _point(record, who)
-                    for who, source in (("run", run), ("anchor", anchor))
-                    if source is not None
-                    for record in source.records
-                    if record["test"] == test.name
-                ],
-            }
-            for test in run.conditions.tests
-            if any(record["test"] == test.name for record in run.records)
-        ],
-        "bd": comparison.as_dict() if comparison else None,
+        "tests": [test for test in tests if any(point["run"] == "run" for point in test["points"])],
     }
     # A closing tag inside a string would end the script.
     data = json.dumps(shown, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    page = TEMPLATE.read_text(encoding="utf-8")
-    parts = {"@TITLE@": html.escape(run.conditions.title), "@FACTS@": _facts(run), "@DATA@": data}
-    for name, text in parts.items():
-        page = page.replace(name, text)
-    return page
+    told = facts.facts(run)
+    parts = {
+        "TITLE": escaped(run.conditions.title),
+        "STATE": "" if facts.complete(run) else f'<p class="partial">{escaped(facts.state(run))}</p>',
+        "FACTS": "".join(map(_fact, told[:FIRST])),
+        "MORE": "".join(map(_fact, told[FIRST:])),
+        "MEANS": _means(comparison) if comparison else "",
+        "TABLES": _layers(comparison) + "".join(map(_section, sections)),
+        "DATA": data,
+    }
+    # In one pass: what a name says is never taken for a place of the template.
+    return re.sub("@([A-Z]+)@", lambda found: parts[found[1]], TEMPLATE.read_text(encoding="utf-8"))
 
 
-def _point(record: Record, who: str) -> dict[str, Any]:
+def _fact(fact: tuple[str, str]) -> str:
+    return f"<dt>{escaped(fact[0])}</dt><dd>{escaped(fact[1])}</dd>"
+
+
+def _test(run: Run, anchor: Run | None, test: Test) -> dict[str, Any]:
+    told = labels(run, anchor)
+    points = [_point(record, "run", told[False]) for record in run.records if record["test"] == test.name]
+    if anchor is not None:
+        points += [_point(record, "anchor", told[True]) for record in anchor.records if record["test"] == test.name]
+    metrics = figures.metrics_of(run, test)
+    return {
+        "title": clean(test.title),
+        "layers": list(dict.fromkeys([*test.layers, *(point["layer"] for point in points)])),
+        "metrics": metrics,
+        "names": {metric: figures.axis_name(metric) for metric in metrics},
+        "points": [*points, *_published(run, test)],
+    }
+
+
+def _point(record: Record, who: str, label: str) -> dict[str, Any]:
+    items, times = record["items"], record["times"]
     point: dict[str, Any] = {
         "run": who,
         "layer": record["layer"],
-        "codec": record["codec"],
-        "point": tables.point_name(record["parameter"], record["value"]),
-        "bytes": record["coded_bytes"] / record["items"],
+        "codec": f"{label}{record['codec']}",
+        "point": point_name(record["parameter"], record["value"]),
+        "bytes": record["coded_bytes"] / items,
         "metrics": record["metrics"],
-        "encode": record["times"].get("encode", 0) / record["items"],
-        "decode": record["times"].get("decode", 0) / record["items"],
+        "encode": times["encode"] / items if "encode" in times else None,
+        "decode": times["decode"] / items if "decode" in times else None,
     }
     return point | {name: record[name] for name in AXES if name in record}
 
 
-def _facts(run: Run) -> str:
-    environment = run.environment
-    facts = {
-        "Conditions": run.conditions.document.get("source", run.conditions.name),
-        "Run": f"{run.name}, {len(run.records)} records",
-        "Codecs": ", ".join(f"{k} {v[:12] if len(v) == 64 else v}" for k, v in run.identity["versions"].items()),
-        "Machine": f"{environment.get('processor')}, {environment.get('system')}",
-    }
-    return "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(str(v))}</dd>" for k, v in facts.items())
+def _published(run: Run, test: Test) -> Iterator[dict[str, Any]]:
+    """Published points: a rate of binary32 elements tells the bits of an element as well."""
+    for parameter in dict.fromkeys(codec.parameter for codec in swept(run, test)):
+        for entry in published(run, test, parameter):
+            for layer, values in entry["points"].items():
+                for value, figures_of in values.items():
+                    rate, *quality = figures_of
+                    if layer in test.layers and quality:
+                        yield {
+                            "run": "published",
+                            "layer": layer,
+                            "codec": f"published: {clean(entry['source'])}",
+                            "point": point_name(parameter, float(value)),
+                            "rate": rate,
+                            "bits_per_element": FLOAT_BITS * rate,
+                            "metrics": {test.quality: quality[0]},
+                        }
+
+
+def _means(comparison: Comparison) -> str:
+    tables = "".join(table.as_html() for table in differences.mean_tables(comparison))
+    return f"<h2>Comparison</h2><p>{escaped(differences.title(comparison))}</p>{tables}"
+
+
+def _layers(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return ""
+    parts = [table.as_html() for table in differences.line_tables(comparison)]
+    for title, texts in (("No figure", differences.missing(comparison)), ("Notes", differences.remarks(comparison))):
+        if texts:
+            parts.append(f"<h3>{title}</h3><ul>{''.join(f'<li>{escaped(text)}</li>' for text in texts)}</ul>")
+    return f"<details open><summary>Comparison, layer by layer</summary>{''.join(parts)}</details>"
+
+
+def _section(section: Section) -> str:
+    tables = "".join(table.as_html() for table in section.tables)
+    unfolded = " open" if section.title in OPEN else ""
+    return f"<details{unfolded}><summary>{escaped(section.title)}</summary>{tables}</details>"

@@ -4,100 +4,123 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from refsw.errors import UsageError
-from refsw.evaluation.anchors import compare, figures, page, sheets, tables
+from refsw.evaluation.anchors import compare, differences, facts, figures, page, sheets, tables
+from refsw.evaluation.anchors.cells import clean, shielded, wrapped
 from refsw.evaluation.anchors.compare import Comparison, Rules
 from refsw.evaluation.anchors.folder import Run
+from refsw.evaluation.anchors.selection import check
+from refsw.evaluation.anchors.tables import Section
 from refsw.evaluation.bdrate import NonMonotone
 from refsw.features.sinks import whole_file
 
-MARKDOWN, CSV, XLSX, PAGE = "report.md", "results.csv", "results.xlsx", "index.html"
+MARKDOWN, CSV, BD_CSV, XLSX, PAGE = "report.md", "results.csv", "bd.csv", "results.xlsx", "index.html"
+SHORT = ("Rate and quality", "Without a swept parameter", "Tiled against quilted")
+PARETO = (
+    "Of a curve whose quality does not rise with its rate, the points that are better than every cheaper one count."
+)
+FORMULA = ("=", "+", "-", "@")
 
 
-def write_report(run: Run, folder: Path, anchor: Run | None = None) -> tuple[str, list[Path]]:
-    """Write the whole report.
+def write_report(
+    run: Run, folder: Path, anchor: Run | None = None, *, anchor_codec: str | None = None, codec: str | None = None
+) -> tuple[str, list[Path]]:
+    """Write the whole report, once all of it has been made: a report that cannot be made leaves the folder as it was.
 
     Args:
         run: what it is about.
         folder: where to; made if it is not there.
         anchor: a run to compare with.
+        anchor_codec, codec: which codecs of the anchor and of the run to compare, where there are several.
 
     Returns:
-        The tables as Markdown, and the files.
+        The main tables as Markdown, and the files.
 
     Raises:
-        UsageError: the run has no records yet, or is not comparable with the anchor.
+        UsageError: the run has no records yet, or damaged ones, or is not comparable with the anchor.
+        OSError: the folder cannot be written.
     """
     if not run.records:
         raise UsageError(f"{run.folder}: no records yet")
-    folder.mkdir(parents=True, exist_ok=True)
-    comparison = None if anchor is None else compare.compare(anchor, run, Rules(non_monotone=NonMonotone.PARETO))
-    text = as_markdown(run, comparison)
-    written = [folder / MARKDOWN, folder / CSV, folder / XLSX, folder / PAGE]
-    _write(written[0], text.encode())
-    _write(written[1], as_csv(run).encode())
-    sheets.write_workbook(run, written[2], anchor, comparison)
-    _write(written[3], page.as_html(run, anchor, comparison).encode())
-    return text, [*written, *figures.write_plots(run, folder, anchor)]
-
-
-def _write(path: Path, data: bytes) -> None:
-    with whole_file(path) as file:
-        file.write(data)
-
-
-def missing_of(run: Run) -> int:
-    """Records that the run does not have yet."""
-    codecs = run.conditions.codecs
-    wanted = sum(len(t.layers) * sum(len(codecs[c].values) for c in t.codecs) for t in run.conditions.tests)
-    return wanted - len(run.records)
-
-
-def as_markdown(run: Run, comparison: Comparison | None = None) -> str:
-    """The tables of the run, and those of a comparison."""
-    parts = [f"# {run.conditions.title}\n", summary(run)]
-    parts += [table.as_markdown() for table in tables.all_tables(run)]
+    check(run)
+    comparison = None if anchor is None else _compared(anchor, run, anchor_codec, codec)
+    sections = tables.sections(run)
+    files = {
+        MARKDOWN: as_markdown(run, sections, comparison).encode(),
+        CSV: as_csv(*tables.flat_records(run)).encode(),
+        XLSX: sheets.workbook(run, sections, anchor, comparison),
+        PAGE: page.as_html(run, sections, anchor, comparison).encode(),
+    }
     if comparison is not None:
-        parts += ["## Comparison\n", compare.as_text(comparison)]
-    parts.append(tables.complexity(run).as_markdown())
+        files[BD_CSV] = as_csv(*differences.flat(comparison)).encode()
+    files |= figures.plots_of(run, anchor)
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        # They take their places together, at the end of the block: a full disk leaves an earlier report as it was.
+        for name, data in files.items():
+            file = held.enter_context(whole_file(folder / name))
+            try:
+                file.write(data)
+                file.flush()
+            except OSError as error:
+                error.filename = str(folder / name)
+                raise
+    if comparison is None:
+        (folder / BD_CSV).unlink(missing_ok=True)  # an earlier report's, which is no part of this one
+    short = [section for section in sections if section.title in SHORT]
+    return as_markdown(run, short, comparison, means_only=True), [folder / name for name in files]
+
+
+def _compared(anchor: Run, run: Run, anchor_codec: str | None, codec: str | None) -> Comparison:
+    """The comparison, with what a reader of its figures should know besides."""
+    rules = Rules(non_monotone=NonMonotone.PARETO, anchor_codec=anchor_codec, proposal_codec=codec)
+    comparison = compare.compare(anchor, run, rules)
+    notes = [PARETO]
+    for source in (anchor, run):
+        if not facts.complete(source):
+            notes.append(f"{source.name} is PARTIAL: means are over the layers that both runs have.")
+    first, second = (source.environment.get("processor") for source in (anchor, run))
+    if first != second:
+        notes.append(f"Times were measured on different machines: {first} and {second}.")
+    return replace(comparison, notes=(*comparison.notes, *notes))
+
+
+def as_markdown(
+    run: Run, sections: Sequence[Section], comparison: Comparison | None = None, *, means_only: bool = False
+) -> str:
+    """The tables of a run, and those of a comparison before them."""
+    parts = [f"# {shielded(run.conditions.title)}\n", facts.as_markdown(run)]
+    if comparison is not None:
+        parts.append("## Comparison\n")
+        if means_only:
+            parts.append(f"{wrapped(shielded(differences.title(comparison)))}\n")
+            parts += [table.as_markdown() for table in differences.mean_tables(comparison)]
+        else:
+            parts.append(differences.as_text(comparison))
+    for section in sections:
+        parts += [f"## {section.title}\n", *(table.as_markdown() for table in section.tables)]
     return "\n".join(parts)
 
 
-def summary(run: Run) -> str:
-    """What was run, with what."""
-    missing = missing_of(run)
-    state = "complete" if not missing else f"**incomplete: {missing} records are missing**"
-    environment = run.environment
-    versions = ", ".join(f"{name} {value[:16]}" for name, value in run.identity["versions"].items())
-    lines = [f"- run `{run.name}`, {len(run.records)} records, {state}"]
-    if run.conditions.document.get("source"):
-        lines.append(f"- conditions: {run.conditions.document['source']} (SHA-256 {run.conditions.digest[:16]})")
-    lines.append(f"- codecs: {versions}")
-    lines.append(
-        f"- on {environment.get('processor')}, {environment.get('system')}, Python {environment.get('python')}"
-    )
-    for test in run.conditions.tests:
-        own = [record for record in run.records if record["test"] == test.name]
-        if own:
-            pristine = ", ".join(f"{name} {value:.4f}" for name, value in own[0]["pristine"].items())
-            lines.append(f"- {test.title}: {own[0]['items']} items in {own[0]['bitstreams']} bitstreams a point; "
-                         f"without coding: {pristine}")  # fmt: skip
-    lines.append("- rate: bytes of the bitstreams / bytes of the features as binary32; parameter sets included")
-    return "\n".join(lines) + "\n"
-
-
-def as_csv(run: Run) -> str:
-    """Every record as a line."""
-    columns, rows = tables.flat_records(run)
+def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as comma-separated values, numbers with all their digits."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow([_text(column) for column in columns])
     writer.writerows([_text(value) for value in row] for row in rows)
     return out.getvalue()
 
 
 def _text(value: Any) -> Any:
-    return repr(value) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return repr(value)
+    if not isinstance(value, str):
+        return value
+    # A spreadsheet would take such text for a formula, and run it.
+    return f"'{clean(value)}" if value.startswith(FORMULA) else clean(value)

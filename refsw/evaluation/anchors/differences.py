@@ -1,0 +1,140 @@
+"""Informative: a comparison of two runs as tables: the means first, then each test layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from refsw.evaluation.anchors.cells import (
+    CHANGE,
+    DIFFERENCE,
+    SCORE,
+    WHOLE_SHARE,
+    Cell,
+    Figure,
+    Table,
+    bullets,
+    shielded,
+    wrapped,
+)
+from refsw.evaluation.anchors.compare import Comparison, Line, Mean
+from refsw.evaluation.anchors.selection import metric_name
+
+TIMES = ("EncT", "DecT")
+NOTES = (
+    "EncT, DecT: time to encode and to decode, of the proposal / of the anchor, over all points of a layer; their "
+    "means are geometric.",
+    "Layers: those with a BD-rate, and if it is another number those with a BD-metric, of all.",
+)
+
+
+def as_text(comparison: Comparison) -> str:
+    """The comparison in Markdown, aligned to be read in a terminal."""
+    parts = [f"{wrapped(shielded(title(comparison)))}\n", *(table.as_markdown() for table in all_tables(comparison))]
+    reasons, notes = missing(comparison), remarks(comparison)
+    parts += [f"No figure:\n\n{bullets(map(shielded, reasons))}"] if reasons else []
+    parts += [f"Notes:\n\n{bullets(map(shielded, notes))}"] if notes else []
+    return "\n".join(parts)
+
+
+def title(comparison: Comparison) -> str:
+    """What is compared, and how."""
+    return (
+        f"{comparison.proposal} against {comparison.anchor}: BD-rate (negative is a saving) and BD-metric, "
+        f"{comparison.interpolation} over the logarithm of bits per element"
+    )
+
+
+def all_tables(comparison: Comparison) -> list[Table]:
+    """Every table: means, then layers."""
+    return [*mean_tables(comparison), *line_tables(comparison)]
+
+
+def mean_tables(comparison: Comparison) -> list[Table]:
+    """For each pair of codecs the means of the tests and that of all."""
+    found = []
+    for pair in _pairs(comparison.lines):
+        rows = [_mean(mean, comparison) for mean in comparison.means if (mean.proposal, mean.anchor) == pair]
+        heading = ("mean of", "at equal", "BD-rate", "BD-metric", *TIMES, "layers")
+        found.append(Table(f"Codec {pair[0]} against {pair[1]}: means", heading, tuple(rows), NOTES, texts=2))
+    return found
+
+
+def line_tables(comparison: Comparison) -> list[Table]:
+    """For each test, pair of codecs and quality the layers."""
+    found = []
+    for pair in _pairs(comparison.lines):
+        own = [line for line in comparison.lines if (line.proposal, line.anchor) == pair]
+        for test, quality in dict.fromkeys((line.test, line.quality) for line in own):
+            lines = [line for line in own if (line.test, line.quality) == (test, quality)]
+            heading = ("layer", "BD-rate", "BD-metric", "from", "to", "overlap", *TIMES)
+            name = f"{test}, {pair[0]} against {pair[1]} at equal {metric_name(quality)}"
+            found.append(Table(name, heading, tuple(map(_line, lines))))
+    return found
+
+
+def missing(comparison: Comparison) -> list[str]:
+    """Why figures are missing."""
+    several = len(_pairs(comparison.lines)) > 1
+    told = []
+    for line in comparison.lines:
+        pair = f", {line.proposal} against {line.anchor}" if several else ""
+        if line.reason:
+            told.append(f"{line.test}, {line.layer}, {metric_name(line.quality)}{pair}: {line.reason}")
+    return told
+
+
+def remarks(comparison: Comparison) -> list[str]:
+    """What to keep in mind."""
+    return list(dict.fromkeys(comparison.notes))
+
+
+def mean_times(comparison: Comparison, mean: Mean) -> tuple[float | None, float | None]:
+    """Geometric means over the layers of the time to encode and to decode, of the proposal / of the anchor."""
+    own = [
+        line
+        for line in comparison.lines
+        if (line.proposal, line.anchor, line.quality) == (mean.proposal, mean.anchor, mean.quality)
+        and mean.test in ("", line.test)
+    ]
+    return _geometric(line.encode_time for line in own), _geometric(line.decode_time for line in own)
+
+
+def _geometric(ratios: Iterable[float | None]) -> float | None:
+    known = [ratio for ratio in ratios if ratio]
+    return math.exp(math.fsum(map(math.log, known)) / len(known)) if known else None
+
+
+def _pairs(lines: Sequence[Line]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((line.proposal, line.anchor) for line in lines))
+
+
+def _mean(mean: Mean, comparison: Comparison) -> tuple[Cell, ...]:
+    times = (Figure(ratio, WHOLE_SHARE) for ratio in mean_times(comparison, mean))
+    figures = (Figure(mean.rate, CHANGE), Figure(mean.metric, DIFFERENCE))
+    counted = f"{mean.counted}" if mean.counted == mean.metrics else f"{mean.counted}, {mean.metrics}"
+    return (mean.test or "all tests", metric_name(mean.quality), *figures, *times, f"{counted}/{mean.layers}")
+
+
+def _line(line: Line) -> tuple[Cell, ...]:
+    values = (line.rate, line.metric, line.low, line.high, line.overlap, line.encode_time, line.decode_time)
+    forms = (CHANGE, DIFFERENCE, SCORE, SCORE, WHOLE_SHARE, WHOLE_SHARE, WHOLE_SHARE)
+    return (line.layer, *(Figure(value, form) for value, form in zip(values, forms, strict=True)))
+
+
+def flat(comparison: Comparison) -> tuple[list[str], list[list[Any]]]:
+    """Every layer and mean as a row: names of the columns, and the rows; None where there is no figure."""
+    columns = ["test", "layer", "proposal", "anchor", "quality", "BD-rate (%)", "BD-metric", "from", "to", "overlap",
+               "encode time ratio", "decode time ratio", "layers with BD-rate", "layers", "reason"]  # fmt: skip
+    rows: list[list[Any]] = [
+        [x.test, x.layer, x.proposal, x.anchor, x.quality, x.rate, x.metric, x.low, x.high, x.overlap, x.encode_time,
+         x.decode_time, int(x.rate is not None), 1, x.reason]
+        for x in comparison.lines
+    ]  # fmt: skip
+    rows += [
+        [m.test or "all tests", "mean", m.proposal, m.anchor, m.quality, m.rate, m.metric, None, None, None,
+         *mean_times(comparison, m), m.counted, m.layers, ""]
+        for m in comparison.means
+    ]  # fmt: skip
+    return columns, rows

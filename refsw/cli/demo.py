@@ -14,13 +14,9 @@ from refsw.errors import CodecError
 from refsw.features.config import PRESETS
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from refsw.evaluation.anchors.compare import Comparison
     from refsw.evaluation.anchors.folder import Run
     from refsw.evaluation.demo import Demo
-
-TABLE_WIDTH = 80
 
 
 @click.command(name="demo")
@@ -54,63 +50,24 @@ def command(output: Path, preset: str, jobs: int) -> None:
 
 
 def _print(demo: Demo, run: Run, comparison: Comparison | None) -> None:
-    from rich.console import Console
+    from refsw.evaluation.anchors import differences, tables
+    from refsw.evaluation.anchors.cells import wrapped
 
-    from refsw.evaluation.anchors import tables
-
-    console = Console(highlight=False)
-    # In a narrower window the lines of a table wrap, which is better read than figures cut short.
-    console.width = max(console.width, TABLE_WIDTH)
-    console.print(
-        f"Features leave a network at four depths, are coded with preset {demo.preset} at four quantization "
-        "parameters, decoded, and go on through the rest of the network. Rate: bytes of the bitstreams / bytes of the "
-        "features as binary32. Fidelity: how much the outcome is that without coding (MM'19, equations 2 to 4)."
-    )
-    console.print()
+    text = [
+        wrapped(
+            f"Features leave a network at four depths, are coded with preset {demo.preset} at four quantization "
+            "parameters, decoded, and go on through the rest of the network. Rate: bytes of the bitstreams / bytes of "
+            "the features as binary32. Fidelity: how much the outcome is that without coding (MM'19, equations 2 to 4)."
+        )
+        + "\n"
+    ]
     for test in run.conditions.tests:
-        for name in test.codecs:
-            if run.conditions.codecs[name].parameter:
-                table = tables.rate_quality(run, test, run.conditions.codecs[name])
-                _table(console, table.title, table.heading, table.rows)
+        swept = [run.conditions.codecs[name] for name in test.codecs if run.conditions.codecs[name].parameter]
+        text += [tables.rate_quality(run, test, codec).as_markdown() for codec in swept]
     if comparison is not None:
-        _comparison(console, demo, comparison)
-
-
-def _comparison(console: Console, demo: Demo, comparison: Comparison) -> None:
-    qualities = tuple(dict.fromkeys(line.quality for line in comparison.lines))
-    places = tuple(dict.fromkeys((line.test, line.layer) for line in comparison.lines))
-    rates = {(line.test, line.layer, line.quality): line.rate for line in comparison.lines}
-    rows = [(f"{t}, {layer}", *(_percent(rates.get((t, layer, q))) for q in qualities)) for t, layer in places]
-    means = {(mean.test, mean.quality): mean.rate for mean in comparison.means}
-    names = dict.fromkeys(mean.test for mean in comparison.means)
-    rows += [(f"mean of {n or 'all'}", *(_percent(means.get((n, q))) for q in qualities)) for n in names]
-    title = (
-        f"Preset {demo.preset} against preset anchor, the configuration of MM'19: BD-rate over all QPs (rate at the "
-        "same quality; negative is a saving)"
-    )
-    _table(console, title, ("", *(f"at equal {name}" for name in qualities)), rows)
-    if any("-" in row for row in rows):
-        console.print("-: the curves have no BD-rate; the report says why.")
-        console.print()
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.1f} %"
-
-
-def _table(console: Console, title: str, heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    console.print(title)
-    console.print()
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for number, name in enumerate(heading):
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    console.print()
+        text += [wrapped(differences.title(comparison)) + "\n"]
+        text += [table.as_markdown() for table in differences.mean_tables(comparison)]
+    print("\n".join(text))
 
 
 def _next(demo: Demo, written: Sequence[Path]) -> list[str]:

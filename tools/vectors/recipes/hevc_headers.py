@@ -137,5 +137,5 @@ def register(c: Catalog) -> None:
 def _add(c: Catalog, name: str, what: str, short: str, slices: str, violates: str, count: int = 2,
          known: str = TWO_KNOWN) -> None:  # fmt: skip
     c.stream(f"hevc-qp-header.{name}", f"A slice header at 12 bits that {what}",
-             [fps(**(WORDS | {"C": count}), edit=_sets(short, known)), data(payload=slices)], area=AREA, profile="INTER",
-             kind="invalid", violates=violates)  # fmt: skip
+             [fps(**(WORDS | {"C": count}), edit=_sets(short, known)), data(payload=slices)], area=AREA,
+             profile="INTER", kind="invalid", violates=violates)  # fmt: skip

@@ -15,6 +15,7 @@ from refsw.evaluation.extras import optional
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 PREFIX = "module."
+CLASSIFIERS = ("fc.", "classifier.")
 CODEBOOK, CODES = ".codebook", ".codes_matrix"
 
 
@@ -24,7 +25,8 @@ def load_weights(module: Any, path: Path) -> None:
     Besides plain state dictionaries, also under the keys `state_dict` or `model` or with the prefix that data
     parallelism leaves, two reduced forms are taken: vector-quantised layers (`<layer>.codebook` (words, length) and
     `<layer>.codes_matrix` of numbers of words, in the order of the weight's elements), and batch normalisations that
-    are only a weight and a bias, their statistics being folded in.
+    are only a weight and a bias, their statistics being folded in. Weights of a classifier (`fc` or `classifier`) are
+    left out if the module has none.
 
     Args:
         module: of PyTorch; changed in place.
@@ -47,12 +49,16 @@ def load_weights(module: Any, path: Path) -> None:
         words, codes = (state.pop(key.removesuffix(".weight") + part, None) for part in (CODEBOOK, CODES))
         if key.endswith(".weight") and words is not None and codes is not None:
             state[key] = _expanded(words, codes, tensor, f"{path}: {key}")
+    if not any(key.startswith(CLASSIFIERS) for key in own):
+        state = {key: tensor for key, tensor in state.items() if not key.startswith(CLASSIFIERS)}
     for what, keys in (("no", own.keys() - state.keys()), ("also", state.keys() - own.keys())):
         if keys:
             raise NetworkError(f"{path}: weights of another network: {what} {', '.join(sorted(keys)[:3])}")
     for key, tensor in own.items():
         if state[key].shape != tensor.shape:
             raise NetworkError(f"{path}: {key} is {tuple(state[key].shape)}, not {tuple(tensor.shape)}")
+        if not torch.isfinite(state[key]).all():
+            raise NetworkError(f"{path}: {key} has NaN or infinity")
     counts = {k: torch.zeros((), dtype=torch.long) for k in module.state_dict() if k not in own}
     module.load_state_dict({k: v.float() for k, v in state.items()} | counts)
 

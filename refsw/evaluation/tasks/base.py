@@ -45,7 +45,8 @@ class Task(ABC):
         """Features of a picture at a cut.
 
         Returns:
-            Binary32 (binary16 where the network has that), (C, H, W) or (C,); at a cut with several tensors a dictionary of them.
+            Binary32 (binary16 where the network has that), (C, H, W) or (C,); at a cut with several tensors a
+            dictionary of them.
 
         Raises:
             UsageError: there is no such picture or cut.

@@ -29,7 +29,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from refsw.errors import UsageError
+from refsw.errors import RefswError, UsageError
 from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Network
 from refsw.evaluation.networks.builtin import BUILTIN, builtin
@@ -98,5 +98,7 @@ def _made(name: str) -> Any:
     module, _, function = name.partition(":")
     try:
         return getattr(import_module(module), function)()
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"network {name}: {error}") from error
+    except RefswError:
+        raise
+    except Exception as error:  # of code that is not ours
+        raise UsageError(f"network {name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error

@@ -53,10 +53,12 @@ class TorchNetwork:
             raise NetworkError(f"a {type(module).__name__} is no module of PyTorch")
         self.module, self.shape, self._output = module.eval(), shape, output
         known = dict(module.named_modules())
-        self._places = {name: (p,) if isinstance(p, str) else tuple(p) for name, p in cuts.items()}
-        for name, places in self._places.items():
+        self._places = {}
+        for name, given in cuts.items():
+            places = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else ()
             if not places or len(set(places)) != len(places) or not all(isinstance(place, str) for place in places):
-                raise UsageError(f"cut {name}: {places}: names of modules, as text (a number in quotes), none twice")
+                raise UsageError(f"cut {name}: {given}: names of modules, as text (a number in quotes), none twice")
+            self._places[name] = places
             for place in places:
                 if place not in known:
                     raise UsageError(f"no module {place} in the network: {', '.join(list(known)[1:9])}...")
@@ -226,9 +228,16 @@ class quiet:  # noqa: N801  (a context manager that reads as a word)
 
 def count_macs(action: Callable[[], object]) -> int:
     """Multiply-accumulates of all convolutions and matrix products that run during an action."""
+    attention, layers = optional("torch.nn.attention"), optional("torch.backends.mha")
     counter = optional("torch.utils.flop_counter").FlopCounterMode(display=False)
-    with counter:
-        action()
+    fused = layers.get_fastpath_enabled()
+    # The counter does not know attention, or a whole layer of a transformer, in one operation.
+    layers.set_fastpath_enabled(value=False)
+    try:
+        with attention.sdpa_kernel([attention.SDPBackend.MATH]), counter:
+            action()
+    finally:
+        layers.set_fastpath_enabled(value=fused)
     # It counts a multiplication and an addition each.
     return int(counter.get_total_flops()) // 2
 

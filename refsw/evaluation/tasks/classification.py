@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from refsw.evaluation.datasets.base import Dataset, Item
 from refsw.evaluation.distortion import task_distortion
+from refsw.evaluation.errors import DatasetError, NetworkError
 from refsw.evaluation.fidelity import accuracy, classification_fidelity
 from refsw.evaluation.networks.base import Network
 from refsw.evaluation.pictures import Geometry, Preprocessing
@@ -32,6 +33,22 @@ class Classification(Task):
     def options(self) -> dict[str, Any]:
         """None that outputs depend on."""
         return {}
+
+    def check(self, progress: Callable[[], None] | None = None) -> None:
+        """As all tasks, and that the network has the classes of the data set.
+
+        Raises:
+            DatasetError: it has others than the data set names, or fewer than a label says.
+        """
+        super().check(progress)
+        data, scores = self.dataset, self.reference(self.dataset.items[0].id)
+        if scores.ndim != 1:
+            raise NetworkError(f"the network gives {scores.shape} for a picture, not a score for each class")
+        if data.classes and len(data.classes) != scores.size:
+            raise DatasetError(f"{data.name} has {len(data.classes)} classes, the network {scores.size}")
+        highest = max(data.items, key=lambda item: item.label)
+        if highest.label >= scores.size:
+            raise DatasetError(f"{highest.path}: class {highest.label}, the network has {scores.size}, from 0")
 
     def interpret(self, item: Item, output: Array, geometry: Geometry) -> Array:
         """The scores as they are."""

@@ -14,18 +14,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from refsw.errors import UsageError
 from refsw.evaluation.errors import NetworkError
 from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Complexity, Tensors, size_of
 from refsw.evaluation.networks.products import graphs, macs_of_nodes, measured_shapes, taken
 from refsw.evaluation.networks.runtime import ELEMENT_TYPES, open_session, run
-from refsw.evaluation.networks.staged import only
 from refsw.tensor.axes import Array
 
 Places = str | Sequence[str] | Mapping[str, str]
 FEATURE_TYPES = ("tensor(float)", "tensor(float16)")
 """What features may be made of, as ONNX Runtime calls it."""
+BOXES = "boxes", "scores", "labels"
+"""Outputs of a detector: left, top, right, bottom in pixels of the input; confidence; class."""
 LAYOUTS = {"nchw": (0, 1, 2, 3), "nhwc": (0, 2, 3, 1)}
 """Where the axes (N, C, H, W) of pictures stand in the input of a model."""
 
@@ -40,7 +43,8 @@ class OnnxNetwork:
         path: of the model; weights in files of their own lie beside it.
         cuts: for each cut the name of its tensor, or the names of its tensors; or names of one's own with the
             tensors that they stand for.
-        output: name of the output that is used; the first without it.
+        output: name of the output that is used, the first without it; or the names of three, `BOXES` -> output, of a
+            detector that gives boxes, scores and labels apart: together they make one table.
         layout: of the input: nchw, or nhwc as models from TensorFlow have it.
 
     Raises:
@@ -60,9 +64,13 @@ class OnnxNetwork:
             raise UsageError(f"{path}: a network takes one input, not {', '.join(inputs) or 'none'}")
         self.input, self.path = inputs[0], path
         outputs = [value.name for value in graph.output]
-        if output is not None and output not in outputs:
-            raise UsageError(f"{path}: no output {output}: {', '.join(outputs)}")
-        self.output = output or outputs[0]
+        if isinstance(output, Mapping) and set(output) != set(BOXES):
+            raise UsageError(f"{path}: outputs {', '.join(BOXES)} are needed, not {', '.join(output) or 'none'}")
+        named = tuple(output[name] for name in BOXES) if isinstance(output, Mapping) else (output or outputs[0],)
+        for name in named:
+            if name not in outputs:
+                raise UsageError(f"{path}: no output {name}: {', '.join(outputs)}")
+        self.outputs = named
         self._places = {name: _named(name, places) for name, places in cuts.items()}
         self._makers = {name: node for node in graph.node for name in node.output if name}
         self._wanted = {tensor for places in self._places.values() for tensor in places.values()}
@@ -84,7 +92,7 @@ class OnnxNetwork:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the model with all its weights, and of the places where it is cut and left."""
-        places = json.dumps([self._places, self.output, self._axes], sort_keys=True)
+        places = json.dumps([self._places, self.outputs, self._axes], sort_keys=True)
         return hashlib.sha256(hashlib.sha256(self._data).digest() + places.encode()).hexdigest()
 
     @cached_property
@@ -105,7 +113,21 @@ class OnnxNetwork:
 
     def run(self, images: Array) -> Array:
         """The whole model: binary32 (N, C, H, W) -> its output."""
-        return run(self.session, self.given(images), [self.output])[self.output]
+        return self.result(run(self.session, self.given(images), self.outputs))
+
+    def result(self, found: Mapping[str, Array]) -> Array:
+        """What the network gives, from its outputs: one as it is; of a detector, binary64, (1, objects, 6).
+
+        Raises:
+            NetworkError: boxes, scores and labels are not of as many objects.
+        """
+        if len(self.outputs) == 1:
+            return found[self.outputs[0]]
+        corners, scores, labels = (found[name] for name in self.outputs)
+        if corners.size != 4 * scores.size or labels.size != scores.size:
+            raise NetworkError(f"{self.path}: boxes {corners.shape}, scores {scores.shape}, labels {labels.shape}")
+        table = np.column_stack([corners.reshape(-1, 4), scores.reshape(-1), labels.reshape(-1)])
+        return table.astype(np.float64)[None]
 
     def given(self, images: Array) -> Tensors:
         """The input of the model: its name, and the pictures with their axes as it wants them."""
@@ -118,7 +140,7 @@ class OnnxNetwork:
         of which it is not known how many it takes.
         """
         places = self.cut(name).places
-        front, back = self.nodes(places.values(), self.input), self.nodes([self.output], *places.values())
+        front, back = self.nodes(places.values(), self.input), self.nodes(self.outputs, *places.values())
         shapes = self._measured(images[:1])
         counts = [macs_of_nodes(nodes, shapes) for nodes in (front, back)]
         if counts[0] is None or counts[1] is None:
@@ -131,6 +153,7 @@ class OnnxNetwork:
         Raises:
             NetworkError: they also hang on the input, which is not given; or not on all that is given.
         """
+        results = tuple(results)
         wanted, seen, chosen, used = list(results), set[str](), set(), set()
         while wanted:
             name = wanted.pop()
@@ -150,7 +173,7 @@ class OnnxNetwork:
                 wanted += taken(self._makers[name])
         idle = [name for name in given if name not in used]
         if idle:
-            raise NetworkError(f"{self.path}: {self.output} does not hang on {', '.join(idle)}")
+            raise NetworkError(f"{self.path}: {', '.join(results)} does not hang on {', '.join(idle)}")
         return [node for node in self._model.graph.node if id(node) in chosen]
 
     def part(self, sources: Sequence[Any], results: Sequence[Any]) -> Any:
@@ -209,9 +232,10 @@ class OnnxCut:
     def __init__(self, network: OnnxNetwork, places: Mapping[str, str]) -> None:
         self._network, self.places = network, dict(places)
         names = list(self.places.values())
-        if network.output in names:
-            raise NetworkError(f"{network.path}: {network.output} is the output: nothing of the network comes after it")
-        network.nodes([network.output], *names)  # first of all: whether it is a cut
+        for output in network.outputs:
+            if output in names:
+                raise NetworkError(f"{network.path}: {output} is the output: nothing of the network comes after it")
+        network.nodes(network.outputs, *names)  # first of all: whether it is a cut
         self._front = network.part([network.described(network.input)], [network.described(name) for name in names])
         makes = optional("onnx").helper.make_tensor_value_info
         features = []
@@ -219,7 +243,7 @@ class OnnxCut:
             if given.type not in FEATURE_TYPES:
                 raise NetworkError(f"{network.path}: {given.name} is a {given.type}, features are binary32 or binary16")
             features.append(makes(given.name, ELEMENT_TYPES[given.type].onnx, None))
-        self._back = network.part(features, [network.described(network.output)])
+        self._back = network.part(features, [network.described(name) for name in network.outputs])
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -233,7 +257,7 @@ class OnnxCut:
 
     def back(self, features: Mapping[str, Array]) -> Array:
         """The nodes that the output hangs on beyond the features."""
-        return only(run(self._back, {self.places[name]: tensor for name, tensor in features.items()}))
+        return self._network.result(run(self._back, {self.places[name]: tensor for name, tensor in features.items()}))
 
     def whole(self, images: Array) -> Array:
         """The model as it is."""

@@ -3,7 +3,8 @@
     kind: onnx                       any ONNX model
     path: model.onnx
     cuts: {conv1: tensor, pyramid: {p3: tensor, p4: tensor}}     names of tensors of the model
-    output: name                     if it has several
+    output: name                     if it has several; or of a detector, for the option `boxes` of its task,
+                                     {boxes: name, scores: name, labels: name}
     layout: nchw                     of its input: nchw or nhwc
 
     kind: vgg16 | resnet18 | resnet50 | resnet101 | resnet152
@@ -44,7 +45,7 @@ KEYS: Mapping[str, tuple[set[str], set[str]]] = {
 }
 FORMS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("path", "weights", "module", "layout", "until"), ("text", lambda v: isinstance(v, str))),
-    "output": ("text or a number", lambda v: isinstance(v, str) or _is_count(v)),
+    "output": ("a name, a number, or names of boxes, scores and labels", lambda v: _is_output(v)),
     "cuts": ("a mapping: name of a cut to its place", lambda v: isinstance(v, Mapping)),
     "classes": ("a number from 1", lambda v: _is_count(v) and v > 0),
     "stride_first": ("true or false", lambda v: isinstance(v, bool)),
@@ -72,6 +73,8 @@ def open_network(entry: Mapping[str, Any]) -> Network:
         form, fits = FORMS[key]
         if not fits(value):
             raise UsageError(f"network {kind}: {key} is {value!r}: {form}")
+    if isinstance(given.get("output"), int if kind == "onnx" else Mapping):
+        raise UsageError(f"network {kind}: output is {given['output']!r}, which is for networks of another kind")
     if kind == "onnx":
         return OnnxNetwork(Path(entry["path"]), entry["cuts"], entry.get("output"), entry.get("layout", "nchw"))
     if kind == "torch":
@@ -88,6 +91,11 @@ def open_network(entry: Mapping[str, Any]) -> Network:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_output(value: Any) -> bool:
+    named = isinstance(value, Mapping) and all(isinstance(name, str) for name in value.values())
+    return named or isinstance(value, str) or _is_count(value)
 
 
 def _is_size(value: Any) -> bool:

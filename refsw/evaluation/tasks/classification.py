@@ -9,7 +9,7 @@ import numpy as np
 
 from refsw.evaluation.datasets.base import Dataset, Item
 from refsw.evaluation.distortion import task_distortion
-from refsw.evaluation.errors import DatasetError, NetworkError
+from refsw.evaluation.errors import DatasetError, EvaluationError, NetworkError
 from refsw.evaluation.fidelity import accuracy, classification_fidelity
 from refsw.evaluation.networks.base import Network
 from refsw.evaluation.pictures import Geometry, Preprocessing
@@ -51,7 +51,13 @@ class Classification(Task):
             raise DatasetError(f"{highest.path}: class {highest.label}, the network has {scores.size}, from 0")
 
     def interpret(self, item: Item, output: Array, geometry: Geometry) -> Array:
-        """The scores as they are."""
+        """The scores as they are.
+
+        Raises:
+            EvaluationError: NaN among them.
+        """
+        if np.isnan(output).any():
+            raise EvaluationError(f"the network gives NaN for {item.id}")
         return output
 
     def score(self, layer: str, outputs: Mapping[str, Any], references: Mapping[str, Any]) -> dict[str, float]:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import UsageError
-from refsw.evaluation.boxes import Boxes
+from refsw.evaluation.boxes import COLUMNS, Boxes
 from refsw.evaluation.datasets.base import Dataset, Item
 from refsw.evaluation.detection import Points, coco_average_precision, voc_average_precision
 from refsw.evaluation.distortion import task_distortion
+from refsw.evaluation.errors import EvaluationError
 from refsw.evaluation.fidelity import detection_fidelity
 from refsw.evaluation.networks.base import Network
 from refsw.evaluation.pictures import Geometry, Preprocessing
@@ -23,9 +24,12 @@ from refsw.tensor.axes import Array
 class Detection(Task):
     """The output of a picture is its objects, binary64 (objects, 6): corners in pixels, confidence, class.
 
-    Options: `strides` (of the detector's levels), `least` (confidence that is kept for average precision),
-    `confidence` (from which on an object counts for fidelity), `overlap` (of suppression), `rules` (coco, voc2007 or
-    voc), `literal` (fidelity as printed).
+    Options: `format` (of what the network gives: yolox, see `refsw.evaluation.yolox`; or boxes, rows of corners in
+    pixels of its input, confidence and class, as detectors with a suppression of their own give them), `first_class`
+    (number that the network gives the first class of the data set: 1 where 0 is the background), `strides` (of a
+    YOLOX's levels), `least` (confidence that is kept for average precision), `confidence` (from which on an object
+    counts for fidelity), `overlap` (of a YOLOX's suppression), `rules` (coco, voc2007 or voc), `literal` (fidelity as
+    printed).
 
     Raises:
         UsageError: an option does not exist.
@@ -38,21 +42,36 @@ class Detection(Task):
     ) -> None:
         super().__init__(dataset, network, preprocessing)
         known = {"strides": list(STRIDES), "least": 0.01, "confidence": 0.25, "overlap": 0.65}
+        known |= {"format": "yolox", "first_class": 0}
         chosen = known_options(options, {**known, "rules": "coco", "literal": False}, "detection")
         if chosen["rules"] not in RULES:
             raise UsageError(f"detection: no rules {chosen['rules']}: {', '.join(RULES)}")
+        if chosen["format"] not in FORMATS:
+            raise UsageError(f"detection: no format {chosen['format']}: {', '.join(FORMATS)}")
         self._chosen = chosen
 
     @property
     def options(self) -> dict[str, Any]:
         """What decides which objects there are."""
-        return {name: self._chosen[name] for name in ("strides", "least", "overlap")}
+        return {name: self._chosen[name] for name in ("format", "first_class", "strides", "least", "overlap")}
 
     def interpret(self, item: Item, output: Array, geometry: Geometry) -> Array:
-        """Objects of a YOLOX output, in pixels of the picture."""
+        """Objects that are confident enough, best first, at most `MOST`, in pixels of the picture."""
         size = self.preprocessing.height, self.preprocessing.width
         chosen = self._chosen
-        table = objects(output, size, strides=chosen["strides"], confidence=chosen["least"], overlap=chosen["overlap"])
+        if chosen["format"] == "yolox":
+            table = objects(
+                output,
+                size,
+                strides=chosen["strides"],
+                confidence=chosen["least"],
+                overlap=chosen["overlap"],
+                most=MOST,
+            )
+        else:
+            table = listed(output, confidence=chosen["least"], most=MOST)
+        table[:, 5] -= chosen["first_class"]
+        table = table[table[:, 5] >= 0]
         table[:, :4] = geometry.undo(table[:, :4])
         return table
 
@@ -92,4 +111,27 @@ def _voc(points: Points) -> Callable[[Sequence[Boxes], Sequence[Boxes]], dict[st
     return score
 
 
+def listed(output: Array, *, confidence: float, most: int) -> Array:
+    """Objects that a network gives as a list: those that are confident enough, best first.
+
+    Args:
+        output: (objects, 6): left, top, right, bottom, confidence, class.
+        confidence: least that is kept.
+        most: how many are kept.
+
+    Raises:
+        EvaluationError: an output of another shape, NaN or infinity, or a class that is no whole number.
+    """
+    table = np.asarray(output, np.float64)
+    if table.ndim != 2 or table.shape[1] != COLUMNS:
+        raise EvaluationError(f"an output of shape {table.shape}: a list of boxes is (objects, {COLUMNS})")
+    if not np.isfinite(table).all() or (table[:, 5] != np.floor(table[:, 5])).any():
+        raise EvaluationError("a list of boxes with NaN, infinity or classes that are no whole numbers")
+    table = table[table[:, 4] >= confidence]
+    return table[np.argsort(-table[:, 4], kind="stable")[:most]]
+
+
+FORMATS = ("yolox", "boxes")
+MOST = 100
+"""Objects of a picture that are kept, as the rules of COCO have it."""
 RULES = {"coco": _coco, "voc2007": _voc(Points.ELEVEN), "voc": _voc(Points.ALL)}

@@ -9,7 +9,8 @@ import pytest
 
 from refsw.errors import UsageError
 from refsw.evaluation.datasets import Item, StoredDataset
-from refsw.evaluation.errors import EvaluationError, NetworkError
+from refsw.evaluation.errors import DatasetError, EvaluationError, NetworkError
+from refsw.evaluation.mini import STRIDES, mini_dataset, mini_network
 from refsw.evaluation.networks import check_cut
 from refsw.evaluation.networks.onnx import OnnxNetwork
 from refsw.evaluation.networks.specification import open_network
@@ -129,3 +130,43 @@ def test_outputs_that_do_not_exist_or_go_together_are_named(path):
         open_network({"kind": "onnx", "path": str(path), "cuts": {}, "output": 0})
     with pytest.raises(UsageError, match="which is for networks of another kind"):
         open_network({"kind": "torch", "module": "m:f", "shape": [3, 8, 8], "cuts": {}, "output": NAMES})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"least": 1.5}, "least 1.5: from 0 to 1"),
+        ({"overlap": float("nan")}, "overlap nan: from 0 to 1"),
+        ({"strides": ["8"]}, "strides .*: whole numbers from 1"),
+        ({"strides": [0]}, "strides .*: whole numbers from 1"),
+    ],
+)
+def test_options_out_of_range_are_refused(path, options, message):
+    with pytest.raises(UsageError, match=message):
+        task(path, **options)
+
+
+def scenes(boxes=None, classes=()):
+    stored = mini_dataset("detection")
+    item = stored.items[0]
+    items = [Item(item.id, item.path, boxes=item.boxes if boxes is None else np.array(boxes))]
+    data = StoredDataset("scenes", items, classes=classes, pictures={item.id: stored.picture(item)})
+    return Detection(data, mini_network("detection"), preprocessing("mini-scenes"), {"strides": list(STRIDES)})
+
+
+def test_classes_that_a_yolox_does_not_have_are_named_before_anything_runs():
+    scenes().check()
+    scenes(classes=[str(i) for i in range(10)]).check()
+    scenes(boxes=np.zeros((0, 6))).check()
+    with pytest.raises(DatasetError, match="scenes has 2 classes, the network 10"):
+        scenes(classes=["a", "b"]).check()
+    with pytest.raises(DatasetError, match="scene-000: class 10, the network has 10, from 0"):
+        scenes(boxes=[[0, 0, 5, 5, 10, 0]]).check()
+
+
+def test_only_a_few_cuts_are_open_at_once():
+    detection = scenes()
+    for _ in range(2):
+        for layer in detection.network.cuts:
+            assert detection.cut(layer) is detection.cut(layer)
+    assert len(detection._cuts) == 2

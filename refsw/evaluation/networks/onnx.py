@@ -107,9 +107,17 @@ class OnnxNetwork:
             UsageError: there is no such cut.
             NetworkError: its tensors do not separate the input from the output, or not all of them are needed to.
         """
+        return OnnxCut(self, self.places(name))
+
+    def places(self, name: str) -> dict[str, str]:
+        """Names of one's own of the tensors of a cut -> tensors of the model.
+
+        Raises:
+            UsageError: there is no such cut.
+        """
         if name not in self._places:
             raise UsageError(f"no cut {name}: {', '.join(self._places)}")
-        return OnnxCut(self, self._places[name])
+        return self._places[name]
 
     def run(self, images: Array) -> Array:
         """The whole model: binary32 (N, C, H, W) -> its output."""
@@ -139,7 +147,7 @@ class OnnxNetwork:
         Counted are convolutions and matrix products (`refsw.evaluation.networks.products`). None if a node is there
         of which it is not known how many it takes.
         """
-        places = self.cut(name).places
+        places = self.places(name)
         front, back = self.nodes(places.values(), self.input), self.nodes(self.outputs, *places.values())
         shapes = self._measured(images[:1])
         counts = [macs_of_nodes(nodes, shapes) for nodes in (front, back)]

@@ -18,6 +18,8 @@ from refsw.evaluation.pictures import Geometry, Preprocessing
 from refsw.tensor.axes import Array
 
 Features = Array | dict[str, Array]
+OPEN_CUTS = 2
+"""How many are kept open: work goes layer by layer, and the halves of an ONNX model hold their weights each."""
 
 
 class Task(ABC):
@@ -106,6 +108,8 @@ class Task(ABC):
             UsageError: there is no such cut.
         """
         if layer not in self._cuts:
+            while len(self._cuts) >= OPEN_CUTS:
+                del self._cuts[next(iter(self._cuts))]
             self._cuts[layer] = self.network.cut(layer)
         return self._cuts[layer]
 

@@ -12,12 +12,12 @@ from refsw.evaluation.boxes import COLUMNS, Boxes
 from refsw.evaluation.datasets.base import Dataset, Item
 from refsw.evaluation.detection import Points, coco_average_precision, voc_average_precision
 from refsw.evaluation.distortion import task_distortion
-from refsw.evaluation.errors import EvaluationError
+from refsw.evaluation.errors import DatasetError, EvaluationError, NetworkError
 from refsw.evaluation.fidelity import detection_fidelity
 from refsw.evaluation.networks.base import Network
 from refsw.evaluation.pictures import Geometry, Preprocessing
 from refsw.evaluation.tasks.base import Task, known_options, paired
-from refsw.evaluation.yolox import STRIDES, objects
+from refsw.evaluation.yolox import FIXED, STRIDES, objects
 from refsw.tensor.axes import Array
 
 
@@ -48,7 +48,33 @@ class Detection(Task):
             raise UsageError(f"detection: no rules {chosen['rules']}: {', '.join(RULES)}")
         if chosen["format"] not in FORMATS:
             raise UsageError(f"detection: no format {chosen['format']}: {', '.join(FORMATS)}")
+        for name in ("least", "confidence", "overlap"):
+            if not 0 <= chosen[name] <= 1:
+                raise UsageError(f"detection: {name} {chosen[name]}: from 0 to 1")
+        if not all(type(stride) is int and stride > 0 for stride in chosen["strides"]):
+            raise UsageError(f"detection: strides {chosen['strides']}: whole numbers from 1")
         self._chosen = chosen
+
+    def check(self, progress: Callable[[], None] | None = None) -> None:
+        """As all tasks, and that a YOLOX has the classes of the data set.
+
+        Raises:
+            DatasetError: it has others than the data set names, or fewer than an annotation says.
+        """
+        super().check(progress)
+        if self._chosen["format"] != "yolox":
+            return
+        data = self.dataset
+        output = self.network.run(self._input(data.items[0].id)[0])[0]
+        if output.ndim != 2:
+            raise NetworkError(f"an output of shape {output.shape} is none of a YOLOX")
+        classes = output.shape[1] - FIXED - self._chosen["first_class"]
+        if data.classes and len(data.classes) != classes:
+            raise DatasetError(f"{data.name} has {len(data.classes)} classes, the network {classes}")
+        for item in data.items:
+            highest = -1 if item.boxes is None or not len(item.boxes) else int(item.boxes[:, 4].max())
+            if highest >= classes:
+                raise DatasetError(f"{item.path}: class {highest}, the network has {classes}, from 0")
 
     @property
     def options(self) -> dict[str, Any]:

@@ -164,6 +164,16 @@ def test_boxes_that_are_none_are_named_when_a_data_set_is_opened(tmp_path, box):
         open_dataset("voc2007", tmp_path, split="dog_test")
 
 
+def test_lists_that_are_no_text_are_named(tmp_path):
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "test.txt").write_bytes(b"000\0001\n")
+    with pytest.raises(DatasetError, match=r"test\.txt: no text"):
+        open_dataset("voc2007", tmp_path)
+    text(tmp_path / "annotations" / "instances_val2017.json", "[" * 200_000)
+    with pytest.raises(DatasetError, match="no COCO annotations: RecursionError"):
+        open_dataset("coco", tmp_path)
+
+
 def save(array, path, mode=None, **options):
     image = Image.fromarray(array)
     (image.convert(mode) if mode else image).save(path, **options)

@@ -240,6 +240,23 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"conv1.weight": torch.zeros(64, 3, 7, 7).to_sparse()}, "conv1.weight is sparse or complex"),
+        ({"bn1.bias": torch.zeros(64, dtype=torch.complex64)}, "bn1.bias is sparse or complex"),
+        ({"fc.codebook": torch.zeros(4), "fc.codes_matrix": torch.zeros(384)}, "do not fill"),
+        ({"fc.codebook": torch.zeros(4, 4), "fc.codes_matrix": torch.full((384,), 4)}, "not among the 4"),
+        ({"fc.codebook": torch.zeros(4, 4), "fc.codes_matrix": torch.zeros(384)}, "not among the 4"),
+    ],
+)
+def test_weights_of_no_usable_form_are_refused(tmp_path, changes, message):
+    module = builtin("resnet18", classes=3).module
+    torch.save(module.state_dict() | changes, tmp_path / "w.pth")
+    with pytest.raises(NetworkError, match=message):
+        load_weights(module, tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize(
     ("entry", "message"),
     [
         ({"kind": ["onnx"]}, "no kind of network"),

@@ -57,7 +57,7 @@ def open_coco(
             if entry["image_id"] not in rows or entry["category_id"] not in number:
                 odd = f"picture {entry['image_id']}, category {entry['category_id']}"
                 raise DatasetError(f"{path}: an annotation of {odd}, which it does not list")
-            left, top, width, height = entry["bbox"]
+            left, top, width, height = map(float, entry["bbox"])
             row = [left, top, left + width, top + height, number[entry["category_id"]], entry.get("iscrowd", 0)]
             rows[entry["image_id"]].append(row)
         images = sorted(content["images"], key=lambda image: int(image["id"]))
@@ -70,7 +70,7 @@ def open_coco(
             for image in images
         ]
         return Dataset(name, items, classes=[str(category["name"]) for category in categories])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DatasetError(f"{path}: no COCO annotations: {type(error).__name__} {error}") from error
 
 

@@ -128,11 +128,14 @@ def read_text(path: Path) -> str:
         DatasetError: it is missing, or no text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: {error}") from error
+    if "\0" in text:
+        raise DatasetError(f"{path}: no text: it has bytes of 0")
+    return text
 
 
 def entries(path: Path) -> Iterator[tuple[str, str, str]]:

@@ -55,6 +55,8 @@ def load_weights(module: Any, path: Path) -> None:
         if keys:
             raise NetworkError(f"{path}: weights of another network: {what} {', '.join(sorted(keys)[:3])}")
     for key, tensor in own.items():
+        if state[key].layout is not torch.strided or state[key].is_complex():
+            raise NetworkError(f"{path}: {key} is sparse or complex")
         if state[key].shape != tensor.shape:
             raise NetworkError(f"{path}: {key} is {tuple(state[key].shape)}, not {tuple(tensor.shape)}")
         if not torch.isfinite(state[key]).all():
@@ -82,10 +84,13 @@ def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
     for key in WRAPPERS:
         if isinstance(state.get(key), Mapping):
             state = state[key]
-    return {str(key).removeprefix(PREFIX): value for key, value in state.items() if hasattr(value, "shape")}
+    return {str(key).removeprefix(PREFIX): value for key, value in state.items() if hasattr(value, "layout")}
 
 
 def _expanded(words: Any, codes: Any, like: Any, where: str) -> Any:
     if words.ndim != 2 or codes.numel() * words.shape[1] != like.numel():
-        raise NetworkError(f"{where}: {codes.numel()} words of {words.shape[-1]} do not fill {tuple(like.shape)}")
+        told = f"{tuple(codes.shape)} numbers of words of {tuple(words.shape)}"
+        raise NetworkError(f"{where}: {told} do not fill {tuple(like.shape)}")
+    if codes.is_floating_point() or not 0 <= int(codes.min()) <= int(codes.max()) < len(words):
+        raise NetworkError(f"{where}: numbers of words that are not among the {len(words)}")
     return words.float()[codes.long()].reshape(like.shape)

@@ -200,6 +200,13 @@ def test_a_batch_of_fixed_size_is_named(path):
         OnnxNetwork(path, {}).run(IMAGES)
 
 
+def test_what_the_runtime_prints_is_said_once(path, capfd):
+    with pytest.raises(NetworkError, match=r"does not run on x \(1, 5, 8, 8\)") as caught:
+        OnnxNetwork(stored(path, image=None), {}).run(np.zeros((1, 5, 8, 8), np.float32))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_several_inputs_are_refused(path):
     graph = helper.make_graph(
         [node("Add", ["x", "z"], ["y"])],

@@ -239,6 +239,16 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
         load_weights(module, tmp_path / "w.pth")
 
 
+def test_files_that_hold_code_or_nothing_are_named_without_advice_to_run_them(tmp_path):
+    module = builtin("resnet18", classes=3).module
+    torch.save(Net(), tmp_path / "module.pth")
+    with pytest.raises(NetworkError, match=r"module\.pth: no weights: it holds \S*Net, which is code and not run$"):
+        load_weights(module, tmp_path / "module.pth")
+    (tmp_path / "text.pth").write_text("text")
+    with pytest.raises(NetworkError, match=r"text\.pth: no weights: damaged, or no file of PyTorch$"):
+        load_weights(module, tmp_path / "text.pth")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

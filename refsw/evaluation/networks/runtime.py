@@ -48,8 +48,8 @@ def open_session(model: bytes, name: str = "network", *, optimised: bool = True)
     options.inter_op_num_threads = 1
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
-    # Errors are raised; warnings about graphics cards that are not there help nobody.
-    options.log_severity_level = 3
+    # Errors are raised, and need not be printed as well; warnings about graphics cards that are not there help nobody.
+    options.log_severity_level = 4
     if not optimised:
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:

@@ -5,6 +5,7 @@ Nothing is unpickled: safetensors, or PyTorch files read with `weights_only`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,12 @@ def _read(path: Path) -> Mapping[str, Any]:
         else:
             loaded = optional("torch").load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each library has its own
-        raise NetworkError(f"{path}: no weights: {' '.join(str(error).split())[:200]}") from error
+        told = " ".join(str(error).split())
+        if path.suffix != ".safetensors" and not isinstance(error, OSError):
+            # What PyTorch says is about its unpickler, with the advice to run what the file holds.
+            code = re.search(r"Unsupported global: GLOBAL (\S+)", told)
+            told = f"it holds {code[1]}, which is code and not run" if code else "damaged, or no file of PyTorch"
+        raise NetworkError(f"{path}: no weights: {told[:200]}") from error
     if not isinstance(loaded, Mapping):
         raise NetworkError(f"{path}: no weights: a {type(loaded).__name__}")
     return loaded

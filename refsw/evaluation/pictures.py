@@ -16,6 +16,8 @@ from refsw.evaluation.errors import DatasetError
 from refsw.tensor.axes import Array
 
 COLOURS = 3
+NARROWEST = 64
+"""Longer side over shorter side: what is scaled by its shorter side before it is cropped would become too large."""
 
 
 class Fit(StrEnum):
@@ -109,6 +111,9 @@ class Preprocessing:
 
         Args:
             picture: uint8, (H, W, 3) in RGB, or (H, W).
+
+        Raises:
+            DatasetError: a picture that is very narrow, for CROP.
         """
         from PIL import Image
 
@@ -136,6 +141,10 @@ class Preprocessing:
             scaled = image.resize((self.width, self.height), Image.Resampling.BILINEAR)
             return scaled, Geometry(self.width / width, self.height / height)
         if self.fit is Fit.CROP:
+            if max(width, height) > NARROWEST * min(width, height):
+                raise DatasetError(
+                    f"a picture of {width} x {height} is too narrow to crop from: 1 to {NARROWEST} at most"
+                )
             scale = self.short_side / min(width, height)
             # The long side is cut off, as the customary scripts of ImageNet do.
             size = tuple(self.short_side if side == min(width, height) else int(side * scale) for side in image.size)

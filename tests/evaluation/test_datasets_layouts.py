@@ -280,8 +280,18 @@ def test_classes_that_the_network_does_not_have_are_named_before_anything_runs()
     digits([-1, 9]).check()
     with pytest.raises(DatasetError, match=r"digit-001: class 10, the network has 10, from 0"):
         digits([1, 10]).check()
-    with pytest.raises(DatasetError, match="digits has 2 classes, the network 10"):
-        digits([0, 1], ["a", "b"]).check()
+    with pytest.raises(DatasetError, match="digits has 2 synsets, the network 10 classes: name a list of all"):
+        digits([0, 1], [FISH, DOG]).check()
+
+
+def test_folders_that_are_not_the_classes_of_the_network_are_no_labels():
+    for classes, judged in ((["cats", "dogs"], False), ([str(i) for i in range(10)], True), ([], True)):
+        task = digits([0, 1], classes)
+        task.check()
+        outputs = {item: task.reference(item) for item in task.items()}
+        scores = task.score("conv1", outputs, outputs)
+        assert scores["fidelity"] == 1
+        assert ("top1" in scores) is judged
 
 
 def test_a_cut_that_is_none_is_found_before_anything_runs(monkeypatch):

@@ -70,7 +70,8 @@ class Detection(Task):
             raise NetworkError(f"an output of shape {output.shape} is none of a YOLOX")
         classes = output.shape[1] - FIXED - self._chosen["first_class"]
         if data.classes and len(data.classes) != classes:
-            raise DatasetError(f"{data.name} has {len(data.classes)} classes, the network {classes}")
+            told = f"{len(data.classes)} classes, the network {classes}"
+            raise DatasetError(f"{data.name} has {told} (kind: folder takes the pictures alone, for fidelity)")
         for item in data.items:
             highest = -1 if item.boxes is None or not len(item.boxes) else int(item.boxes[:, 4].max())
             if highest >= classes:

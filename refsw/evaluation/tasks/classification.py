@@ -69,9 +69,7 @@ class Classification(Task):
         return output
 
     def score(self, layer: str, outputs: Mapping[str, Any], references: Mapping[str, Any]) -> dict[str, float]:
-        """`fidelity`; where labels are classes of the network, `top1` and `top5`, the same `_pristine`, and `distortion`
-        of top1.
-        """
+        """`fidelity`; where labels are classes of the network, `top1`, `top5`, the same `_pristine`, `distortion`."""
         items, coded, pristine = paired(outputs, references)
         result = {"fidelity": classification_fidelity(pristine, coded, literal=self._options["literal"])}
         labels = np.array([self.dataset.item(item).label for item in items])

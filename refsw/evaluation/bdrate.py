@@ -17,7 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from numbers import Real
 from typing import Any, Self
+
+import numpy as np
 
 from refsw.evaluation.errors import CurveError
 from refsw.evaluation.extras import optional
@@ -63,8 +66,7 @@ class Curve:
             raise CurveError(f"{self.name}: {len(self.rates)} rates and {len(self.qualities)} qualities")
         if len(self.rates) < MIN_POINTS:
             raise CurveError(f"{self.name}: {len(self.rates)} points, at least {MIN_POINTS} are needed")
-        if not all(math.isfinite(value) for value in (*self.rates, *self.qualities)):
-            raise CurveError(f"{self.name}: a rate or a quality is NaN or infinite")
+        _check_numbers(self.name, (*self.rates, *self.qualities))
         if min(self.rates) <= 0:
             raise CurveError(f"{self.name}: rate {min(self.rates):g} has no logarithm")
         points = sorted(zip(self.rates, self.qualities, strict=True))
@@ -99,9 +101,10 @@ class Curve:
         """
         if non_monotone is NonMonotone.REFUSE or len(rates) != len(qualities):
             return cls(name, tuple(rates), tuple(qualities))
+        _check_numbers(name, (*rates, *qualities))
         kept: list[tuple[float, float]] = []
         for rate, quality in sorted(zip(rates, qualities, strict=True), key=lambda point: (point[0], -point[1])):
-            if not kept or not quality <= kept[-1][1]:  # a NaN stays, to be refused by its name
+            if not kept or quality > kept[-1][1]:
                 kept.append((rate, quality))
         if len(kept) < MIN_POINTS <= len(rates):
             raise CurveError(
@@ -155,7 +158,11 @@ def bd_rate(
     difference = _mean_difference(
         (anchor.qualities, anchor.log_rates), (proposal.qualities, proposal.log_rates), low, high, interpolation
     )
-    return Difference(100 * math.expm1(difference), interpolation, low, high, overlap)
+    try:
+        percent = 100 * math.expm1(difference)
+    except OverflowError as error:
+        raise CurveError(f"{proposal.name} needs e^{difference:.0f} times the rate of {anchor.name}") from error
+    return Difference(percent, interpolation, low, high, overlap)
 
 
 def bd_metric(
@@ -182,12 +189,18 @@ def bd_metric(
     return Difference(difference, interpolation, math.exp(low), math.exp(high), overlap)
 
 
+def _check_numbers(name: str, values: Sequence[Any]) -> None:
+    if not all(isinstance(value, Real) and math.isfinite(value) for value in values):
+        raise CurveError(f"{name}: a rate or a quality is missing, NaN or infinite")
+
+
 def _common(
     anchor: Curve, proposal: Curve, first: Sequence[float], second: Sequence[float], what: str, least: float
 ) -> tuple[float, float, float]:
     """The interval that both cover, and its share in what either covers."""
     low, high = max(first[0], second[0]), min(first[-1], second[-1])
-    overlap = (high - low) / (max(first[-1], second[-1]) - min(first[0], second[0]))
+    covered = max(first[-1], second[-1]) - min(first[0], second[0])
+    overlap = (high - low) / covered if covered > 0 else 0.0
     if low < high and overlap >= least:
         return low, high, overlap
     ranges = [
@@ -207,8 +220,16 @@ Line = tuple[Sequence[float], Sequence[float]]
 
 
 def _mean_difference(anchor: Line, proposal: Line, low: float, high: float, interpolation: Interpolation) -> float:
-    areas = [float(_interpolant(line, interpolation).integrate(low, high)) for line in (anchor, proposal)]
-    return (areas[1] - areas[0]) / (high - low)
+    difference = math.nan
+    try:
+        with np.errstate(all="ignore"):  # what comes of it is looked at
+            areas = [float(_interpolant(line, interpolation).integrate(low, high)) for line in (anchor, proposal)]
+            difference = (areas[1] - areas[0]) / (high - low)
+    except ValueError:  # the logarithms of two rates are the same, or a slope is beyond all numbers
+        pass
+    if not math.isfinite(difference):
+        raise CurveError("points of a curve lie too close together, or too far apart, to be interpolated")
+    return difference
 
 
 def _interpolant(line: Line, interpolation: Interpolation) -> Any:

@@ -149,7 +149,8 @@ def _curve(scores: Array, right: Array, wanted: int) -> tuple[Array, Array]:
 
 def _sampled(recall: Array, precision: Array, points: Points) -> float:
     if points is Points.ELEVEN:
-        # As the development kit compares: recall against 0, 0.1 ... 1 in binary64.
+        # Exact: equal fractions have equal quotients. Scripts that compare with i * 0.1, which is a bit above 0.3, 0.6
+        # and 0.7, leave out a recall that is just that.
         reached = [precision[recall >= level] for level in np.arange(11) / 10]
         return sum(float(part.max()) if part.size else 0.0 for part in reached) / 11
     ceiling = np.maximum.accumulate(precision[::-1])[::-1]

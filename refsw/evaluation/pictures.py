@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -13,6 +14,10 @@ import numpy as np
 from refsw.errors import UsageError
 from refsw.evaluation.errors import DatasetError
 from refsw.tensor.axes import Array
+
+COLOURS = 3
+NARROWEST = 64
+"""Longer side over shorter side: what is scaled by its shorter side before it is cropped would become too large."""
 
 
 class Fit(StrEnum):
@@ -61,6 +66,9 @@ class Preprocessing:
         divisor: samples are divided by it.
         mean, std: subtracted and divided by after that, one a channel.
         pad: sample of the filling, 0 to 255.
+
+    Raises:
+        UsageError: a value out of its range, or not one a channel.
     """
 
     height: int = 224
@@ -73,6 +81,26 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     pad: int = 114
 
+    def __post_init__(self) -> None:
+        channels = 1 if self.colours is Colours.GREY else COLOURS
+        for what, wrong in (
+            ("height, width and short_side are at least 1", min(self.height, self.width, self.short_side) < 1),
+            ("pad is 0 to 255", not 0 <= self.pad <= 255),
+            ("divisor is above 0", not 0 < self.divisor < math.inf),
+            (f"mean has {channels} values, or none", len(self.mean) not in (0, channels)),
+            (
+                f"std has {channels} values above 0, or none",
+                len(self.std) not in (0, channels) or min(self.std, default=1) <= 0,
+            ),
+            ("mean and std are finite", not all(map(math.isfinite, (*self.mean, *self.std)))),
+            (
+                "short_side is at least height and width, to crop from",
+                self.fit is Fit.CROP and self.short_side < max(self.height, self.width),
+            ),
+        ):
+            if wrong:
+                raise UsageError(f"pre-processing: {what}")
+
     @property
     def description(self) -> dict[str, Any]:
         """All choices as JSON types."""
@@ -83,6 +111,9 @@ class Preprocessing:
 
         Args:
             picture: uint8, (H, W, 3) in RGB, or (H, W).
+
+        Raises:
+            DatasetError: a picture that is very narrow, for CROP.
         """
         from PIL import Image
 
@@ -110,6 +141,10 @@ class Preprocessing:
             scaled = image.resize((self.width, self.height), Image.Resampling.BILINEAR)
             return scaled, Geometry(self.width / width, self.height / height)
         if self.fit is Fit.CROP:
+            if max(width, height) > NARROWEST * min(width, height):
+                raise DatasetError(
+                    f"a picture of {width} x {height} is too narrow to crop from: 1 to {NARROWEST} at most"
+                )
             scale = self.short_side / min(width, height)
             # The long side is cut off, as the customary scripts of ImageNet do.
             size = tuple(self.short_side if side == min(width, height) else int(side * scale) for side in image.size)
@@ -140,9 +175,11 @@ def preprocessing(choice: str | Mapping[str, Any]) -> Preprocessing:
     Raises:
         UsageError: there is no such name or field.
     """
+    if not isinstance(choice, str | Mapping):
+        raise UsageError(f"pre-processing {choice!r}: a name, or a mapping of fields")
     changes: dict[str, Any] = {"like": choice} if isinstance(choice, str) else dict(choice)
     name = changes.pop("like", "imagenet")
-    if name not in NAMED:
+    if not isinstance(name, str) or name not in NAMED:
         raise UsageError(f"no pre-processing {name}: {', '.join(NAMED)}")
     base = NAMED[name]
     kinds: dict[str, Any] = {"fit": Fit, "colours": Colours, "mean": _numbers, "std": _numbers, "divisor": float}
@@ -150,10 +187,16 @@ def preprocessing(choice: str | Mapping[str, Any]) -> Preprocessing:
         for field, value in changes.items():
             if field not in base.description:
                 raise UsageError(f"pre-processing: no field {field}: {', '.join(base.description)}")
-            changes[field] = kinds.get(field, int)(value)
+            changes[field] = kinds.get(field, _whole)(value)
     except (TypeError, ValueError) as error:
         raise UsageError(f"pre-processing: {error}") from error
     return replace(base, **changes)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError(f"{value!r} is no whole number")
+    return int(value)
 
 
 def _numbers(values: Sequence[float]) -> tuple[float, ...]:
@@ -163,15 +206,29 @@ def _numbers(values: Sequence[float]) -> tuple[float, ...]:
 def read_picture(path: Path) -> Array:
     """A picture from a file, uint8 (H, W, 3) in RGB.
 
+    Samples are taken as they are stored: neither is a picture turned as its EXIF data say, nor is a profile of
+    colours applied, as in the customary scripts; boxes and published results go by that. An alpha channel is left
+    out. Grey samples of 16 bits are scaled to 8.
+
     Raises:
-        DatasetError: it is missing or damaged.
+        DatasetError: it is missing or damaged, or has samples of 32 bits.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as image:
+            if image.mode.startswith("I;16"):
+                grey = (np.asarray(image).astype(np.uint32) + 128) // 257
+                return np.repeat(grey.astype(np.uint8)[:, :, None], COLOURS, axis=2)
+            if image.mode in ("I", "F"):
+                raise DatasetError(f"{path}: samples of 32 bits: 8 or 16 are taken")
             return np.asarray(image.convert("RGB"))
+    except DatasetError:
+        raise
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such picture") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"{path}: damaged, or no picture: {' '.join(str(error).split())}") from error
+    except PermissionError as error:
+        raise DatasetError(f"{path}: {error.strerror}") from error
+    except Exception as error:  # a damaged file makes readers of formats raise anything
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(f"{path}: damaged, or no picture: {told}") from error

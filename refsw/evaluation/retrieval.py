@@ -64,6 +64,9 @@ def mean_average_precision(
 ) -> float:
     """Mean over the queries of the average precision: mean of the precision at each right reference.
 
+    This is the area under the steps of precision over recall, as most published figures have it; the script that
+    came with Market-1501 joins the points by straight lines (trapezoids), which gives a little less.
+
     Args:
         rankings: integers, (queries, references), as `rank` gives them.
         query_labels, reference_labels: identities.
@@ -111,7 +114,8 @@ def _hits(
         raise EvaluationError(f"rankings of shape {order.shape} for {len(ql)} queries and {len(rl)} references")
     if (query_cameras is None) != (reference_cameras is None):
         raise EvaluationError("cameras are given for queries and references, or for neither")
-    right = rl[order] == ql[:, None]
+    # What has no identity (a negative one) is nobody's, not that of all others without.
+    right = (rl[order] == ql[:, None]) & (ql[:, None] >= 0)
     kept = np.ones_like(right)
     if query_cameras is not None and reference_cameras is not None:
         qc, rc = np.asarray(query_cameras), np.asarray(reference_cameras)

@@ -16,6 +16,8 @@ from refsw.tensor.axes import Array
 
 STRIDES = (8, 16, 32)
 LONGEST = 1e6
+FIXED = 5
+"""Columns before those of the classes."""
 
 
 def objects(
@@ -41,16 +43,16 @@ def objects(
         binary64, (objects, 6): left, top, right, bottom in pixels of the input, confidence, class.
 
     Raises:
-        EvaluationError: an output of another shape, or NaN.
+        EvaluationError: an output of another shape, NaN or infinity.
     """
     cells, scale = _cells(size, strides)
-    if output.ndim != 2 or len(output) != len(cells) or output.shape[1] < 6:
+    if output.ndim != 2 or len(output) != len(cells) or output.shape[1] <= FIXED:
         raise EvaluationError(f"an output of shape {output.shape} for {len(cells)} cells of strides {tuple(strides)}")
-    if np.isnan(output).any():
-        raise EvaluationError("an output with NaN has no objects")
+    if not np.isfinite(output).all():
+        raise EvaluationError("an output with NaN or infinity has no objects")
     rows = output.astype(np.float64)
-    classes = rows[:, 5:].argmax(axis=1)
-    scores = rows[:, 4] * rows[np.arange(len(rows)), 5 + classes]
+    classes = rows[:, FIXED:].argmax(axis=1)
+    scores = rows[:, 4] * rows[np.arange(len(rows)), FIXED + classes]
     chosen = np.flatnonzero(scores >= confidence)
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
     centres = (rows[chosen, :2] + cells[chosen]) * scale[chosen, None]

@@ -145,3 +145,41 @@ def test_less_overlap_than_is_asked_for_is_refused():
     right = Curve("right", (4, 8, 16, 32), QUALITIES)
     with pytest.raises(CurveError, match=r"20 % of the rate in common, .* right 4 to 32"):
         bd_metric(ANCHOR, right, least_overlap=0.75)
+
+
+@pytest.mark.parametrize("qualities", [(0, 5e-324, 1e-323, 1.5e-323), (0, 1e308, 1.1e308, 1.7e308)])
+def test_curves_at_the_ends_of_the_numbers_have_a_figure_or_a_reason(interpolation, qualities):
+    one, two = Curve("a", (1, 2, 3, 4), qualities), Curve("b", (1, 2, 3, 5), qualities)
+    for difference in (bd_rate, bd_metric):
+        try:
+            assert math.isfinite(difference(one, two, interpolation).value)
+        except CurveError as error:
+            assert "to be interpolated" in str(error)
+
+
+def test_rates_whose_logarithms_are_the_same_are_refused(interpolation):
+    rates = [1e300]
+    for _ in range(3):
+        rates.append(math.nextafter(rates[-1], math.inf))
+    curve = Curve("a", tuple(rates), (1, 2, 3, 4))
+    with pytest.raises(CurveError, match=r"no rate in common|to be interpolated"):
+        bd_metric(curve, curve, interpolation)
+    with pytest.raises(CurveError, match="to be interpolated"):
+        bd_metric(Curve("a", (*rates[:2], 2e300, 3e300), (1, 2, 3, 4)), ANCHOR_FAR, interpolation)
+
+
+ANCHOR_FAR = Curve("far", (1e300, 1.5e300, 2e300, 4e300), QUALITIES)
+
+
+def test_a_difference_beyond_all_numbers_is_refused(interpolation):
+    far = Curve("proposal", tuple(rate * 1e300 for rate in RATES), QUALITIES)
+    near = Curve("anchor", tuple(rate * 1e-300 for rate in RATES), QUALITIES)
+    with pytest.raises(CurveError, match=r"proposal needs e\^1382 times the rate of anchor"):
+        bd_rate(near, far, interpolation)
+
+
+@pytest.mark.parametrize("treatment", NonMonotone)
+def test_a_point_that_is_missing_is_refused(treatment):
+    for rates, qualities in (((1, None, 3, 4), QUALITIES), (RATES, (1, 2, math.nan, 4)), (RATES, ("1", 2, 3, 4))):
+        with pytest.raises(CurveError, match="a rate or a quality is missing, NaN or infinite"):
+            Curve.of("a", rates, qualities, treatment)

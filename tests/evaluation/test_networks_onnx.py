@@ -89,11 +89,15 @@ def test_multiplications_by_hand(path):
     assert found.elements == 2 * 64 + 5 * 16 + 3
 
 
-def test_the_digest_is_that_of_the_file(path, tmp_path):
-    network = OnnxNetwork(path, CUTS)
+def test_the_digest_is_that_of_the_file_and_of_where_it_is_cut(path, tmp_path):
     copy = tmp_path / "copy.onnx"
     copy.write_bytes(path.read_bytes())
-    assert OnnxNetwork(copy, {}).digest == network.digest
+    assert OnnxNetwork(copy, CUTS).digest == OnnxNetwork(path, CUTS).digest
+    # The same name for another tensor, or another output: kept features and earlier records are not those.
+    digests = {
+        OnnxNetwork(path, {"cut": tensor}, output).digest for tensor in "abc" for output in ("output", "positive")
+    }
+    assert len(digests) == 6
 
 
 def test_what_does_not_exist_is_named(path, tmp_path):

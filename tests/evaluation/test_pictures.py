@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from refsw.errors import UsageError
+from refsw.evaluation.errors import DatasetError
 from refsw.evaluation.pictures import Fit, preprocessing
 
 # 40 columns, 20 rows; red rises from left to right, green from top to bottom.
@@ -51,6 +52,13 @@ def test_grey_pictures_go_into_networks_of_colours_and_back():
     np.testing.assert_array_equal(tensor[0, 0], grey / np.float32(16))
     colours, _ = preprocessing({"fit": "none", **PLAIN}).apply(grey)
     assert (colours[0] == grey).all()
+
+
+def test_a_picture_too_narrow_to_crop_from_is_refused():
+    tensor, _ = preprocessing("imagenet").apply(np.zeros((1, 64, 3), np.uint8))
+    assert tensor.shape == (1, 3, 224, 224)
+    with pytest.raises(DatasetError, match="a picture of 5000 x 1 is too narrow"):
+        preprocessing("imagenet").apply(np.zeros((1, 5000, 3), np.uint8))
 
 
 @pytest.mark.parametrize(

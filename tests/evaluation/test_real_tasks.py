@@ -7,6 +7,8 @@ import pytest
 from conftest import shared_data
 
 import refsw
+from refsw.evaluation.networks import check_cut
+from refsw.evaluation.networks.onnx import OnnxNetwork
 from refsw.evaluation.tasks import open_task
 
 for package in ("onnx", "onnxruntime", "torch"):
@@ -86,3 +88,15 @@ def test_faces_are_found_again():
     assert task.score("", references, references)["cmc1"] == 1
     noisy = {item: vector + np.float32(0.4) * vector[::-1] for item, vector in references.items()}
     assert task.score("", noisy, references)["fidelity"] < 1
+
+
+def test_multiplications_of_a_network_whose_shapes_cannot_be_inferred():
+    cuts = {"conv2": "/conv2/conv2.1/Relu_output_0", "conv4": "/conv4/conv4.1/Relu_output_0"}
+    network = OnnxNetwork(shared_data() / "networks" / "osnet_x0_25_msmt17.onnx", cuts)
+    images = np.random.default_rng(1).standard_normal((1, 3, 256, 128)).astype(np.float32)
+    for name in cuts:
+        assert check_cut(network.cut(name), images, tolerance=1e-5) < 1e-5
+        found = network.complexity(name, images)
+        # Published for OSNet x0.25: 82.3 million.
+        assert found.macs_front + found.macs_back == 82_314_880
+    assert found.elements == 128 * 16 * 8

@@ -31,9 +31,11 @@ def open_voc(name: str, root: Path, *, split: str = "test") -> Dataset:
         DatasetError: a list or an annotation is missing or damaged.
     """
     items = []
-    for line in read_text(existing(root) / "ImageSets" / "Main" / f"{split}.txt").split():
-        boxes = _voc_boxes(root / "Annotations" / f"{line}.xml")
-        items.append(Item(line, root / "JPEGImages" / f"{line}.jpg", boxes=boxes))
+    for line in read_text(existing(root) / "ImageSets" / "Main" / f"{split}.txt").splitlines():
+        if line.strip():
+            picture = line.split()[0]  # in the list of one class, whether it is there follows
+            boxes = _voc_boxes(root / "Annotations" / f"{picture}.xml")
+            items.append(Item(picture, root / "JPEGImages" / f"{picture}.jpg", boxes=boxes))
     return Dataset(name, items, classes=VOC_CLASSES)
 
 
@@ -52,16 +54,23 @@ def open_coco(
         number = {category["id"]: i for i, category in enumerate(categories)}
         rows: dict[int, list[list[float]]] = {image["id"]: [] for image in content["images"]}
         for entry in content["annotations"]:
-            left, top, width, height = entry["bbox"]
+            if entry["image_id"] not in rows or entry["category_id"] not in number:
+                odd = f"picture {entry['image_id']}, category {entry['category_id']}"
+                raise DatasetError(f"{path}: an annotation of {odd}, which it does not list")
+            left, top, width, height = map(float, entry["bbox"])
             row = [left, top, left + width, top + height, number[entry["category_id"]], entry.get("iscrowd", 0)]
             rows[entry["image_id"]].append(row)
         images = sorted(content["images"], key=lambda image: int(image["id"]))
         items = [
-            Item(image["file_name"], root / split / image["file_name"], boxes=_table(rows[image["id"]]))
+            Item(
+                image["file_name"],
+                root / split / image["file_name"],
+                boxes=_table(rows[image["id"]], image["file_name"]),
+            )
             for image in images
         ]
         return Dataset(name, items, classes=[str(category["name"]) for category in categories])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DatasetError(f"{path}: no COCO annotations: {type(error).__name__} {error}") from error
 
 
@@ -71,10 +80,12 @@ def open_yolo(name: str, root: Path) -> Dataset:
     A picture without a file of labels has no objects.
 
     Raises:
-        DatasetError: a folder is missing, or a line is none, or a picture is damaged.
+        DatasetError: a folder is missing, or a line is none, or a picture is damaged; the folder of labels may be
+            empty, but has to be there.
     """
     items = []
-    for path in pictures_in(existing(existing(root) / "images")):
+    existing(existing(root) / "labels")
+    for path in pictures_in(existing(root / "images")):
         items.append(Item(path.name, path, boxes=_yolo_boxes(root / "labels" / f"{path.stem}.txt", path)))
     return Dataset(name, items)
 
@@ -88,7 +99,7 @@ def _voc_boxes(path: Path) -> Array:
             rows.append([*corners, _voc_class(_text(entry, "name")), difficult])
     except (ElementTree.ParseError, ValueError) as error:
         raise DatasetError(f"{path}: no VOC annotation: {error}") from error
-    return _table(rows)
+    return _table(rows, path)
 
 
 def _voc_class(name: str) -> int:
@@ -108,7 +119,7 @@ def _yolo_boxes(path: Path, picture: Path) -> Array:
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
-        return _table([])
+        return _table([], path)
     rows, lines = [], read_text(path).splitlines()
     try:
         with Image.open(picture) as image:
@@ -118,12 +129,20 @@ def _yolo_boxes(path: Path, picture: Path) -> Array:
     for number, line in enumerate(lines, 1):
         try:
             kind, x, y, w, h = map(float, line.split())
+            if not kind.is_integer() or kind < 0 or not (0 <= x <= 1 and 0 <= y <= 1 and 0 <= w <= 1 and 0 <= h <= 1):
+                raise ValueError
         except ValueError as error:
-            raise DatasetError(f"{path}:{number}: class, x, y, width, height, not {line!r}") from error
+            told = f"class, x, y, width, height, the last four from 0 to 1, not {line!r}"
+            raise DatasetError(f"{path}:{number}: {told}") from error
         row = [(x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height, kind, 0]
         rows.append(row)
-    return _table(rows)
+    return _table(rows, path)
 
 
-def _table(rows: Sequence[Sequence[float]]) -> Array:
-    return np.array(rows, np.float64).reshape(-1, COLUMNS)
+def _table(rows: Sequence[Sequence[float]], where: object) -> Array:
+    table = np.array(rows, np.float64).reshape(-1, COLUMNS)
+    bad = ~np.isfinite(table).all(axis=1) | (table[:, 2] < table[:, 0]) | (table[:, 3] < table[:, 1])
+    if bad.any():
+        corners = ", ".join(f"{value:g}" for value in table[bad][0, :4])
+        raise DatasetError(f"{where}: a box from left and top to right and bottom, not {corners}")
+    return table

@@ -57,7 +57,8 @@ class Dataset:
         self.name, self.items, self.references, self.classes = name, tuple(items), tuple(references), tuple(classes)
         self._found = {item.id: item for item in self.items}
         if len(self._found) != len(self.items):
-            raise DatasetError(f"{name}: two pictures have the same id")
+            twice = next(item.id for i, item in enumerate(self.items) if self._found[item.id] is not self.items[i])
+            raise DatasetError(f"{name}: two pictures have the same id {twice}")
 
     def first(self, limit: int | None) -> Self:
         """The same data set with no more than so many items; all references stay.
@@ -100,7 +101,10 @@ class Dataset:
 
     def coded_bytes(self, item: Item) -> int:
         """Size of the picture as it is stored."""
-        return item.path.stat().st_size
+        try:
+            return item.path.stat().st_size
+        except OSError as error:
+            raise DatasetError(f"{item.path}: {error.strerror}") from error
 
     def check(self, progress: Callable[[], None] | None = None) -> None:
         """Decode every picture once, queries and references.

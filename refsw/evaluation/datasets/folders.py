@@ -10,6 +10,8 @@ from pathlib import Path
 from refsw.evaluation.datasets.base import Dataset, Item
 from refsw.evaluation.errors import DatasetError
 
+FILES, CLASSES = ("file", "ImageId"), ("index", "label", "synset", "PredictionString")
+"""Names of the columns of lists."""
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 
 
@@ -24,10 +26,12 @@ def open_folder(name: str, root: Path, *, queries: int = 0) -> Dataset:
         queries: for retrieval, the first so many pictures of each folder are queries, the others references.
 
     Raises:
-        DatasetError: there is no such folder, or no picture in it.
+        DatasetError: there is no such folder, or no picture in it or in a folder within.
     """
-    folders = sorted(path for path in existing(root).iterdir() if path.is_dir() and pictures_in(path))
+    folders = class_folders(root)
     if not folders:
+        if queries:
+            raise DatasetError(f"{root}: no folder for each identity, of which queries could be the first pictures")
         return Dataset(name, [Item(path.name, path) for path in pictures_in(root)])
     items: list[Item] = []
     references: list[Item] = []
@@ -54,7 +58,8 @@ def open_list(name: str, root: Path, *, labels: str, queries: int = 0) -> Datase
     items: list[Item] = []
     references: list[Item] = []
     seen: dict[int, int] = {}
-    for path, label in _entries(existing(root) / labels):
+    for where, path, value in entries(existing(root) / labels):
+        label = label_of(where, value)
         item = Item(path, root / path, label)
         seen[label] = seen.get(label, 0) + 1
         (items if not queries or seen[label] <= queries else references).append(item)
@@ -79,19 +84,22 @@ def open_vehicle_id(name: str, root: Path, *, size: int = 800) -> Dataset:
 
 
 def open_msmt17(name: str, root: Path) -> Dataset:
-    """MSMT17: list_query.txt and list_gallery.txt over test/; the camera is the third field of a file's name.
+    """MSMT17: list_query.txt and list_gallery.txt over test/ (mask_test_v2/ in version 2, with faces made unclear).
+
+    The camera is the third field of a file's name.
 
     Raises:
         DatasetError: a list is missing, or a line of it is none.
     """
     sides = []
+    pictures = next((folder for folder in ("test", "mask_test_v2") if (existing(root) / folder).is_dir()), "test")
     for which in ("query", "gallery"):
         items = []
-        for path, label in _entries(existing(root) / f"list_{which}.txt"):
+        for where, path, value in entries(root / f"list_{which}.txt"):
             fields = Path(path).name.split("_")
             if len(fields) < 3 or not fields[2].isdigit():
-                raise DatasetError(f"{name}: {path}: no camera in its name")
-            items.append(Item(path, root / "test" / path, label, int(fields[2])))
+                raise DatasetError(f"{where}: {path}: no camera in its name")
+            items.append(Item(path, root / pictures / path, label_of(where, value), int(fields[2])))
         sides.append(items)
     return Dataset(name, sides[0], sides[1])
 
@@ -120,33 +128,65 @@ def read_text(path: Path) -> str:
         DatasetError: it is missing, or no text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: {error}") from error
+    if "\0" in text:
+        raise DatasetError(f"{path}: no text: it has bytes of 0")
+    return text
 
 
-def _entries(path: Path) -> Iterator[tuple[str, int]]:
-    """Path and label of each line of a list."""
+def entries(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Place in the file, picture, and class of each line of a list, as text.
+
+    Raises:
+        DatasetError: there is no such list, or a line of it is none.
+    """
     text = read_text(path)
     rows: Sequence[Sequence[str | None]]
     if path.suffix.lower() == ".csv":
         table = list(csv.DictReader(io.StringIO(text)))
-        label = next((key for key in ("index", "label") if table and key in table[0]), "")
-        if not label or "file" not in table[0]:
-            raise DatasetError(f"{path}: columns file, and index or label, are needed")
-        first, rows = 2, [(row["file"], row[label]) for row in table]
+        columns = [next((key for key in keys if table and key in table[0]), "") for keys in (FILES, CLASSES)]
+        if not all(columns):
+            raise DatasetError(f"{path}: columns {' or '.join(FILES)}, and {' or '.join(CLASSES)}, are needed")
+        first, rows = 2, [(row[columns[0]], row[columns[1]]) for row in table]
     else:
         first, rows = 1, [line.rsplit(maxsplit=1) for line in text.splitlines()]
     for number, row in enumerate(rows, first):
         if not row:
             continue
-        try:
-            file, value = row
-            yield str(file), int(value or "")
-        except ValueError as error:
-            raise DatasetError(f"{path}:{number}: a picture and its class, not {' '.join(map(str, row))!r}") from error
+        if len(row) != 2 or not row[0] or not row[1]:
+            told = " ".join(str(cell) for cell in row if cell)
+            raise DatasetError(f"{path}:{number}: a picture and its class, not {told!r}")
+        yield f"{path}:{number}", row[0], row[1]
+
+
+def label_of(where: str, value: str) -> int:
+    """A class or an identity as a number.
+
+    Raises:
+        DatasetError: it is none.
+    """
+    try:
+        return int(value)
+    except ValueError as error:
+        raise DatasetError(f"{where}: a picture and its class, not {value!r}") from error
+
+
+def class_folders(root: Path) -> list[Path]:
+    """Folders in a folder, in order, all of them with pictures; hidden ones do not count.
+
+    Raises:
+        DatasetError: there is no such folder, or one within has no pictures while others have: whether it is a class
+            decides on the numbers of all that come after it.
+    """
+    folders = sorted(path for path in existing(root).iterdir() if path.is_dir() and path.name[0] != ".")
+    empty = [folder for folder in folders if not pictures_in(folder)]
+    if empty and len(empty) < len(folders):
+        raise DatasetError(f"{empty[0]}: no pictures, in a folder beside those of classes")
+    return [] if empty else folders
 
 
 def _in_order(name: str) -> list[tuple[int, int, str]]:

@@ -11,19 +11,15 @@ from refsw.errors import UsageError
 from refsw.evaluation.datasets.annotated import open_coco, open_voc, open_yolo
 from refsw.evaluation.datasets.base import Dataset
 from refsw.evaluation.datasets.folders import open_folder, open_list, open_msmt17, open_vehicle_id
+from refsw.evaluation.datasets.imagenet import open_imagenet
 from refsw.evaluation.datasets.reid import open_market
 from refsw.evaluation.errors import DatasetError
 
 Opener = Callable[..., Dataset]
 
 
-def _imagenet(name: str, root: Path, *, labels: str = "") -> Dataset:
-    """A folder for each class, or a list of files with their classes."""
-    return open_list(name, root, labels=labels) if labels else open_folder(name, root)
-
-
 KINDS: Mapping[str, Opener] = {
-    "imagenet": _imagenet,
+    "imagenet": open_imagenet,
     "vehicleid": open_vehicle_id,
     "market1501": open_market,
     "dukemtmc": open_market,
@@ -52,15 +48,23 @@ def open_dataset(kind: str, root: str | Path, *, limit: int | None = None, **opt
         UsageError: there is no such kind or option.
         DatasetError: the folder is not laid out so; the first wrong thing is named.
     """
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise UsageError(f"no kind of data set {kind!r}: mini, {', '.join(KINDS)}")
-    known = [name for name, p in inspect.signature(KINDS[kind]).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    parameters = inspect.signature(KINDS[kind]).parameters.values()
+    known = {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
     for name in options:
         if name not in known:
             raise UsageError(f"data set {kind}: no option {name}: {', '.join(['limit', *known])}")
+    missing = [p.name for p in parameters if p.name in known and p.default is p.empty and p.name not in options]
+    if missing:
+        raise UsageError(f"data set {kind}: {', '.join(missing)} is missing")
+    given = {"root": root, **options} | ({} if limit is None else {"limit": limit})
+    for name, value in given.items():
+        text = known.get(name, "int" if name == "limit" else "str") == "str"
+        fits = isinstance(value, str | Path) if text else type(value) is int and value >= 0
+        if not fits:
+            raise UsageError(f"data set {kind}: {name} is {value!r}: {'text' if text else 'a number from 0'}")
     try:
         return KINDS[kind](kind, Path(root), **options).first(limit)
-    except TypeError as error:
-        raise UsageError(f"data set {kind}: {str(error).rpartition('() ')[2]}") from error
     except OSError as error:
         raise DatasetError(f"{error.filename or root}: {error.strerror}") from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from refsw.evaluation.errors import NetworkError
 from refsw.tensor.axes import Array
 
 Tensors = dict[str, Array]
+HALF_TOLERANCE = 1e-2
+"""Share of the greatest output by which halves of a network in binary16 may differ from the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Cut(Protocol):
         """Names of its tensors."""
 
     def front(self, images: Array) -> Tensors:
-        """Binary32 (N, C, H, W) -> the feature tensors by name, binary32."""
+        """Binary32 (N, C, H, W) -> the feature tensors by name, binary32, or binary16 where the network has that."""
 
     def back(self, features: Mapping[str, Array]) -> Array:
         """The feature tensors -> what the network gives."""
@@ -77,22 +80,34 @@ def check_cut(cut: Cut, images: Array, *, tolerance: float = 0.0) -> float:
     Args:
         cut: to prove.
         images: a few inputs that are not constant.
-        tolerance: greatest difference, relative to the greatest output.
+        tolerance: greatest difference, relative to the greatest output; of binary16 features `HALF_TOLERANCE`, if
+            that is more: the whole network may keep them in binary32.
 
     Returns:
         The greatest difference found, on the same scale.
 
     Raises:
-        NetworkError: the difference is greater, or the output is the same for features of zeros.
+        NetworkError: the difference is greater, or the output is the same for features of zeros (or ones, if they
+            are zeros).
     """
     features, whole = cut.front(images), cut.whole(images)
     joined = cut.back(features)
     if joined.shape != whole.shape:
         raise NetworkError(f"front and back give {joined.shape}, the whole network {whole.shape}")
-    scale = float(np.abs(whole).max()) or 1.0
-    difference = float(np.abs(joined.astype(np.float64) - whole).max()) / scale
+    exact = whole.astype(np.float64)
+    if any(tensor.dtype == np.float16 for tensor in features.values()):
+        tolerance = max(tolerance, HALF_TOLERANCE)
+    scale = float(np.abs(exact).max(initial=0.0)) or 1.0
+    with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, and no cut
+        difference = float(np.abs(joined.astype(np.float64) - exact).max(initial=0.0)) / scale
     if not difference <= tolerance:
         raise NetworkError(f"front and back differ from the whole network by {difference:.3g} of its greatest output")
-    if np.array_equal(cut.back({name: np.zeros_like(tensor) for name, tensor in features.items()}), joined):
+    others = {name: np.full_like(tensor, 0 if tensor.any() else 1) for name, tensor in features.items()}
+    if np.array_equal(cut.back(others), joined):
         raise NetworkError(f"the output does not depend on {', '.join(features)}")
     return difference
+
+
+def size_of(shape: Sequence[int]) -> int:
+    """Number of elements of a tensor of this shape."""
+    return math.prod(shape)

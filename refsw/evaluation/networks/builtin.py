@@ -11,6 +11,7 @@ MM'19, Table 2, counts the publication's.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -52,8 +53,8 @@ class SteppedNetwork:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of weights and structure."""
-        return state_digest(self.module)
+        """SHA-256 of weights, structure and steps."""
+        return hashlib.sha256(f"{state_digest(self.module)} {' '.join(self._steps)}".encode()).hexdigest()
 
     def cut(self, name: str) -> SteppedCut:
         """The chain cut after a step.
@@ -98,9 +99,9 @@ class SteppedNetwork:
             # Weights may be on a device that knows only shapes: nothing is computed then.
             device = next(self.module.parameters()).device
             found[0] = torch.from_numpy(np.ascontiguousarray(images[:1], np.float32)).to(device)
-            front = count_macs(self.module, lambda: go(None, self.cut(name).name))
+            front = count_macs(lambda: go(None, self.cut(name).name))
             elements = int(found[0].numel())
-            back = count_macs(self.module, lambda: go(name, None))
+            back = count_macs(lambda: go(name, None))
         return Complexity(front, back, elements)
 
     def _through(self, x: Any, after: str | None, last: str | None) -> Any:
@@ -136,22 +137,29 @@ class SteppedCut:
         return self._network.run(images)
 
 
-def builtin(name: str, *, classes: int = 1000, stride_first: bool = False) -> SteppedNetwork:
+def builtin(name: str, *, classes: int = 1000, stride_first: bool = False, until: str | None = None) -> SteppedNetwork:
     """A network by its name, with weights that are not trained.
 
     Args:
         name: vgg16, resnet18, resnet50, resnet101 or resnet152.
         classes: how many there are.
         stride_first: of a ResNet, see above.
+        until: the last step; if it is not the classifier, the network has none.
 
     Raises:
-        UsageError: there is no such network.
+        UsageError: there is no such network or step.
     """
-    if name == "vgg16":
-        return _vgg16(classes)
-    if name in RESNETS:
-        return _resnet(*RESNETS[name], classes, stride_first=stride_first)
-    raise UsageError(f"no network {name}: {', '.join(BUILTIN)}")
+    if name not in BUILTIN:
+        raise UsageError(f"no network {name}: {', '.join(BUILTIN)}")
+    if stride_first and name not in RESNETS:
+        raise UsageError(f"network {name} has no bottlenecks: stride_first is for ResNets")
+    network = _vgg16(classes) if name == "vgg16" else _resnet(*RESNETS[name], classes, stride_first=stride_first)
+    if until is None:
+        return network
+    shorter = network.until(until)
+    if len(shorter.cuts) < len(network.cuts):
+        delattr(shorter.module, "classifier" if name == "vgg16" else "fc")
+    return shorter
 
 
 def _vgg16(classes: int) -> SteppedNetwork:

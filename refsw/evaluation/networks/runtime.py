@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from refsw.evaluation.errors import NetworkError
 from refsw.evaluation.extras import optional
+from refsw.evaluation.networks.base import Tensors
+from refsw.tensor.axes import Array
 
 
-def open_session(model: bytes) -> Any:
+class ElementType(NamedTuple):
+    """A type of elements: its number in ONNX, and NumPy's type."""
+
+    onnx: int
+    numpy: np.dtype[Any]
+
+
+ELEMENT_TYPES = {
+    "tensor(float)": ElementType(1, np.dtype(np.float32)),
+    "tensor(uint8)": ElementType(2, np.dtype(np.uint8)),
+    "tensor(int8)": ElementType(3, np.dtype(np.int8)),
+    "tensor(float16)": ElementType(10, np.dtype(np.float16)),
+    "tensor(double)": ElementType(11, np.dtype(np.float64)),
+}
+"""What networks take, by ONNX Runtime's names."""
+
+
+def open_session(model: bytes, name: str = "network", *, optimised: bool = True) -> Any:
     """A session on one thread of the CPU, with deterministic kernels.
 
     Args:
         model: an ONNX file.
+        name: of the model, for messages.
+        optimised: the runtime may put other nodes in place of the model's.
+
+    Raises:
+        NetworkError: the runtime does not take the model.
     """
     runtime = optional("onnxruntime")
     options = runtime.SessionOptions()
@@ -19,9 +48,52 @@ def open_session(model: bytes) -> Any:
     options.inter_op_num_threads = 1
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
-    # Errors are raised; warnings about graphics cards that are not there help nobody.
-    options.log_severity_level = 3
-    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # Errors are raised, and need not be printed as well; warnings about graphics cards that are not there help nobody.
+    options.log_severity_level = 4
+    if not optimised:
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:  # the runtime has a type for each code, none of them documented
+        raise NetworkError(f"{name}: ONNX Runtime does not take it: {_told(error)}") from error
+
+
+def run(session: Any, tensors: Mapping[str, Array], names: Sequence[str] | None = None) -> Tensors:
+    """Outputs of a session by name: all, or those that are named.
+
+    Args:
+        session: of ONNX Runtime.
+        tensors: inputs by name; put into the types that the model takes.
+        names: of outputs.
+
+    Raises:
+        NetworkError: the model does not take these shapes or types, or fails.
+    """
+    names = [output.name for output in session.get_outputs()] if names is None else names
+    types = {value.name: value.type for value in session.get_inputs()}
+    given = {name: _typed(name, tensor, types.get(name, "")) for name, tensor in tensors.items()}
+    try:
+        return dict(zip(names, session.run(names, given), strict=True))
+    except Exception as error:  # see above
+        shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in given.items())
+        raise NetworkError(f"the network does not run on {shapes}: {_told(error)}") from error
+
+
+def _typed(name: str, tensor: Array, kind: str) -> Array:
+    if kind not in ELEMENT_TYPES:
+        raise NetworkError(f"the network takes {kind or 'no tensor'} for {name}: {', '.join(ELEMENT_TYPES)}")
+    wanted = ELEMENT_TYPES[kind].numpy
+    with np.errstate(invalid="ignore", over="ignore"):  # what comes of it is looked at
+        typed = np.ascontiguousarray(tensor, wanted)
+    if wanted.kind in "iu" and not np.array_equal(typed, tensor):
+        raise NetworkError(f"the network takes {kind} for {name}, which has fractions or is out of range")
+    return typed
+
+
+def _told(error: Exception) -> str:
+    """The message of the runtime in one line, without its codes and the place in its source."""
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
+    return re.sub(r"/\S*onnxruntime\S*:\d+ .*?\) (?=[A-Z])", "", text)[:300]
 
 
 def macs_of(session: Any) -> int | None:

@@ -9,13 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from refsw.errors import UsageError
 from refsw.evaluation.networks.base import Complexity, Tensors
-from refsw.evaluation.networks.runtime import macs_of, open_session
+from refsw.evaluation.networks.runtime import macs_of, open_session, run
 from refsw.tensor.axes import Array
 
 
@@ -127,13 +124,6 @@ class StagedCut:
     def whole(self, images: Array) -> Array:
         """All files."""
         return self._network.run(images)
-
-
-def run(session: Any, tensors: Mapping[str, Array], names: Sequence[str] | None = None) -> Tensors:
-    """Outputs of an ONNX Runtime session by name: all, or those that are named."""
-    names = [output.name for output in session.get_outputs()] if names is None else names
-    given = {name: np.ascontiguousarray(tensor, np.float32) for name, tensor in tensors.items()}
-    return dict(zip(names, session.run(names, given), strict=True))
 
 
 def only(tensors: Tensors) -> Array:

@@ -9,13 +9,16 @@ at the cut. The back runs the whole module on zeros and swaps the features in, s
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from refsw.errors import UsageError
+from refsw.errors import RefswError, UsageError
 from refsw.evaluation.errors import NetworkError
 from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Complexity, Tensors
@@ -31,10 +34,12 @@ class TorchNetwork:
         module: that takes one tensor (N, C, H, W).
         cuts: for each cut the name of the submodule whose output is cut, or the names of several.
         shape: (C, H, W) of the input; the back needs it.
-        output: picks the tensor from what the module returns; without it, it returns one.
+        output: picks the tensor from what the module returns: a function, or its key, attribute or place; without
+            it, the module returns a tensor.
 
     Raises:
         UsageError: there is no such submodule.
+        NetworkError: the module is none.
     """
 
     def __init__(
@@ -42,12 +47,18 @@ class TorchNetwork:
         module: Any,
         cuts: Mapping[str, str | Sequence[str]],
         shape: tuple[int, int, int],
-        output: Function | None = None,
+        output: Function | str | int | None = None,
     ) -> None:
+        if not isinstance(module, optional("torch.nn").Module):
+            raise NetworkError(f"a {type(module).__name__} is no module of PyTorch")
         self.module, self.shape, self._output = module.eval(), shape, output
         known = dict(module.named_modules())
-        self._places = {name: (p,) if isinstance(p, str) else tuple(p) for name, p in cuts.items()}
-        for places in self._places.values():
+        self._places = {}
+        for name, given in cuts.items():
+            places = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else ()
+            if not places or len(set(places)) != len(places) or not all(isinstance(place, str) for place in places):
+                raise UsageError(f"cut {name}: {given}: names of modules, as text (a number in quotes), none twice")
+            self._places[name] = places
             for place in places:
                 if place not in known:
                     raise UsageError(f"no module {place} in the network: {', '.join(list(known)[1:9])}...")
@@ -59,8 +70,10 @@ class TorchNetwork:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the state dictionary and of the printed structure."""
-        return state_digest(self.module)
+        """SHA-256 of weights, printed structure, source files of the modules, and of where they are cut and left."""
+        output = getattr(self._output, "__qualname__", self._output)
+        places = f"{state_digest(self.module)} {self._places} {self.shape} {output}"
+        return hashlib.sha256(places.encode()).hexdigest()
 
     def cut(self, name: str) -> TorchCut:
         """The module cut at a name.
@@ -75,19 +88,38 @@ class TorchNetwork:
     def run(self, images: Array) -> Array:
         """The whole module."""
         with quiet(optional("torch")) as torch:
-            return self.picked(self.module(torch.from_numpy(np.ascontiguousarray(images))))
+            return self.picked(self.module(torch.from_numpy(np.array(images, np.float32))))
 
     def picked(self, result: Any) -> Array:
-        """The output of the module as an array."""
-        array: Array = (self._output(result) if self._output else result).numpy()
+        """The output of the module as an array.
+
+        Raises:
+            NetworkError: it is no tensor.
+        """
+        chosen, output = result, self._output
+        try:
+            if callable(output):
+                chosen = output(result)
+            elif isinstance(output, str) and not isinstance(result, Mapping):
+                chosen = getattr(result, output)
+            elif output is not None:
+                chosen = result[output]
+        except (AttributeError, KeyError, IndexError, TypeError) as error:
+            raise NetworkError(f"the module gives a {type(result).__name__} without {output}") from error
+        if not hasattr(chosen, "detach"):
+            told = ", ".join(map(str, chosen)) if isinstance(chosen, Mapping) else type(chosen).__name__
+            raise NetworkError(f"the module gives no tensor but {told}: say which with output")
+        array: Array = (chosen.float() if chosen.is_floating_point() else chosen).numpy()
         return array
 
-    def complexity(self, name: str, images: Array) -> Complexity:
-        """Multiply-accumulates of convolutions and linear layers, in the order in which they run."""
+    def complexity(self, name: str, images: Array) -> Complexity | None:
+        """Multiply-accumulates of convolutions and matrix products; None where there are recurrent layers."""
+        if any(isinstance(layer, optional("torch.nn").RNNBase) for layer in self.module.modules()):
+            return None
         cut = self.cut(name)
-        whole = count_macs(self.module, lambda: self.run(images[:1]))
+        whole = count_macs(lambda: self.run(images[:1]))
         found: list[Tensors] = []
-        front = count_macs(self.module, lambda: found.append(cut.front(images[:1])))
+        front = count_macs(lambda: found.append(cut.front(images[:1])))
         return Complexity(front, whole - front, sum(tensor.size for tensor in found[0].values()))
 
 
@@ -109,11 +141,17 @@ class TorchCut:
             NetworkError: a submodule did not run, or gave no tensor.
         """
         found: Tensors = {}
+        torch = optional("torch")
 
         def keep(place: str, result: Any) -> None:
             if not hasattr(result, "detach"):
                 raise NetworkError(f"module {place} gives {type(result).__name__}, not a tensor")
-            found[place] = result.detach().numpy()
+            if result.dtype not in (torch.float32, torch.float16):
+                raise NetworkError(f"module {place} gives {result.dtype}, features are binary32 or binary16")
+            if place in found:
+                raise NetworkError(f"module {place} runs more than once: cut at one that runs once")
+            # What comes next may change it in place.
+            found[place] = result.detach().numpy().copy()
             if len(found) == len(self._places):
                 raise _EnoughError
 
@@ -125,18 +163,25 @@ class TorchCut:
 
     def back(self, features: Mapping[str, Array]) -> Array:
         """Run on zeros, with the features in place of what the submodules give."""
-        torch = optional("torch")
+        torch, replaced = optional("torch"), set[str]()
 
         def replace(place: str, result: Any) -> Any:
-            given = torch.from_numpy(np.ascontiguousarray(features[place], np.float32))
+            # Copied: what comes next may change it in place.
+            given = torch.from_numpy(np.array(features[place])).to(result.dtype)
             if given.shape != result.shape:
                 raise NetworkError(
                     f"features {tuple(given.shape)} for module {place}, which gives {tuple(result.shape)}"
                 )
+            if place in replaced:
+                raise NetworkError(f"module {place} runs more than once: cut at one that runs once")
+            replaced.add(place)
             return given
 
         samples = len(next(iter(features.values())))
-        return self._hooked(replace, np.zeros((samples, *self._network.shape), np.float32))
+        output = self._hooked(replace, np.zeros((samples, *self._network.shape), np.float32))
+        if replaced != set(self._places):
+            raise NetworkError(f"modules that did not run: {', '.join(sorted(set(self._places) - replaced))}")
+        return output
 
     def whole(self, images: Array) -> Array:
         """The module as it is."""
@@ -161,7 +206,7 @@ def torch_cut(module: Any, names: str | Sequence[str], shape: tuple[int, int, in
 
 
 class quiet:  # noqa: N801  (a context manager that reads as a word)
-    """No gradients, one thread; what was set before comes back."""
+    """No gradients, one thread; what was set before comes back, and a module that fails gives a `NetworkError`."""
 
     def __init__(self, torch: Any) -> None:
         self._torch = torch
@@ -173,36 +218,50 @@ class quiet:  # noqa: N801  (a context manager that reads as a word)
         self._mode.__enter__()
         return self._torch
 
-    def __exit__(self, *told: Any) -> None:
-        self._mode.__exit__(*told)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._mode.__exit__(kind, error, at)
         self._torch.set_num_threads(self._threads)
+        if isinstance(error, Exception) and not isinstance(error, RefswError | _EnoughError | MemoryError):
+            told = " ".join(str(error).split())[:300]
+            raise NetworkError(f"the network does not run: {type(error).__name__}: {told}") from error
 
 
-def count_macs(module: Any, action: Callable[[], object]) -> int:
-    """Multiply-accumulates of the convolutions and linear layers that run during an action, for one sample."""
-    torch, total = optional("torch"), 0
-
-    def count(layer: Any, _: Any, result: Any) -> None:
-        nonlocal total
-        total += result[0].numel() * layer.weight[0].numel()
-
-    kinds = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Linear)
-    hooks = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)]
+def count_macs(action: Callable[[], object]) -> int:
+    """Multiply-accumulates of all convolutions and matrix products that run during an action."""
+    attention, layers = optional("torch.nn.attention"), optional("torch.backends.mha")
+    counter = optional("torch.utils.flop_counter").FlopCounterMode(display=False)
+    fused = layers.get_fastpath_enabled()
+    # The counter does not know attention, or a whole layer of a transformer, in one operation.
+    layers.set_fastpath_enabled(value=False)
     try:
-        action()
+        with attention.sdpa_kernel([attention.SDPBackend.MATH]), counter:
+            action()
     finally:
-        for hook in hooks:
-            hook.remove()
-    return total
+        layers.set_fastpath_enabled(value=fused)
+    # It counts a multiplication and an addition each.
+    return int(counter.get_total_flops()) // 2
 
 
 def state_digest(module: Any) -> str:
-    """SHA-256 of names, dtypes, shapes and bytes of a module's state, and of its printed structure."""
+    """SHA-256 of names, dtypes, shapes and bytes of a module's state, of its printed structure, and of the files that
+    define the classes of its parts. What these files import is not looked into.
+
+    Raises:
+        NetworkError: the state holds something else than tensors.
+    """
+    torch = optional("torch")
     total = hashlib.sha256(repr(module).encode())
-    for name, tensor in sorted(module.state_dict().items()):
+    # Buffers that are not stored with the weights have an effect as well.
+    for name, tensor in sorted({**dict(module.named_buffers()), **module.state_dict()}.items()):
+        if not isinstance(tensor, torch.Tensor):
+            raise NetworkError(f"state {name} of the network is a {type(tensor).__name__}, not a tensor")
         array = tensor.detach().contiguous()
         total.update(f"{name} {array.dtype} {tuple(array.shape)}\n".encode())
-        total.update(memoryview(array.reshape(-1).view(optional("torch").uint8).numpy()))
+        total.update(memoryview(array.reshape(-1).view(torch.uint8).numpy()))
+    homes = {type(part).__module__ for part in module.modules()}
+    for home in sorted(home for home in homes if home.partition(".")[0] != "torch"):
+        source = getattr(sys.modules.get(home), "__file__", None)
+        total.update(f"{home}\n".encode() + (Path(source).read_bytes() if source else b""))
     return total.hexdigest()
 
 

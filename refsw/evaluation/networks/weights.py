@@ -5,6 +5,7 @@ Nothing is unpickled: safetensors, or PyTorch files read with `weights_only`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from refsw.evaluation.extras import optional
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 PREFIX = "module."
+CLASSIFIERS = ("fc.", "classifier.")
 CODEBOOK, CODES = ".codebook", ".codes_matrix"
 
 
@@ -24,7 +26,8 @@ def load_weights(module: Any, path: Path) -> None:
     Besides plain state dictionaries, also under the keys `state_dict` or `model` or with the prefix that data
     parallelism leaves, two reduced forms are taken: vector-quantised layers (`<layer>.codebook` (words, length) and
     `<layer>.codes_matrix` of numbers of words, in the order of the weight's elements), and batch normalisations that
-    are only a weight and a bias, their statistics being folded in.
+    are only a weight and a bias, their statistics being folded in. Weights of a classifier (`fc` or `classifier`) are
+    left out if the module has none.
 
     Args:
         module: of PyTorch; changed in place.
@@ -47,12 +50,18 @@ def load_weights(module: Any, path: Path) -> None:
         words, codes = (state.pop(key.removesuffix(".weight") + part, None) for part in (CODEBOOK, CODES))
         if key.endswith(".weight") and words is not None and codes is not None:
             state[key] = _expanded(words, codes, tensor, f"{path}: {key}")
+    if not any(key.startswith(CLASSIFIERS) for key in own):
+        state = {key: tensor for key, tensor in state.items() if not key.startswith(CLASSIFIERS)}
     for what, keys in (("no", own.keys() - state.keys()), ("also", state.keys() - own.keys())):
         if keys:
             raise NetworkError(f"{path}: weights of another network: {what} {', '.join(sorted(keys)[:3])}")
     for key, tensor in own.items():
+        if state[key].layout is not torch.strided or state[key].is_complex():
+            raise NetworkError(f"{path}: {key} is sparse or complex")
         if state[key].shape != tensor.shape:
             raise NetworkError(f"{path}: {key} is {tuple(state[key].shape)}, not {tuple(tensor.shape)}")
+        if not torch.isfinite(state[key]).all():
+            raise NetworkError(f"{path}: {key} has NaN or infinity")
     counts = {k: torch.zeros((), dtype=torch.long) for k in module.state_dict() if k not in own}
     module.load_state_dict({k: v.float() for k, v in state.items()} | counts)
 
@@ -66,7 +75,12 @@ def _read(path: Path) -> Mapping[str, Any]:
         else:
             loaded = optional("torch").load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each library has its own
-        raise NetworkError(f"{path}: no weights: {' '.join(str(error).split())[:200]}") from error
+        told = " ".join(str(error).split())
+        if path.suffix != ".safetensors" and not isinstance(error, OSError):
+            # What PyTorch says is about its unpickler, with the advice to run what the file holds.
+            code = re.search(r"Unsupported global: GLOBAL (\S+)", told)
+            told = f"it holds {code[1]}, which is code and not run" if code else "damaged, or no file of PyTorch"
+        raise NetworkError(f"{path}: no weights: {told[:200]}") from error
     if not isinstance(loaded, Mapping):
         raise NetworkError(f"{path}: no weights: a {type(loaded).__name__}")
     return loaded
@@ -76,10 +90,13 @@ def _plain(state: Mapping[str, Any]) -> dict[str, Any]:
     for key in WRAPPERS:
         if isinstance(state.get(key), Mapping):
             state = state[key]
-    return {str(key).removeprefix(PREFIX): value for key, value in state.items() if hasattr(value, "shape")}
+    return {str(key).removeprefix(PREFIX): value for key, value in state.items() if hasattr(value, "layout")}
 
 
 def _expanded(words: Any, codes: Any, like: Any, where: str) -> Any:
     if words.ndim != 2 or codes.numel() * words.shape[1] != like.numel():
-        raise NetworkError(f"{where}: {codes.numel()} words of {words.shape[-1]} do not fill {tuple(like.shape)}")
+        told = f"{tuple(codes.shape)} numbers of words of {tuple(words.shape)}"
+        raise NetworkError(f"{where}: {told} do not fill {tuple(like.shape)}")
+    if codes.is_floating_point() or not 0 <= int(codes.min()) <= int(codes.max()) < len(words):
+        raise NetworkError(f"{where}: numbers of words that are not among the {len(words)}")
     return words.float()[codes.long()].reshape(like.shape)

@@ -12,12 +12,14 @@ import numpy as np
 
 from refsw.errors import UsageError
 from refsw.evaluation.datasets.base import Dataset, Item
-from refsw.evaluation.errors import EvaluationError
+from refsw.evaluation.errors import EvaluationError, NetworkError
 from refsw.evaluation.networks.base import Cut, Network, check_cut
 from refsw.evaluation.pictures import Geometry, Preprocessing
 from refsw.tensor.axes import Array
 
 Features = Array | dict[str, Array]
+OPEN_CUTS = 2
+"""How many are kept open: work goes layer by layer, and the halves of an ONNX model hold their weights each."""
 
 
 class Task(ABC):
@@ -35,6 +37,7 @@ class Task(ABC):
     def __init__(self, dataset: Dataset, network: Network, preprocessing: Preprocessing) -> None:
         self.dataset, self.network, self.preprocessing = dataset, network, preprocessing
         self._cuts: dict[str, Cut] = {}
+        self.layers: tuple[str, ...] = ()
 
     def items(self) -> list[str]:
         """Ids of the pictures whose features are coded, in order."""
@@ -44,7 +47,8 @@ class Task(ABC):
         """Features of a picture at a cut.
 
         Returns:
-            Binary32, (C, H, W) or (C,); at a cut with several tensors a dictionary of them.
+            Binary32 (binary16 where the network has that), (C, H, W) or (C,); at a cut with several tensors a
+            dictionary of them.
 
         Raises:
             UsageError: there is no such picture or cut.
@@ -104,16 +108,24 @@ class Task(ABC):
             UsageError: there is no such cut.
         """
         if layer not in self._cuts:
+            while len(self._cuts) >= OPEN_CUTS:
+                del self._cuts[next(iter(self._cuts))]
             self._cuts[layer] = self.network.cut(layer)
         return self._cuts[layer]
 
     def check(self, progress: Callable[[], None] | None = None) -> None:
-        """Decode every picture, and open every cut.
+        """Decode every picture, and prove on the first that every cut of `layers` is one.
 
         Raises:
             DatasetError: a picture is missing or damaged.
+            NetworkError: the network does not take the pictures, or front and back of a cut are not the whole.
         """
         self.dataset.check(progress)
+        for layer in self.layers:
+            try:
+                self.check_cut(layer)
+            except NetworkError as error:
+                raise NetworkError(f"cut {layer}: {error}") from error
 
     def check_cut(self, layer: str, tolerance: float = 1e-4) -> float:
         """Prove on the first picture that a cut is one (`refsw.evaluation.networks.check_cut`)."""

@@ -8,24 +8,28 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import UsageError
-from refsw.evaluation.boxes import Boxes
+from refsw.evaluation.boxes import COLUMNS, Boxes
 from refsw.evaluation.datasets.base import Dataset, Item
 from refsw.evaluation.detection import Points, coco_average_precision, voc_average_precision
 from refsw.evaluation.distortion import task_distortion
+from refsw.evaluation.errors import DatasetError, EvaluationError, NetworkError
 from refsw.evaluation.fidelity import detection_fidelity
 from refsw.evaluation.networks.base import Network
 from refsw.evaluation.pictures import Geometry, Preprocessing
 from refsw.evaluation.tasks.base import Task, known_options, paired
-from refsw.evaluation.yolox import STRIDES, objects
+from refsw.evaluation.yolox import FIXED, STRIDES, objects
 from refsw.tensor.axes import Array
 
 
 class Detection(Task):
     """The output of a picture is its objects, binary64 (objects, 6): corners in pixels, confidence, class.
 
-    Options: `strides` (of the detector's levels), `least` (confidence that is kept for average precision),
-    `confidence` (from which on an object counts for fidelity), `overlap` (of suppression), `rules` (coco, voc2007 or
-    voc), `literal` (fidelity as printed).
+    Options: `format` (of what the network gives: yolox, see `refsw.evaluation.yolox`; or boxes, rows of corners in
+    pixels of its input, confidence and class, as detectors with a suppression of their own give them), `first_class`
+    (number that the network gives the first class of the data set: 1 where 0 is the background), `strides` (of a
+    YOLOX's levels), `least` (confidence that is kept for average precision), `confidence` (from which on an object
+    counts for fidelity), `overlap` (of a YOLOX's suppression), `rules` (coco, voc2007 or voc), `literal` (fidelity as
+    printed).
 
     Raises:
         UsageError: an option does not exist.
@@ -38,21 +42,63 @@ class Detection(Task):
     ) -> None:
         super().__init__(dataset, network, preprocessing)
         known = {"strides": list(STRIDES), "least": 0.01, "confidence": 0.25, "overlap": 0.65}
+        known |= {"format": "yolox", "first_class": 0}
         chosen = known_options(options, {**known, "rules": "coco", "literal": False}, "detection")
         if chosen["rules"] not in RULES:
             raise UsageError(f"detection: no rules {chosen['rules']}: {', '.join(RULES)}")
+        if chosen["format"] not in FORMATS:
+            raise UsageError(f"detection: no format {chosen['format']}: {', '.join(FORMATS)}")
+        for name in ("least", "confidence", "overlap"):
+            if not 0 <= chosen[name] <= 1:
+                raise UsageError(f"detection: {name} {chosen[name]}: from 0 to 1")
+        if not all(type(stride) is int and stride > 0 for stride in chosen["strides"]):
+            raise UsageError(f"detection: strides {chosen['strides']}: whole numbers from 1")
         self._chosen = chosen
+
+    def check(self, progress: Callable[[], None] | None = None) -> None:
+        """As all tasks, and that a YOLOX has the classes of the data set.
+
+        Raises:
+            DatasetError: it has others than the data set names, or fewer than an annotation says.
+        """
+        super().check(progress)
+        if self._chosen["format"] != "yolox":
+            return
+        data = self.dataset
+        output = self.network.run(self._input(data.items[0].id)[0])[0]
+        if output.ndim != 2:
+            raise NetworkError(f"an output of shape {output.shape} is none of a YOLOX")
+        classes = output.shape[1] - FIXED - self._chosen["first_class"]
+        if data.classes and len(data.classes) != classes:
+            told = f"{len(data.classes)} classes, the network {classes}"
+            raise DatasetError(f"{data.name} has {told} (kind: folder takes the pictures alone, for fidelity)")
+        for item in data.items:
+            highest = -1 if item.boxes is None or not len(item.boxes) else int(item.boxes[:, 4].max())
+            if highest >= classes:
+                raise DatasetError(f"{item.path}: class {highest}, the network has {classes}, from 0")
 
     @property
     def options(self) -> dict[str, Any]:
         """What decides which objects there are."""
-        return {name: self._chosen[name] for name in ("strides", "least", "overlap")}
+        return {name: self._chosen[name] for name in ("format", "first_class", "strides", "least", "overlap")}
 
     def interpret(self, item: Item, output: Array, geometry: Geometry) -> Array:
-        """Objects of a YOLOX output, in pixels of the picture."""
+        """Objects that are confident enough, best first, at most `MOST`, in pixels of the picture."""
         size = self.preprocessing.height, self.preprocessing.width
         chosen = self._chosen
-        table = objects(output, size, strides=chosen["strides"], confidence=chosen["least"], overlap=chosen["overlap"])
+        if chosen["format"] == "yolox":
+            table = objects(
+                output,
+                size,
+                strides=chosen["strides"],
+                confidence=chosen["least"],
+                overlap=chosen["overlap"],
+                most=MOST,
+            )
+        else:
+            table = listed(output, confidence=chosen["least"], most=MOST)
+        table[:, 5] -= chosen["first_class"]
+        table = table[table[:, 5] >= 0]
         table[:, :4] = geometry.undo(table[:, :4])
         return table
 
@@ -92,4 +138,27 @@ def _voc(points: Points) -> Callable[[Sequence[Boxes], Sequence[Boxes]], dict[st
     return score
 
 
+def listed(output: Array, *, confidence: float, most: int) -> Array:
+    """Objects that a network gives as a list: those that are confident enough, best first.
+
+    Args:
+        output: (objects, 6): left, top, right, bottom, confidence, class.
+        confidence: least that is kept.
+        most: how many are kept.
+
+    Raises:
+        EvaluationError: an output of another shape, NaN or infinity, or a class that is no whole number.
+    """
+    table = np.asarray(output, np.float64)
+    if table.ndim != 2 or table.shape[1] != COLUMNS:
+        raise EvaluationError(f"an output of shape {table.shape}: a list of boxes is (objects, {COLUMNS})")
+    if not np.isfinite(table).all() or (table[:, 5] != np.floor(table[:, 5])).any():
+        raise EvaluationError("a list of boxes with NaN, infinity or classes that are no whole numbers")
+    table = table[table[:, 4] >= confidence]
+    return table[np.argsort(-table[:, 4], kind="stable")[:most]]
+
+
+FORMATS = ("yolox", "boxes")
+MOST = 100
+"""Objects of a picture that are kept, as the rules of COCO have it."""
 RULES = {"coco": _coco, "voc2007": _voc(Points.ELEVEN), "voc": _voc(Points.ALL)}

@@ -61,7 +61,9 @@ def open_task(condition: Mapping[str, Any]) -> Task:
     for layer in condition.get("layers", ()):
         if layer not in cut_network.cuts:
             raise UsageError(f"no cut {layer}: {', '.join(cut_network.cuts)}")
-    return TASKS[name](pictures, cut_network, preprocessing(chosen), options)
+    task = TASKS[name](pictures, cut_network, preprocessing(chosen), options)
+    task.layers = tuple(condition.get("layers", ()))
+    return task
 
 
 def _nothing_else(given: Mapping[str, Any], what: str) -> None:

@@ -95,7 +95,7 @@ def test_the_command_prints_tables_that_fit(ran, few, monkeypatch, columns):
     assert result.exit_code == 0
     what_next = lines.index("All 24 bitstreams conform. What to look at next:")
     assert max(len(line) for line in lines[:what_next]) <= columns
-    assert sum(line.startswith(("conv3 ", "conv4 ", "pyramid ")) for line in lines) == 6
+    assert sum(line.startswith(("| conv3 ", "| conv4 ", "| pyramid ")) for line in lines) == 6
     assert "…" not in result.output
     inspected = next(line for line in lines[what_next:] if "refsw inspect" in line).split()[-1]
     assert CliRunner().invoke(cli, ["inspect", inspected]).exit_code == 0

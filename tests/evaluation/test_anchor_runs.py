@@ -297,12 +297,35 @@ def test_outputs_survive_as_text():
     assert (back["a"][1:], float(back["b"]), int(back["c"][0])) == ([1, None], 0.1, 3)
 
 
-def test_scores_that_are_no_numbers_end_the_run(tmp_path, monkeypatch):
+def test_a_score_that_is_no_number_is_named_and_the_other_points_are_finished(tmp_path, monkeypatch):
     import fake_task
 
-    monkeypatch.setattr(fake_task.FakeTask, "score", lambda *_: {"fidelity": float("nan")})
-    with pytest.raises(UsageError, match="the task gives fidelity = nan"):
-        run(tmp_path)
+    score = fake_task.FakeTask.score
+
+    def sometimes(self, layer, outputs, references):
+        told = score(self, layer, outputs, references)
+        return told if layer == "late" else told | {"fidelity": float("nan")}
+
+    monkeypatch.setattr(fake_task.FakeTask, "score", sometimes)
+    done, failures = run(tmp_path)
+    assert len(done) == 54
+    assert failures[0] == "sum, early, codec uniform, qp 12: the task gives fidelity = nan"
+    assert len(failures) == 4
+    assert {r["layer"] for r in compared(tmp_path)} == {"late"}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_output_that_is_no_number_is_named_with_its_item(tmp_path, jobs):
+    _, failures = run(tmp_path, conditions(options={"nan": "item3"}), jobs=jobs)
+    assert failures[0] == "sum, whole network, group 3: item3: NaN or infinity in the output of the network"
+    assert len(failures) == 1
+    assert compared(tmp_path) == []
+
+
+def test_an_error_of_a_task_of_ones_own_is_named_and_the_others_go_on(tmp_path):
+    _, failures = run(tmp_path, conditions(options={"raise": "item3"}), jobs=2)
+    assert "group 3: ZeroDivisionError: of item3" in failures[0]
+    assert len(failures) == 1 + 8
 
 
 def test_the_folder_says_what_was_run_with_what(undisturbed):

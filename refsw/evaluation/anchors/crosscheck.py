@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from refsw.evaluation.anchors.environment import differences
 from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, Record, Run, key_of, label, read_journal
-from refsw.evaluation.anchors.run import NO_CODEC, bitstream_name, differences, joined
+from refsw.evaluation.anchors.run import NO_CODEC, bitstream_name, joined
 
 EXACT = ("items", "bitstreams", "coded_bytes", "raw_bytes", "elements", "input_pixels", "input_bytes")
 DIGESTS = {

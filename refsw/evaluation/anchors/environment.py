@@ -10,7 +10,7 @@ import platform
 import re
 import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -158,3 +158,19 @@ def environment() -> dict[str, Any]:
         "processors": os.cpu_count(),
         "byte_order": sys.byteorder,
     }
+
+
+def differences(earlier: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """What differs between two identities, each in a few words."""
+    for name in sorted({*earlier, *now}):
+        before, after = earlier.get(name), now.get(name)
+        where = f"{place}, {name}" if place else name
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from differences(before, after, where)
+        elif before != after:
+            yield f"{where} was {_short(before)} and is {_short(after)}"
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text

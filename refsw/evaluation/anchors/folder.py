@@ -63,6 +63,9 @@ def key_of(record: Mapping[str, Any]) -> Key:
 
 def label(record: Mapping[str, Any]) -> str:
     """The key for people."""
+    if not record["codec"]:
+        what = "references" if record["parameter"] else "whole network"
+        return f"{record['test']}, {what}, group {record['group']}"
     point = f", {record['parameter']} {record['value']:g}" if record["value"] is not None else ""
     group = f", group {record['group']}" if record.get("group") is not None else ""
     return f"{record['test']}, {record['layer']}, codec {record['codec']}{point}{group}"
@@ -103,6 +106,63 @@ class Journal:
         self._file.close()
 
 
+PLACE: dict[str, Any] = {"test": str, "layer": str, "codec": str, "parameter": str, "value": int | float | None}
+SIZES: dict[str, Any] = {"coded_bytes": int, "raw_bytes": int, "elements": int}
+RECORD_FIELDS: dict[str, Any] = PLACE | SIZES | {
+    **dict.fromkeys(("items", "bitstreams"), int),
+    **dict.fromkeys(("rate", "bits_per_element"), int | float),
+    **dict.fromkeys(("metrics", "pristine", "digests", "times"), dict),
+}  # fmt: skip
+GROUP_FIELDS = PLACE | {"group": int, "items": list, "outputs": list, "times": dict}
+CODED_FIELDS = SIZES | dict.fromkeys(("bitstream", "features", "decoded"), str)
+CODED_FIELDS |= dict.fromkeys(("squared_error", "energy"), int | float)
+DIGESTED = ("bitstream", "features", "decoded")
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of points.
+
+    Raises:
+        UsageError: one is damaged.
+    """
+    for number, record in enumerate(read_journal(path), 1):
+        where = f"{path}, line {number}"
+        _check_fields(record, RECORD_FIELDS, where)
+        _check_fields(record["digests"], dict.fromkeys(DIGESTED, str), f"{where}, digests")
+        for part in ("metrics", "pristine", "times"):
+            _check_fields(record[part], dict.fromkeys(record[part], int | float | None), f"{where}, {part}")
+        yield record
+
+
+def read_groups(path: Path) -> Iterator[Record]:
+    """The records of groups, and of the outputs of the whole network.
+
+    Raises:
+        UsageError: one is damaged.
+    """
+    for number, record in enumerate(read_journal(path), 1):
+        where = f"{path}, line {number}"
+        _check_fields(record, GROUP_FIELDS, where)
+        _check_fields(record["times"], dict.fromkeys(record["times"], int | float), f"{where}, times")
+        if record["codec"]:
+            _check_fields(record, CODED_FIELDS, where)
+        if len(record["outputs"]) != len(record["items"]):
+            raise UsageError(f"{where}: damaged: {len(record['outputs'])} outputs of {len(record['items'])} items")
+        yield record
+
+
+def _check_fields(record: Record, fields: Mapping[str, Any], where: str) -> None:
+    for name, kind in fields.items():
+        if name not in record:
+            raise UsageError(f"{where}: damaged: a record without {name}")
+        if not isinstance(record[name], kind) or isinstance(record[name], bool):
+            raise UsageError(f"{where}: damaged: {name} is {str(record[name])[:40]!r}")
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
 def read_journal(path: Path) -> Iterator[Record]:
     """The records of a journal; a last line that was torn by a kill is left out.
 
@@ -116,8 +176,8 @@ def read_journal(path: Path) -> Iterator[Record]:
             if not line.endswith(b"\n"):
                 return
             try:
-                record = json.loads(line)
-            except ValueError as error:
+                record = json.loads(line, parse_constant=_no_number)
+            except (ValueError, RecursionError) as error:
                 raise UsageError(f"{path}, line {number}: damaged: {error}") from error
             if not isinstance(record, dict):
                 raise UsageError(f"{path}, line {number}: damaged: no record")
@@ -181,14 +241,29 @@ def read_json(path: Path) -> dict[str, Any]:
         UsageError: it is absent or damaged.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes(), parse_constant=_no_number)
     except FileNotFoundError as error:
         raise UsageError(f"{path.parent}: no run of refsw anchor: {path.name} is missing") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: damaged: {error}") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path}: damaged: no object")
     return value
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What run.json tells.
+
+    Raises:
+        UsageError: it is absent, damaged, or of another version.
+    """
+    told = read_json(folder / RUN)
+    if told.get("format") != FORMAT:
+        raise UsageError(f"{folder}: a run of format {told.get('format')}, this refsw reads {FORMAT}")
+    _check_fields(told, {"conditions": dict, "identity": dict}, str(folder / RUN))
+    _check_fields(told["identity"], {"conditions": str, "versions": dict, "tests": dict}, str(folder / RUN))
+    _check_fields(told["identity"]["tests"], dict.fromkeys(told["identity"]["tests"], dict), str(folder / RUN))
+    return told
 
 
 def open_run(folder: Path) -> Run:
@@ -197,16 +272,10 @@ def open_run(folder: Path) -> Run:
     Raises:
         UsageError: the folder holds none, or a damaged one, or one of another version.
     """
-    told = read_json(folder / RUN)
-    if told.get("format") != FORMAT:
-        raise UsageError(f"{folder}: a run of format {told.get('format')}, this refsw reads {FORMAT}")
+    told = read_run(folder)
     conditions = parse_conditions(told["conditions"], str(folder / RUN))
     environment = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
-    records = in_order(list(read_journal(folder / RECORDS)), conditions)
-    for record in records:
-        missing = {"test", "layer", "codec", "parameter", "value", "metrics", "coded_bytes", "times"} - set(record)
-        if missing:
-            raise UsageError(f"{folder / RECORDS}: damaged: a record without {', '.join(sorted(missing))}")
+    records = in_order(list(read_records(folder / RECORDS)), conditions)
     return Run(folder, conditions, told["identity"], environment, records)
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from anchor_runs import conditions, edit_records, run
+from anchor_runs import conditions, edit_lines, edit_records, run
 from click.testing import CliRunner
 
 from refsw.cli.main import cli
@@ -38,14 +38,6 @@ def edit_json(path, change):
     value = json.loads(path.read_text())
     change(value)
     path.write_text(json.dumps(value))
-
-
-def edit_lines(path, number, change):
-    lines = path.read_text().splitlines()
-    record = json.loads(lines[number])
-    change(record)
-    lines[number] = json.dumps(record)
-    path.write_text("\n".join(lines) + "\n")
 
 
 def test_the_same_run_twice_is_identical(first, tmp_path):

@@ -214,8 +214,8 @@ def _ratio(points: tuple[Sequence[Record], Sequence[Record]], what: str) -> floa
 
 def _curve(name: str, points: Sequence[Record], quality: str, rules: Rules) -> Curve:
     known = {metric for point in points for metric in point["metrics"]}
-    if points and quality not in known:
-        raise CurveError(f"{name}: no metric {quality}: {', '.join(sorted(known))}")
+    if any(quality not in point["metrics"] for point in points):
+        raise CurveError(f"{name}: no metric {quality}: {', '.join(sorted(known - {quality}))}")
     # A point without an error has no SNR, and no place on the curve.
     kept = [point for point in points if point["metrics"][quality] is not None]
     rates, values = [point[RATE] for point in kept], [point["metrics"][quality] for point in kept]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,14 @@ class Conditions:
     def test(self, name: str) -> Test:
         """A test by its name."""
         return next(test for test in self.tests if test.name == name)
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """The places of all points, in the order of tables: test, layer, codec, parameter, value."""
+        for test in self.tests:
+            for layer in test.layers:
+                for codec in (self.codecs[name] for name in test.codecs):
+                    place = {"test": test.name, "layer": layer, "codec": codec.name, "parameter": codec.parameter}
+                    yield from (place | {"value": value} for value in codec.values)
 
     def tolerance(self, metric: str) -> float:
         """Largest difference of a metric that counts as equal."""

@@ -73,13 +73,7 @@ def label(record: Mapping[str, Any]) -> str:
 
 def in_order(records: list[Record], conditions: Conditions) -> list[Record]:
     """Records of points in the order of the conditions, whatever the order in which they were finished."""
-    places: dict[Key, int] = {}
-    for test in conditions.tests:
-        for layer in test.layers:
-            for name in test.codecs:
-                codec = conditions.codecs[name]
-                for value in codec.values:
-                    places[test.name, layer, name, codec.parameter, -1.0 if value is None else value] = len(places)
+    places = {key_of(place): number for number, place in enumerate(conditions.points())}
     return sorted(records, key=lambda record: (places.get(key_of(record), len(places)), key_of(record)))
 
 

@@ -114,8 +114,7 @@ class AnchorRun:
     @property
     def point_count(self) -> int:
         """Records that the run has when it is complete."""
-        codecs = self.conditions.codecs
-        return sum(len(t.layers) * sum(len(codecs[c].values) for c in t.codecs) for t in self.conditions.tests)
+        return sum(1 for _ in self.conditions.points())
 
     def seconds_left(self) -> float | None:
         """How long what is left will take, as far as it can be told from what is done; None at the beginning."""
@@ -176,8 +175,7 @@ class AnchorRun:
         self.finished = len(done)
         for test in self.conditions.tests:
             numbers = set(range(len(self._grouped(test))))
-            places = (self._place(test, layer, name, value) for layer in test.layers for name in test.codecs
-                      for value in self.conditions.codecs[name].values)  # fmt: skip
+            places = [key_of(place) for place in self.conditions.points() if place["test"] == test.name]
             open_keys = [key for key in places if key not in done]
             self._points |= {key: _Point(set(numbers)) for key in open_keys}
             if open_keys:
@@ -312,7 +310,7 @@ class AnchorRun:
 def _record_of(groups: Sequence[Record], references: Sequence[Record], scored: Scored, seen: Seen) -> Record:
     """The record of a point from those of its groups and its scores."""
     total = {name: sum(g[name] for g in groups) for name in ("coded_bytes", "raw_bytes", "elements")}
-    error, energy = (math.fsum(g[name] for g in groups) for name in ("squared_error", "energy"))
+    from_sums = derived(groups)
     sizes = {
         name: sum(g[name] for g in references)
         for name in ("input_pixels", "input_bytes")
@@ -320,17 +318,12 @@ def _record_of(groups: Sequence[Record], references: Sequence[Record], scored: S
     }
     record: Record = {name: groups[0][name] for name in ("test", "layer", "codec", "parameter", "value")}
     record |= {"items": sum(len(g["items"]) for g in groups), "bitstreams": len(groups)} | total | sizes
-    record["rate"] = total["coded_bytes"] / total["raw_bytes"]
-    record["bits_per_element"] = 8 * total["coded_bytes"] / total["elements"]
+    record |= {name: from_sums.pop(name) for name in ("rate", "bits_per_element")}
     if "input_pixels" in record:
         record["bits_per_pixel"] = 8 * total["coded_bytes"] / record["input_pixels"]
     if "input_bytes" in record:
         record["against_input"] = total["coded_bytes"] / record["input_bytes"]
-    record["metrics"] = {
-        **scored.metrics,
-        "mse": error / total["elements"],
-        "snr": 10 * math.log10(energy / error) if error and energy else None,
-    }
+    record["metrics"] = {**scored.metrics, **from_sums}
     record["pristine"] = dict(scored.pristine)
     record["digests"] = {n: joined(g[n] for g in groups) for n in ("bitstream", "features", "decoded")}
     if seen.complexity.get(groups[0]["layer"]):
@@ -340,6 +333,18 @@ def _record_of(groups: Sequence[Record], references: Sequence[Record], scored: S
     spans = {name: math.fsum(g["times"][name] for g in groups) for name in named}
     record["times"] = spans | {"score": scored.seconds}
     return record
+
+
+def derived(groups: Sequence[Record]) -> dict[str, float | None]:
+    """What follows from sums over the groups of a point: rates, mean squared error, and SNR, None without an error."""
+    coded, raw, elements = (sum(g[name] for g in groups) for name in ("coded_bytes", "raw_bytes", "elements"))
+    error, energy = (math.fsum(g[name] for g in groups) for name in ("squared_error", "energy"))
+    return {
+        "rate": coded / raw,
+        "bits_per_element": 8 * coded / elements,
+        "mse": error / elements,
+        "snr": 10 * math.log10(energy / error) if error and energy else None,
+    }
 
 
 def _in_groups(items: Sequence[str], size: int) -> list[tuple[str, ...]]:

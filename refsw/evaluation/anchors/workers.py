@@ -28,9 +28,12 @@ DASK_AHEAD = 4
 PATIENCE_SECONDS = 5.0
 WORKERS_SECONDS = 60.0
 """How long a cluster may take until its first worker is there."""
-ENDED = (
-    f"the process that worked on it ended {ATTEMPTS} times: killed, out of memory, or started by a script that does "
-    "not guard its own work with if __name__ == '__main__'"
+STARTS = 5
+"""Times in a row that a process may end before it is ready to work."""
+ENDED = f"the process that worked on it ended {ATTEMPTS} times: killed, or out of memory"
+NEVER_READY = (
+    "worker processes end before they are ready: killed, out of memory, or started by a script that does not guard "
+    "its own work with if __name__ == '__main__'"
 )
 
 
@@ -130,6 +133,7 @@ def _serve(connection: Connection) -> None:
 
     # Read beside the work, so that neither side waits for the other one to take what it sends.
     threading.Thread(target=read, daemon=True).start()
+    connection.send(None)  # ready
     while True:
         connection.send(perform(orders.get()))
 
@@ -140,9 +144,12 @@ class _Process:
     def __init__(self) -> None:
         self.sent: deque[Order] = deque()
         self.bundle: deque[Job] = deque()
+        self.starts = 0
         self.start()
 
     def start(self) -> None:
+        self.is_ready = False
+        self.starts += 1
         context = multiprocessing.get_context("spawn")  # FFmpeg and x265 keep threads, which a fork would cut off
         self.connection, theirs = context.Pipe()
         with theirs:
@@ -197,9 +204,11 @@ class _Processes:
                 except (EOFError, OSError):
                     yield from self._again(process)
                 else:
-                    self._attempts.pop(id(process.sent.popleft()), None)
-                    if outcome is not None:
-                        yield outcome
+                    if process.is_ready:
+                        self._attempts.pop(id(process.sent.popleft()), None)
+                        if outcome is not None:
+                            yield outcome
+                    process.is_ready, process.starts = True, 0
             self._fill()
 
     def _fill(self) -> None:
@@ -221,10 +230,16 @@ class _Processes:
         return most.bundle.pop() if most.bundle else None
 
     def _again(self, process: _Process) -> Iterator[Outcome]:
-        """What a process that is gone had in hand goes to a new one; the first is what it worked on."""
+        """What a process that is gone had in hand goes to a new one; the first is what it worked on.
+
+        Raises:
+            CodecError: new processes end before they are ready.
+        """
         process.end()
         lost, process.sent = process.sent, deque()
-        attempts = self._attempts[id(lost[0])] = self._attempts.get(id(lost[0]), 0) + 1
+        if process.starts > STARTS:
+            raise CodecError(NEVER_READY)
+        attempts = self._attempts[id(lost[0])] = self._attempts.get(id(lost[0]), 0) + process.is_ready
         if attempts >= ATTEMPTS:
             order = lost.popleft()
             del self._attempts[id(order)]

@@ -133,14 +133,10 @@ def _same_header(file: Any, like: Array, codec: CodecChoice) -> None:
 
 
 def _run(template: str, codec: CodecChoice, value: float | None, source: Path, output: Path) -> None:
-    commands.run(template, _fields(codec, value, str(source), str(output)))
-
-
-def _fields(codec: CodecChoice, value: float | None, source: str, output: str) -> dict[str, str]:
-    fields = {"input": source, "output": output}
+    fields = {commands.INPUT: str(source), commands.OUTPUT: str(output)}
     if value is not None:
-        fields |= {"value": str(value), codec.parameter: str(value)}
-    return fields
+        fields |= {commands.VALUE: str(value), codec.parameter: str(value)}
+    commands.run(template, fields)
 
 
 def program_digests(codec: CodecChoice) -> dict[str, str]:

@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from string import Formatter
 from typing import BinaryIO
 
 from refsw.errors import CodecError, UsageError
@@ -18,6 +19,8 @@ from refsw.payload.external import TIMEOUT_SECONDS, CrashError
 
 TOLD_BYTES = 1 << 16
 """As much of what a program says is looked at, from its end."""
+
+INPUT, OUTPUT, VALUE = "input", "output", "value"
 
 _running: set[int] = set()
 _folders: set[str] = set()
@@ -38,16 +41,26 @@ def words_of(template: str) -> list[str]:
     return words
 
 
-def filled(template: str, fields: Mapping[str, str]) -> list[str]:
-    """The words of a command with its placeholders replaced in each.
+def check_command(template: str, names: Collection[str]) -> None:
+    """See that a command can be filled in: with these names and with nothing else, `input` and `output` at least.
 
     Raises:
-        UsageError: a placeholder that is not known, or a command that is none.
+        UsageError: it cannot.
     """
-    try:
-        return [word.format(**fields) for word in words_of(template)]
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
-        raise UsageError(f"command {template!r}: unknown placeholder {error}; known: {', '.join(fields)}") from error
+    used = set()
+    for word in words_of(template):
+        try:
+            parts = list(Formatter().parse(word))
+        except ValueError as error:
+            raise UsageError(f"command {template!r}: {error}; braces are written {{{{ and }}}}") from error
+        for _, name, form, conversion in parts:
+            if name is not None and (name not in names or form or conversion):
+                known = ", ".join(f"{{{known}}}" for known in names)
+                raise UsageError(f"command {template!r}: unknown placeholder {{{name}}}: {known}")
+            used.add(name)
+    for name in (INPUT, OUTPUT):
+        if name not in used:
+            raise UsageError(f"command {template!r}: {{{name}}} is missing")
 
 
 def run(template: str, fields: Mapping[str, str]) -> None:
@@ -60,7 +73,8 @@ def run(template: str, fields: Mapping[str, str]) -> None:
         UsageError: an unknown placeholder, or no such program.
         CodecError: it took too long, or ended with an exit code other than 0.
     """
-    words = filled(template, fields)
+    check_command(template, fields)
+    words = [word.format(**fields) for word in words_of(template)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
             process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, process_group=0)

@@ -60,6 +60,7 @@ def test_the_document_is_what_was_read():
         (document(codecs={"a": {"preset": "none"}}), "codecs.a: preset none: one of anchor"),
         (document(codecs={"a": {"preset": "fast", "choices": {"qpp": 3}}}), "codecs.a: unknown choice: qpp"),
         (document(codecs={"a": {"preset": "fast", "sweep": {"qp": [99]}}}), "codecs.a: qp 99: from 0 to 63"),
+        (document(codecs={"a": {"preset": "fast", "sweep": {"qp": [22.5]}}}), "codecs.a: qp 22.5: a whole number"),
         (document(codecs={"a": {"preset": "fast", "choices": {"clip": "much"}}}), "a choice of the wrong type"),
         (document(codecs={"a": {"encode": "x"}}), "a codec has either a preset, or the commands encode and decode"),
         (document(codecs={"a": {"preset": "fast", "encode": "x", "decode": "y"}}), "either a preset, or the commands"),

@@ -62,6 +62,12 @@ class CodecChoice:
         changes = {k: tuple(v) if isinstance(v, list) else v for k, v in self.choices.items()}
         if self.parameter:
             changes[self.parameter] = value
+        own = EncoderConfig.preset(self.preset)
+        for name, given in changes.items():
+            default = getattr(own, name, getattr(own.settings, name, None))
+            if type(default) is int and isinstance(given, float) and not given.is_integer():
+                raise UsageError(f"{name} {given:g}: a whole number")
+            changes[name] = int(given) if type(default) is int and isinstance(given, float) else given
         try:
             return EncoderConfig.preset(self.preset, **changes)
         except TypeError as error:

@@ -92,7 +92,8 @@ class AnchorRun:
         with ExitStack() as held:
             # What needs no folder is checked before there is one.
             self._resolved = {t.name: resolved(t, self.options.data) for t in self.conditions.tests}
-            self._workers: Workers = held.enter_context(workers(self.options.jobs, self.options.dask))
+            apart = any(self.conditions.codecs[name].external for test in self.conditions.tests for name in test.codecs)
+            self._workers: Workers = held.enter_context(workers(self.options.jobs, self.options.dask, apart=apart))
             identity = self._look_around()
             self.folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(files.locked(self.folder))

@@ -28,7 +28,7 @@ DASK_AHEAD = 4
 PATIENCE_SECONDS = 5.0
 WORKERS_SECONDS = 60.0
 """How long a cluster may take until its first worker is there."""
-STARTS = 5
+STARTS = 3
 """Times in a row that a process may end before it is ready to work."""
 ENDED = f"the process that worked on it ended {ATTEMPTS} times: killed, or out of memory"
 NEVER_READY = (
@@ -62,11 +62,12 @@ class Workers(Protocol):
         """End processes and connections, whatever they are doing."""
 
 
-def workers(processes: int, dask: str | None = None) -> Workers:
+def workers(processes: int, dask: str | None = None, *, apart: bool = False) -> Workers:
     """Those that do the work of a run.
 
     Args:
         processes: on this machine; 1 works in this one.
+        apart: never in this one, so that programs that run by command do not outlive it, however it ends.
         dask: address of a scheduler, whose workers are used instead.
 
     Raises:
@@ -76,7 +77,7 @@ def workers(processes: int, dask: str | None = None) -> Workers:
         raise UsageError(f"jobs {processes}: at least 1")
     if dask:
         return _Cluster(dask)
-    return _Here() if processes == 1 else _Processes(processes)
+    return _Here() if processes == 1 and not apart else _Processes(processes)
 
 
 class _Here:
@@ -133,9 +134,13 @@ def _serve(connection: Connection) -> None:
 
     # Read beside the work, so that neither side waits for the other one to take what it sends.
     threading.Thread(target=read, daemon=True).start()
-    connection.send(None)  # ready
-    while True:
-        connection.send(perform(orders.get()))
+    try:
+        connection.send(None)  # ready
+        while True:
+            connection.send(perform(orders.get()))
+    except OSError:
+        abandon()
+        os._exit(1)
 
 
 class _Process:

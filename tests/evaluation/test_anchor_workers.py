@@ -159,7 +159,7 @@ def test_a_header_that_promises_too_much_takes_no_memory(tmp_path, shape):
 
 
 def test_workers_that_end_before_they_are_ready_are_not_started_for_ever(tmp_path):
-    script = tmp_path / "unguarded.py"
+    script, folder = tmp_path / "unguarded.py", str(tmp_path / "run")
     script.write_text(f"from pathlib import Path; from anchor_runs import run; run(Path({folder!r}), jobs=2)")
     done = subprocess.run(
         [sys.executable, script], env=ENVIRON, capture_output=True, text=True, timeout=100, check=False

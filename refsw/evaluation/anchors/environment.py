@@ -24,6 +24,8 @@ from refsw.syntax.codes import PayloadCodec
 PACKAGES = ("av", "numpy", "onnxruntime", "pillow", "scipy", "torch")
 NETWORK_PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")
 SOURCES = ("syntax", "tensor", "payload", "features")
+EVALUATION = ("networks", "datasets", "tasks")
+SHOWING = ("bdrate.py", "demo.py", "plots.py")
 USED = {
     PayloadCodec.HEVC: ("x265", "libavcodec"),
     PayloadCodec.VVC: ("libavcodec",),
@@ -91,9 +93,21 @@ def _liblzma_version() -> str:
 def source_digest() -> str:
     """SHA-256 of refsw's own modules that make and read bitstreams."""
     root = Path(refsw.__file__).parent
+    return _digest_of_sources(path for room in SOURCES for path in (root / room).rglob("*.py"))
+
+
+@functools.cache
+def evaluation_digest() -> str:
+    """SHA-256 of refsw's own modules that make features and outputs of pictures, and score them."""
+    root = Path(refsw.__file__).parent / "evaluation"
+    found = [path for room in EVALUATION for path in (root / room).rglob("*.py")]
+    return _digest_of_sources([*found, *(path for path in root.glob("*.py") if path.name not in SHOWING)])
+
+
+def _digest_of_sources(paths: Iterable[Path]) -> str:
     total = hashlib.sha256()
-    for path in sorted(p for room in SOURCES for p in (root / room).rglob("*.py")):
-        total.update(f"{path.relative_to(root).as_posix()}\n".encode())
+    for path in sorted(paths):
+        total.update(f"{path.relative_to(Path(refsw.__file__).parent).as_posix()}\n".encode())
         total.update(path.read_bytes().replace(b"\r\n", b"\n"))
     return total.hexdigest()
 
@@ -111,9 +125,11 @@ def package_versions() -> dict[str, str]:
 
 
 def network_versions() -> dict[str, str]:
-    """Packages that features depend on beside network and data."""
+    """What features and scores depend on beside network and data: packages, and refsw's own source."""
     packages = package_versions()
-    return {name: packages[name] for name in NETWORK_PACKAGES if name in packages}
+    return {name: packages[name] for name in NETWORK_PACKAGES if name in packages} | {
+        "refsw evaluation": evaluation_digest()
+    }
 
 
 def used_versions(codecs: Iterable[CodecChoice]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,7 @@ from typing import Any, Protocol, Self
 
 from refsw.errors import CodecError, UsageError
 from refsw.evaluation.anchors.commands import abandon
+from refsw.evaluation.anchors.environment import source_digest
 from refsw.evaluation.anchors.orders import Job, Look, Order, Outcome, Scoring, Seen, Unseen, Warm
 from refsw.evaluation.anchors.work import given_up, perform
 from refsw.evaluation.extras import optional
@@ -30,6 +32,8 @@ WORKERS_SECONDS = 60.0
 """How long a cluster may take until its first worker is there."""
 STARTS = 3
 """Times in a row that a process may end before it is ready to work."""
+SOURCE_THERE = "__import__('importlib').import_module('refsw.evaluation.anchors.environment').source_digest()"
+LOGGER = logging.getLogger("distributed")
 ENDED = f"the process that worked on it ended {ATTEMPTS} times: killed, or out of memory"
 NEVER_READY = (
     "worker processes end before they are ready: killed, out of memory, or started by a script that does not guard "
@@ -285,14 +289,35 @@ class _Cluster(_Here):
             told = " ".join(str(error).split())
             raise UsageError(f"dask {self._address}: no scheduler answers: {told}") from error
         try:
+            self._check_workers()
+        except BaseException:
+            self._client.close(timeout=PATIENCE_SECONDS)
+            raise
+        # Where workers come and go, Dask tells of it at length; what comes of it is told here.
+        self._level = LOGGER.level
+        LOGGER.setLevel(logging.CRITICAL)
+        return self
+
+    def _check_workers(self) -> None:
+        """A worker that cannot even read a job would keep it for ever.
+
+        Raises:
+            UsageError: there are no workers, or one has no refsw or another one.
+        """
+        try:
             self._client.wait_for_workers(1, timeout=WORKERS_SECONDS)
         except TimeoutError as error:
-            self._client.close()
             raise UsageError(f"dask {self._address}: the scheduler has no workers") from error
-        return self
+        # Nothing of refsw is sent: it may not be there.
+        for worker, told in self._client.run(eval, SOURCE_THERE, on_error="return").items():
+            if isinstance(told, BaseException):
+                raise UsageError(f"dask worker {worker}: {' '.join(str(told).split()) or type(told).__name__}")
+            if told != source_digest():
+                raise UsageError(f"dask worker {worker}: has another refsw than this machine")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._client.close(timeout=PATIENCE_SECONDS)
+        LOGGER.setLevel(self._level)
 
     def results(self) -> Iterator[Outcome]:
         client, orders = self._client, {}

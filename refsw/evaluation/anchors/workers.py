@@ -9,6 +9,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from itertools import chain, groupby
 from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
@@ -33,7 +34,7 @@ WORKERS_SECONDS = 60.0
 STARTS = 3
 """Times in a row that a process may end before it is ready to work."""
 SOURCE_THERE = "__import__('importlib').import_module('refsw.evaluation.anchors.environment').source_digest()"
-LOGGER = logging.getLogger("distributed")
+LOGGERS = [logging.getLogger(name) for name in ("distributed", "distributed.client", "distributed.core", "asyncio")]
 ENDED = f"the process that worked on it ended {ATTEMPTS} times: killed, or out of memory"
 NEVER_READY = (
     "worker processes end before they are ready: killed, out of memory, or started by a script that does not guard "
@@ -294,8 +295,9 @@ class _Cluster(_Here):
             self._client.close(timeout=PATIENCE_SECONDS)
             raise
         # Where workers come and go, Dask tells of it at length; what comes of it is told here.
-        self._level = LOGGER.level
-        LOGGER.setLevel(logging.CRITICAL)
+        self._levels = [logger.level for logger in LOGGERS]
+        for logger in LOGGERS:
+            logger.setLevel(logging.CRITICAL)
         return self
 
     def _check_workers(self) -> None:
@@ -317,9 +319,20 @@ class _Cluster(_Here):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._client.close(timeout=PATIENCE_SECONDS)
-        LOGGER.setLevel(self._level)
+        for logger, level in zip(LOGGERS, self._levels, strict=True):
+            logger.setLevel(level)
 
     def results(self) -> Iterator[Outcome]:
+        try:
+            yield from self._results()
+        except (OSError, TimeoutError, CancelledError) as error:
+            raise self._gone(error) from error
+
+    def _gone(self, error: BaseException) -> CodecError:
+        told = " ".join(str(error).split()) or type(error).__name__
+        return CodecError(f"dask {self._address}: the cluster is gone: {told}")
+
+    def _results(self) -> Iterator[Outcome]:
         client, orders = self._client, {}
         finished = self._distributed.as_completed(loop=client.loop)
         # A few jobs for each thread of the cluster: enough to keep it busy, few enough to lose little.
@@ -350,6 +363,5 @@ class _Cluster(_Here):
         except Exception as error:
             if future.status == "error":  # on the worker, before it came to the job: refsw is not there, say
                 return given_up(job, f"a worker failed: {type(error).__name__}: {' '.join(str(error).split())}")
-            told = " ".join(str(error).split()) or type(error).__name__
-            raise CodecError(f"dask {self._address}: the cluster is gone: {told}") from error
+            raise self._gone(error) from error
         return outcome

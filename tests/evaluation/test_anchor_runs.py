@@ -335,6 +335,23 @@ def test_the_folder_says_what_was_run_with_what(undisturbed):
     assert environment.codec_versions()["liblzma"].startswith("5.")
 
 
+def test_a_full_disk_is_named_with_its_file_and_the_run_is_gone_on_with(tmp_path, undisturbed):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"groups\.jsonl"):
+            run(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (tmp_path / GROUPS).stat().st_size == 20000
+    run(tmp_path)
+    assert compared(tmp_path) == compared(undisturbed)
+
+
 def test_a_folder_without_a_run_is_named():
     with pytest.raises(UsageError, match="no run of refsw anchor"):
         open_run(Path("/nowhere"))

@@ -18,7 +18,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -77,27 +77,41 @@ def in_order(records: list[Record], conditions: Conditions) -> list[Record]:
     return sorted(records, key=lambda record: (places.get(key_of(record), len(places)), key_of(record)))
 
 
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Errors of the system that do not say which file they are about, such as a full disk, say it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 class Journal:
     """A file of JSON lines that is only ever appended to."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = path.open("ab")
         self._synced = time.monotonic()
 
     def append(self, record: Record) -> None:
         """Write a record so that it is there if the process is killed; if the machine is, at most a second is lost."""
-        self._file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        if time.monotonic() - self._synced >= SYNC_SECONDS:
-            os.fsync(self._file.fileno())
-            self._synced = time.monotonic()
+        line = json.dumps(record, allow_nan=False).encode() + b"\n"
+        with named(self._path):
+            self._file.write(line)
+            self._file.flush()
+            if time.monotonic() - self._synced >= SYNC_SECONDS:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with named(self._path):
+            os.fsync(self._file.fileno())
+            self._file.close()
 
 
 PLACE: dict[str, Any] = {"test": str, "layer": str, "codec": str, "parameter": str, "value": int | float | None}
@@ -207,22 +221,24 @@ def locked(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             file.seek(0)
             who = file.read().strip() or "unknown"
             raise UsageError(f"{folder}: another run is at work here (process {who})") from error
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()}")
-        file.flush()
+        with suppress(OSError):  # a full disk is for what matters to complain about
+            file.seek(0)
+            file.truncate()
+            file.write(f"{os.getpid()}")
+            file.flush()
         yield
-        file.seek(0)
-        file.truncate()
+        with suppress(OSError):
+            file.seek(0)
+            file.truncate()
 
 
 def write_json(path: Path, value: Any) -> None:
     """A JSON file, whole or not at all."""
-    with whole_file(path) as file:
+    with named(path), whole_file(path) as file:
         file.write(json.dumps(value, indent=1, allow_nan=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())

@@ -265,7 +265,8 @@ class AnchorRun:
             self.failures.append(result.failure or "failed")
             return
         if result.bitstream is not None:
-            with whole_file(self.folder / files.BITSTREAMS / bitstream_name(record)) as file:
+            path = self.folder / files.BITSTREAMS / bitstream_name(record)
+            with files.named(path), whole_file(path) as file:
                 file.write(result.bitstream)
         self._groups.append(record)
         key = key_of(record)

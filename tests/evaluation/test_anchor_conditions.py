@@ -142,6 +142,7 @@ def test_a_proposal_takes_the_sweep_of_the_anchor():
 def test_tests_are_chosen_by_name():
     asked = parse_conditions(document(tests=[document()["tests"][0] | {"name": name} for name in "abc"]))
     assert [test.name for test in with_tests(asked, ("c", "a")).tests] == ["a", "c"]
+    assert with_tests(asked, ("a", "b", "c")).digest == asked.digest
     with pytest.raises(UsageError, match="no test d: a, b, c"):
         with_tests(asked, ("d",))
 

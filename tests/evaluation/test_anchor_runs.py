@@ -19,6 +19,7 @@ from anchor_runs import COPY, HERE, compared, conditions, document, run
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import environment
 from refsw.evaluation.anchors.cache import FeatureCache, prune
+from refsw.evaluation.anchors.conditions import parse_conditions, with_tests
 from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, RECORDS, RUN, open_run, pack, unpack
 from refsw.evaluation.anchors.run import AnchorRun, Options
 
@@ -138,7 +139,10 @@ def test_a_second_run_in_the_folder_refuses(tmp_path):
 def test_other_conditions_are_not_gone_on_with(tmp_path, undisturbed):
     shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
     other = conditions(codecs={"uniform": {"preset": "fast", "sweep": {"qp": [12, 22]}}})
-    with pytest.raises(UsageError, match=r"an earlier run is not gone on with: conditions was .* Use another folder"):
+    with pytest.raises(
+        UsageError,
+        match=r"gone on with: conditions, codecs, uniform, sweep, qp was .* and is \[12, 22\]; .* Use another",
+    ):
         run(tmp_path, other)
 
 
@@ -271,12 +275,30 @@ def test_features_are_kept_by_content(tmp_path):
     assert compared(tmp_path / "fourth") != compared(tmp_path / "first")
 
 
+def test_features_of_another_item_are_not_taken_from_the_cache(tmp_path, undisturbed):
+    run(tmp_path / "first", cache=tmp_path / "cache")
+    files = sorted((tmp_path / "cache").glob("*/*.npz"))
+    files[0].write_bytes(files[1].read_bytes())
+    np.savez(files[2], features=np.zeros((3, 3), np.float32))
+    assert run(tmp_path / "second", cache=tmp_path / "cache")[1] == []
+    assert compared(tmp_path / "second") == compared(undisturbed)
+
+
+def test_a_test_that_was_not_run_before_makes_another_run(tmp_path):
+    document_ = document(tests=[document()["tests"][0] | {"name": name, "layers": ["late"]} for name in "ab"])
+    asked = parse_conditions(document_)
+    run(tmp_path, with_tests(asked, ("a",)))
+    with pytest.raises(UsageError, match=r"gone on with: conditions, tests, b was absent and is there; "):
+        run(tmp_path, asked)
+
+
 def test_the_cache_keeps_to_its_size(tmp_path):
     cache = FeatureCache(tmp_path)
     for i, key in enumerate(("aa1", "bb2", "cc3")):
         cache.put(key, np.zeros(1000, np.float32))
         os.utime(tmp_path / key[:2] / f"{key}.npz", (i, i))
-    prune(tmp_path, 9000)
+    size = (tmp_path / "aa" / "aa1.npz").stat().st_size
+    prune(tmp_path, 3 * size - 1)
     assert [cache.get(key) is not None for key in ("aa1", "bb2", "cc3")] == [False, True, True]
 
 

@@ -137,6 +137,11 @@ class Conditions:
         return float(given.get(metric, given.get("default", DEFAULT_TOLERANCE)))
 
 
+def by_name(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with its tests by their names, so that differences can be named."""
+    return {**document, "tests": {test["name"]: test for test in document["tests"]}}
+
+
 def digest_of(value: Any) -> str:
     """SHA-256 of JSON types, with sorted keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -325,5 +330,6 @@ def with_tests(conditions: Conditions, names: tuple[str, ...]) -> Conditions:
             raise UsageError(f"no test {name}: {', '.join(known)}")
     document = dict(conditions.document)
     document["tests"] = [entry for entry in document["tests"] if entry["name"] in names]
-    document["published"] = [entry for entry in document.get("published", []) if entry["test"] in names]
+    if "published" in document:
+        document["published"] = [entry for entry in document["published"] if entry["test"] in names]
     return parse_conditions(document, conditions.name)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from refsw.evaluation.anchors.conditions import by_name
 from refsw.evaluation.anchors.environment import differences
 from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, Key, Record, Run, key_of, label, read_groups
 from refsw.evaluation.anchors.run import NO_CODEC, bitstream_name, derived, joined
@@ -127,13 +128,9 @@ def _conditions(first: Run, second: Run) -> Iterator[Finding]:
     ours, theirs = first.conditions, second.conditions
     if ours.digest == theirs.digest:
         return
-    changed = list(differences(_by_name(ours.document), _by_name(theirs.document)))
+    changed = list(differences(by_name(ours.document), by_name(theirs.document)))
     for what in changed or ["the order of entries differs"]:
         yield Finding(Kind.CONDITIONS, "conditions", what)
-
-
-def _by_name(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {**document, "tests": {test["name"]: test for test in document["tests"]}}
 
 
 def _versions(first: Run, second: Run) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ PACKAGES = ("av", "numpy", "onnxruntime", "pillow", "scipy", "torch")
 NETWORK_PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")
 SOURCES = ("syntax", "tensor", "payload", "features")
 EVALUATION = ("networks", "datasets", "tasks")
+LONGEST = 100
 SHOWING = ("bdrate.py", "demo.py", "plots.py")
 USED = {
     PayloadCodec.HEVC: ("x265", "libavcodec"),
@@ -188,5 +189,9 @@ def differences(earlier: Mapping[str, Any], now: Mapping[str, Any], place: str =
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "there"
     text = "absent" if value is None else str(value)
-    return f"{text[:12]}..." if len(text) == 64 else text
+    if len(text) == 64:  # a digest
+        return f"{text[:12]}..."
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -14,7 +14,7 @@ from typing import Any, Self
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import folder as files
 from refsw.evaluation.anchors.cache import prune
-from refsw.evaluation.anchors.conditions import Conditions, Test, digest_of, resolved
+from refsw.evaluation.anchors.conditions import Conditions, Test, by_name, digest_of, parse_conditions, resolved
 from refsw.evaluation.anchors.environment import differences, environment, network_versions, used_versions
 from refsw.evaluation.anchors.folder import Journal, Key, Record, key_of, label
 from refsw.evaluation.anchors.orders import SUPPORT, Job, Look, Result, Scored, Scoring, Seen
@@ -141,8 +141,10 @@ class AnchorRun:
         """Start a run, or go on with one."""
         told = self.folder / files.RUN
         if told.exists():
-            changed = list(differences(files.read_run(self.folder)["identity"], identity))
+            earlier = files.read_run(self.folder)
+            changed = list(differences(earlier["identity"], identity))
             if changed:
+                changed = self._changed_conditions(earlier) + changed
                 changed += self._changed_pictures()
                 shown = "; ".join(changed[:4]) + (f"; and {len(changed) - 4} more" if len(changed) > 4 else "")
                 raise UsageError(f"{self.folder}: an earlier run is not gone on with: {shown}. Use another folder.")
@@ -160,6 +162,10 @@ class AnchorRun:
         if self.options.cache:
             prune(self.options.cache)
         self._plan()
+
+    def _changed_conditions(self, earlier: Mapping[str, Any]) -> list[str]:
+        known = parse_conditions(earlier["conditions"], str(self.folder / files.RUN)).document
+        return list(differences(by_name(known), by_name(self.conditions.document), "conditions"))
 
     def _changed_pictures(self) -> Iterator[str]:
         """Those of which the records of the run say that they were others."""

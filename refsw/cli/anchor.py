@@ -58,7 +58,7 @@ def run(
     with role("output"), AnchorRun(asked, output, how) as job:
         if job.finished:
             print(f"{job.finished} of {job.point_count} records are there already")
-        for _ in progress(job.work(), "coding", job.remaining):
+        for _ in progress(job.work(), "coding", job.remaining, job.seconds_left):
             pass
         finished, failures = job.finished, job.failures
     for failure in failures[:10]:

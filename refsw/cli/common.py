@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 PIPE = Path("-")
+LINE_SECONDS = 30.0
+"""Between two lines of progress where there is no terminal."""
 
 
 @contextmanager
@@ -58,15 +61,60 @@ def output_stream(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def progress(items: Iterable[_T], what: str, total: int | None = None) -> Iterator[_T]:
-    """The items, with a bar on standard error if that is a terminal."""
-    if sys.stderr is None or not sys.stderr.isatty():
+def progress(
+    items: Iterable[_T], what: str, total: int | None = None, left: Callable[[], float | None] | None = None
+) -> Iterator[_T]:
+    """The items, with a bar on standard error; in a log, which is no terminal, a line from time to time.
+
+    Args:
+        items: that are counted.
+        what: is done to them.
+        total: how many there will be, if known.
+        left: seconds that the rest will take, None as long as that is not known; by default items are taken to take
+            the same time each.
+    """
+    if sys.stderr is None:
         yield from items
         return
-    from rich.console import Console
-    from rich.progress import track
+    start, done = time.monotonic(), 0
 
-    yield from track(items, what, total, console=Console(stderr=True), transient=True)
+    def by_count() -> float | None:
+        return (time.monotonic() - start) * (total - done) / done if total and done else None
+
+    def told(seconds: float | None) -> str:
+        return "" if seconds is None else f", {_clock(seconds)} left"
+
+    left = left or by_count
+    if not sys.stderr.isatty():
+        last = start
+        for done, item in enumerate(items, 1):
+            yield item
+            now = time.monotonic()
+            if now - last >= LINE_SECONDS:
+                last = now
+                counted = f"{done} of {total} ({100 * done // total} %)" if total else f"{done}"
+                with suppress(OSError):  # whoever read it is gone
+                    print(f"{what}: {counted}, {_clock(now - start)} so far{told(left())}", file=sys.stderr, flush=True)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()),
+        TextColumn("{task.fields[left]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=total, left="")
+        for done, item in enumerate(items, 1):
+            yield item
+            shown.update(task, completed=done, left=told(left()).lstrip(", "))
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def say(text: str, output: Path | None = None) -> None:

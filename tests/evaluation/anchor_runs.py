@@ -48,3 +48,12 @@ def edit_records(folder, change):
     path = folder / RECORDS
     records = change([json.loads(line) for line in path.read_text().splitlines()])
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def edit_lines(path, number, change):
+    """Rewrite one record of a journal in place."""
+    lines = path.read_text().splitlines()
+    record = json.loads(lines[number])
+    change(record)
+    lines[number] = json.dumps(record)
+    path.write_text("\n".join(lines) + "\n")

@@ -30,6 +30,10 @@ class FakeTask:
     def features(self, item, layer):
         if layer == "both":
             return {name: self.features(item, name) for name in ("early", "late")}
+        if self.options.get("die") == item:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.options.get("raise") == item:
+            raise ZeroDivisionError(f"of {item}")
         if "log" in self.options:
             with open(self.options["log"], "a") as file:
                 file.write(f"{item} {layer}\n")
@@ -51,7 +55,10 @@ class FakeTask:
 
     def reference(self, item):
         time.sleep(self.delay)
-        return {layer: self.outputs(item, layer, self.features(item, layer)) for layer in [*SHAPES, "both"]}
+        outputs = {layer: self.outputs(item, layer, self.features(item, layer)) for layer in [*SHAPES, "both"]}
+        if self.options.get("nan") == item:
+            outputs["late"]["parts"][0] = np.nan
+        return outputs
 
     def score(self, layer, outputs, references):
         assert list(outputs) == self.items()

@@ -31,6 +31,10 @@ def changed_test(**changes):
     return document(tests=[document()["tests"][0] | changes])
 
 
+def external(encode, **more):
+    return document(codecs={"a": {"encode": encode, "decode": "d {input} {output}"} | more})
+
+
 def test_the_document_is_what_was_read():
     asked = parse_conditions(document())
     assert asked.tests[0].codecs == ("uniform",)
@@ -47,14 +51,29 @@ def test_the_document_is_what_was_read():
         (document(tests=[]), "tests: [] should be non-empty"),
         (changed_test(layers=[]), "tests[0].layers: [] should be non-empty"),
         (changed_test(codecs=["x"]), "tests.sum: no codec x: uniform"),
+        (changed_test(name="sum\n"), "tests[0].name: 'sum\\n' does not match"),
+        (changed_test(name="../x"), "tests[0].name: '../x' does not match"),
+        (changed_test(options={"a": [float("nan")]}), "c.yaml: nan is no number"),
+        (document(tolerance={"default": float("inf")}), "c.yaml: inf is no number"),
         (changed_test(group=0), "tests[0].group: 0 is less than the minimum of 1"),
         (document(tests=document()["tests"] * 2), "tests: sum is there twice"),
         (document(codecs={"a": {"preset": "none"}}), "codecs.a: preset none: one of anchor"),
         (document(codecs={"a": {"preset": "fast", "choices": {"qpp": 3}}}), "codecs.a: unknown choice: qpp"),
         (document(codecs={"a": {"preset": "fast", "sweep": {"qp": [99]}}}), "codecs.a: qp 99: from 0 to 63"),
+        (document(codecs={"a": {"preset": "fast", "sweep": {"qp": [22.5]}}}), "codecs.a: qp 22.5: a whole number"),
         (document(codecs={"a": {"preset": "fast", "choices": {"clip": "much"}}}), "a choice of the wrong type"),
         (document(codecs={"a": {"encode": "x"}}), "a codec has either a preset, or the commands encode and decode"),
         (document(codecs={"a": {"preset": "fast", "encode": "x", "decode": "y"}}), "either a preset, or the commands"),
+        (
+            external("x {input} {output} {qp}"),
+            "codecs.a: command 'x {input} {output} {qp}': unknown placeholder {qp}: ",
+        ),
+        (external("x {input}"), "codecs.a: command 'x {input}': {output} is missing"),
+        (external("x {input} {output} {"), "Single '{' encountered"),
+        (external("x '{input} {output}"), "No closing quotation"),
+        (external("x {input:>9999999999} {output}"), "unknown placeholder {input}"),
+        (external("x {input.__class__} {output}"), "unknown placeholder {input.__class__}"),
+        (external(" {input} {output}", sweep={"input": [1]}), "sweep: input is the name of a file"),
         (document(published=[{"source": "s", "test": "t", "parameter": "qp", "points": {}}]), "a test t, which does"),
     ],
 )
@@ -72,6 +91,32 @@ def test_broken_yaml_is_refused_with_its_line():
         read_yaml("a: 1\nb: [\n", "c.yaml")
 
 
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{n}: &{n} [{', '.join([f'*{p}'] * 9)}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (BOMB, "c.yaml:7: stands for more than 1000000 values"),
+        ("a: &a [*a]\n", "c.yaml:1: contains itself"),
+        ("a:\n  " + "[" * 5000, "c.yaml:2: nested more than 50 deep"),
+        ("a: 2020-01-01\n", "c.yaml:1: timestamp: write it as text"),
+        ("a: !!python/object/apply:os.system [ls]\n", "c.yaml:1: no YAML: could not determine a constructor"),
+        ("a: 1\n'1': 1\n1: 2\n", "c.yaml:3: 1 is there twice"),
+        ("? [a]\n: 1\n", "c.yaml:1: a key is a word"),
+        ("a: \0", "c.yaml: no YAML: unacceptable character #x0000"),
+        ("a: 1\n---\nb: 1\n", "c.yaml:2: no YAML"),
+    ],
+)
+def test_yaml_with_surprises_is_refused_at_once(text, told):
+    with pytest.raises(UsageError) as caught:
+        read_yaml(text, "c.yaml")
+    assert str(caught.value).startswith(told)
+    assert "\n" not in str(caught.value)
+
+
 def test_data_folder_is_asked_for_where_it_is_needed(tmp_path):
     asked = parse_conditions(changed_test(dataset={"root": "${data}/images"}))
     with pytest.raises(UsageError, match=r"test sum needs \$\{data\}/images: say where the data are with --data"):
@@ -87,7 +132,9 @@ def test_order_of_keys_and_comments_do_not_count():
 
 
 def test_a_proposal_takes_the_sweep_of_the_anchor():
-    asked = with_codec(parse_conditions(document()), "mine", {"encode": "e {input}", "decode": "d {input}"})
+    asked = with_codec(
+        parse_conditions(document()), "mine", {"encode": "e {input} {output}", "decode": "d {input} {output}"}
+    )
     assert asked.tests[0].codecs == ("mine",)
     assert (asked.codecs["mine"].parameter, asked.codecs["mine"].values) == ("qp", (12, 22, 32, 42))
 
@@ -95,6 +142,7 @@ def test_a_proposal_takes_the_sweep_of_the_anchor():
 def test_tests_are_chosen_by_name():
     asked = parse_conditions(document(tests=[document()["tests"][0] | {"name": name} for name in "abc"]))
     assert [test.name for test in with_tests(asked, ("c", "a")).tests] == ["a", "c"]
+    assert with_tests(asked, ("a", "b", "c")).digest == asked.digest
     with pytest.raises(UsageError, match="no test d: a, b, c"):
         with_tests(asked, ("d",))
 

@@ -6,12 +6,13 @@ import json
 import shutil
 
 import pytest
-from anchor_runs import conditions, edit_records, run
+from anchor_runs import conditions, edit_lines, edit_records, run
 from click.testing import CliRunner
 
 from refsw.cli.main import cli
+from refsw.errors import UsageError
 from refsw.evaluation.anchors.crosscheck import Kind, Verdict, as_text, crosscheck
-from refsw.evaluation.anchors.folder import BITSTREAMS, ENVIRONMENT, GROUPS, RUN, open_run
+from refsw.evaluation.anchors.folder import BITSTREAMS, ENVIRONMENT, GROUPS, RECORDS, RUN, open_run
 
 for package in ("yaml", "jsonschema"):
     pytest.importorskip(package, reason=f"conditions need {package}")
@@ -38,14 +39,6 @@ def edit_json(path, change):
     value = json.loads(path.read_text())
     change(value)
     path.write_text(json.dumps(value))
-
-
-def edit_lines(path, number, change):
-    lines = path.read_text().splitlines()
-    record = json.loads(lines[number])
-    change(record)
-    lines[number] = json.dumps(record)
-    path.write_text("\n".join(lines) + "\n")
 
 
 def test_the_same_run_twice_is_identical(first, tmp_path):
@@ -149,6 +142,77 @@ def test_a_record_that_its_groups_do_not_make_is_named(first, second):
 
     edit_records(second, edit)
     assert "the decoded digest is not that of its groups" in check(first, second)[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda r: r.update(rate=r["rate"] * 0.9), "rate is 0."),
+        (lambda r: r["metrics"].update(snr=99.0), "snr is 99.0, its groups make "),
+        (lambda r: r["metrics"].update(snr=None), "snr is None, its groups make "),
+        (lambda r: r.update(raw_bytes=r["raw_bytes"] + 4), "raw_bytes is not the sum over its groups"),
+    ],
+)
+def test_a_record_edited_by_hand_is_told_from_what_its_groups_make(first, second, change, told):
+    def edit(records):
+        change(records[2])
+        return records
+
+    edit_records(second, edit)
+    # Both runs have the same edit: it is found all the same.
+    for pair in ((first, second), (second, second)):
+        result, text = check(*pair)
+        assert result.exit_code == 1
+        assert f"damaged: {second}: sum, early, codec uniform, qp 32: {told}" in text
+
+
+def test_a_record_that_is_there_twice_and_one_of_no_point_are_named(first, second):
+    edit_records(second, lambda records: [*records, records[0] | {"rate": 0.5}, records[1] | {"value": 23}])
+    text = check(first, second)[1]
+    assert "sum, early, codec uniform, qp 12: is there 2 times" in text
+    assert "sum, early, codec uniform, qp 23: is no point of the conditions" in text
+    assert "missing: sum, early, codec uniform, qp 23: no record in" in text
+
+
+def test_runs_that_lack_the_same_records_are_not_identical(first, second, tmp_path):
+    edit_records(second, lambda records: records[1:])
+    third = shutil.copytree(second, tmp_path / "third")
+    result, text = check(second, third)
+    assert (result.verdict, result.compared) == (Verdict.DIFFERENT, 7)
+    assert "missing: sum, early, codec uniform, qp 12: no record in either run" in text
+
+
+def test_a_bitstream_that_is_gone_is_named(first, second):
+    path = sorted((second / BITSTREAMS).iterdir())[3]
+    path.unlink()
+    assert f"{path} is missing" in check(first, second)[1]
+
+
+def test_a_group_that_is_there_twice_differently_is_named(first, second):
+    path = second / GROUPS
+    record = json.loads(path.read_text().splitlines()[20])
+    with path.open("a") as file:
+        file.write(json.dumps(record | {"coded_bytes": 1}) + "\n")
+    assert "is there twice, with other contents" in check(first, second)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        (RECORDS, lambda r: r["metrics"].update(fidelity="high"), "line 1, metrics: damaged: fidelity is 'high'"),
+        (RECORDS, lambda r: r.pop("digests"), "line 1: damaged: a record without digests"),
+        (RECORDS, lambda r: r.update(rate=float("nan")), "line 1: damaged: NaN is no number"),
+        (GROUPS, lambda r: r.update(group="x"), "line 1: damaged: group is 'x'"),
+        (RUN, lambda r: r.pop("identity"), "run.json: damaged: a record without identity"),
+        (RUN, lambda r: r["identity"].update(tests=[]), "run.json: damaged: tests is '[]'"),
+    ],
+)
+def test_damaged_files_of_a_run_are_named(first, second, name, change, told):
+    edit = edit_json if name == RUN else lambda path, change: edit_lines(path, 0, change)
+    edit(second / name, change)
+    with pytest.raises(UsageError) as caught:
+        check(first, second)
+    assert told in str(caught.value)
 
 
 def test_the_verdict_is_the_exit_code_of_the_command(first, second):

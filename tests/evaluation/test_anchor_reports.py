@@ -243,7 +243,9 @@ def test_a_failed_job_ends_with_exit_code_1(tmp_path):
     path = tmp_path / "c.json"
     path.write_text(json.dumps(document(options={"count": 1}, test={"layers": ["early"]})))
     command = ["anchor", "run", str(path), "-o", str(tmp_path / "run"), "--no-cache"]
-    done = CliRunner().invoke(cli, [*command, "--encode", "false {input} {output}", "--decode", "false {input}"])
+    done = CliRunner().invoke(
+        cli, [*command, "--encode", "false {input} {output}", "--decode", "false {input} {output}"]
+    )
     assert done.exit_code == 1
     assert "failed: sum, early, codec proposal, qp 12, group 0: false ended with exit code 1" in done.stderr
     assert "0 of 4 records" in done.stdout

@@ -19,6 +19,7 @@ from anchor_runs import COPY, HERE, compared, conditions, document, run
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import environment
 from refsw.evaluation.anchors.cache import FeatureCache, prune
+from refsw.evaluation.anchors.conditions import parse_conditions, with_tests
 from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, RECORDS, RUN, open_run, pack, unpack
 from refsw.evaluation.anchors.run import AnchorRun, Options
 
@@ -138,7 +139,10 @@ def test_a_second_run_in_the_folder_refuses(tmp_path):
 def test_other_conditions_are_not_gone_on_with(tmp_path, undisturbed):
     shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
     other = conditions(codecs={"uniform": {"preset": "fast", "sweep": {"qp": [12, 22]}}})
-    with pytest.raises(UsageError, match=r"an earlier run is not gone on with: conditions was .* Use another folder"):
+    with pytest.raises(
+        UsageError,
+        match=r"gone on with: conditions, codecs, uniform, sweep, qp was .* and is \[12, 22\]; .* Use another",
+    ):
         run(tmp_path, other)
 
 
@@ -222,7 +226,6 @@ def test_an_external_codec_is_run_by_command(tmp_path, layer):
         ({"decode": f"{COPY} nothing {{input}} {{output}}"}, "the decoder ended well and wrote nothing"),
         ({"decode": f"{COPY} wrong {{input}} {{output}}"}, "decoded float32 (3, 3), float32 (1, 4, 12, 12) was coded"),
         ({"decode": "/no/such/program {input} {output}"}, "/no/such/program: No such file"),
-        ({"decode": f"{COPY} decode {{shape}}"}, "unknown placeholder 'shape'"),
     ],
 )
 def test_an_external_codec_that_fails_is_named_and_the_run_is_not_complete(tmp_path, changes, told):
@@ -272,12 +275,30 @@ def test_features_are_kept_by_content(tmp_path):
     assert compared(tmp_path / "fourth") != compared(tmp_path / "first")
 
 
+def test_features_of_another_item_are_not_taken_from_the_cache(tmp_path, undisturbed):
+    run(tmp_path / "first", cache=tmp_path / "cache")
+    files = sorted((tmp_path / "cache").glob("*/*.npz"))
+    files[0].write_bytes(files[1].read_bytes())
+    np.savez(files[2], features=np.zeros((3, 3), np.float32))
+    assert run(tmp_path / "second", cache=tmp_path / "cache")[1] == []
+    assert compared(tmp_path / "second") == compared(undisturbed)
+
+
+def test_a_test_that_was_not_run_before_makes_another_run(tmp_path):
+    document_ = document(tests=[document()["tests"][0] | {"name": name, "layers": ["late"]} for name in "ab"])
+    asked = parse_conditions(document_)
+    run(tmp_path, with_tests(asked, ("a",)))
+    with pytest.raises(UsageError, match=r"gone on with: conditions, tests, b was absent and is there; "):
+        run(tmp_path, asked)
+
+
 def test_the_cache_keeps_to_its_size(tmp_path):
     cache = FeatureCache(tmp_path)
     for i, key in enumerate(("aa1", "bb2", "cc3")):
         cache.put(key, np.zeros(1000, np.float32))
         os.utime(tmp_path / key[:2] / f"{key}.npz", (i, i))
-    prune(tmp_path, 9000)
+    size = (tmp_path / "aa" / "aa1.npz").stat().st_size
+    prune(tmp_path, 3 * size - 1)
     assert [cache.get(key) is not None for key in ("aa1", "bb2", "cc3")] == [False, True, True]
 
 
@@ -297,12 +318,35 @@ def test_outputs_survive_as_text():
     assert (back["a"][1:], float(back["b"]), int(back["c"][0])) == ([1, None], 0.1, 3)
 
 
-def test_scores_that_are_no_numbers_end_the_run(tmp_path, monkeypatch):
+def test_a_score_that_is_no_number_is_named_and_the_other_points_are_finished(tmp_path, monkeypatch):
     import fake_task
 
-    monkeypatch.setattr(fake_task.FakeTask, "score", lambda *_: {"fidelity": float("nan")})
-    with pytest.raises(UsageError, match="the task gives fidelity = nan"):
-        run(tmp_path)
+    score = fake_task.FakeTask.score
+
+    def sometimes(self, layer, outputs, references):
+        told = score(self, layer, outputs, references)
+        return told if layer == "late" else told | {"fidelity": float("nan")}
+
+    monkeypatch.setattr(fake_task.FakeTask, "score", sometimes)
+    done, failures = run(tmp_path)
+    assert len(done) == 54
+    assert failures[0] == "sum, early, codec uniform, qp 12: the task gives fidelity = nan"
+    assert len(failures) == 4
+    assert {r["layer"] for r in compared(tmp_path)} == {"late"}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_output_that_is_no_number_is_named_with_its_item(tmp_path, jobs):
+    _, failures = run(tmp_path, conditions(options={"nan": "item3"}), jobs=jobs)
+    assert failures[0] == "sum, whole network, group 3: item3: NaN or infinity in the output of the network"
+    assert len(failures) == 1
+    assert compared(tmp_path) == []
+
+
+def test_an_error_of_a_task_of_ones_own_is_named_and_the_others_go_on(tmp_path):
+    _, failures = run(tmp_path, conditions(options={"raise": "item3"}), jobs=2)
+    assert "group 3: ZeroDivisionError: of item3" in failures[0]
+    assert len(failures) == 1 + 8
 
 
 def test_the_folder_says_what_was_run_with_what(undisturbed):
@@ -311,6 +355,23 @@ def test_the_folder_says_what_was_run_with_what(undisturbed):
     assert told["identity"]["versions"]["x265"][0].isdigit()
     assert {"refsw", "codecs", "packages", "processor"} <= set(open_run(undisturbed).environment)
     assert environment.codec_versions()["liblzma"].startswith("5.")
+
+
+def test_a_full_disk_is_named_with_its_file_and_the_run_is_gone_on_with(tmp_path, undisturbed):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"groups\.jsonl"):
+            run(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (tmp_path / GROUPS).stat().st_size == 20000
+    run(tmp_path)
+    assert compared(tmp_path) == compared(undisturbed)
 
 
 def test_a_folder_without_a_run_is_named():

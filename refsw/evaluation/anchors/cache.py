@@ -15,7 +15,7 @@ import numpy as np
 from refsw.features.sinks import whole_file
 from refsw.tensor.axes import Array
 
-ONE = "features"
+ONE, DIGEST = "features", "sha256"
 DEFAULT_BYTES = 4 << 30
 
 
@@ -47,13 +47,17 @@ class FeatureCache:
             with np.load(path, allow_pickle=False) as stored:
                 arrays = dict(stored)
             os.utime(path)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, MemoryError):
+            return None
+        told = arrays.pop(DIGEST, None)
+        if told is None or not arrays or told.tobytes() != _digest(key, arrays):
             return None
         return arrays[ONE] if set(arrays) == {ONE} else {k.removeprefix("/"): v for k, v in arrays.items()}
 
     def put(self, key: str, features: Array | Mapping[str, Array]) -> None:
         """Keep features under a key; a full or read-only disk is no reason to stop."""
         arrays = {f"/{k}": v for k, v in features.items()} if isinstance(features, Mapping) else {ONE: features}
+        arrays[DIGEST] = np.frombuffer(_digest(key, arrays), np.uint8)
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +68,15 @@ class FeatureCache:
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:2] / f"{key}.npz"
+
+
+def _digest(key: str, arrays: Mapping[str, Array]) -> bytes:
+    """SHA-256 of a key and what belongs to it: the archive's own checksums do not tell whose features it holds."""
+    total = hashlib.sha256(key.encode())
+    for name, array in sorted(arrays.items()):
+        total.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.digest()
 
 
 def prune(folder: Path, most: int = DEFAULT_BYTES) -> None:

@@ -12,9 +12,8 @@ bitstream. Exit codes are checked, and so are the shape, the dtype and the finit
 from __future__ import annotations
 
 import hashlib
-import shlex
 import shutil
-import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import CodecError
+from refsw.evaluation.anchors import commands
 from refsw.evaluation.anchors.conditions import CodecChoice
 from refsw.tensor.axes import Array
 
@@ -39,9 +39,9 @@ def encode(features: Features, layer: str, codec: CodecChoice, value: float | No
         import refsw
 
         return refsw.encode(features if isinstance(features, Mapping) else {layer: features}, codec.config(value))
-    with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
-        source = Path(folder) / ("features.npz" if isinstance(features, Mapping) else "features.npy")
-        output = Path(folder) / "bitstream.bin"
+    with commands.work_folder() as folder:
+        source = folder / ("features.npz" if isinstance(features, Mapping) else "features.npy")
+        output = folder / "bitstream.bin"
         if isinstance(features, Mapping):
             np.savez(source, **features)  # type: ignore[arg-type]
         else:
@@ -95,38 +95,63 @@ def _pairs(features: Mapping[str, Array], decoded: Any, codec: CodecChoice) -> l
 
 def _decode_external(bitstream: bytes, features: Features, codec: CodecChoice, value: float | None) -> Any:
     several = isinstance(features, Mapping)
-    with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
-        source, output = Path(folder) / "bitstream.bin", Path(folder) / ("out.npz" if several else "out.npy")
+    with commands.work_folder() as folder:
+        source, output = folder / "bitstream.bin", folder / ("out.npz" if several else "out.npy")
         source.write_bytes(bitstream)
         _run(codec.decode, codec, value, source, output)
         if not output.is_file():
             raise CodecError(f"codec {codec.name}: the decoder ended well and wrote nothing")
         try:
+            _check_headers(output, features, codec)
             loaded = np.load(output, allow_pickle=False)
             return dict(loaded) if several else loaded
-        except (ValueError, OSError, EOFError) as error:
-            raise CodecError(f"codec {codec.name}: the decoder wrote no {output.suffix} file: {error}") from error
+        except CodecError:
+            raise
+        except Exception as error:  # what damaged files make of NumPy and zipfile is not documented
+            told = " ".join(str(error).split()) or type(error).__name__
+            raise CodecError(f"codec {codec.name}: the decoder wrote no {output.suffix} file: {told}") from error
+
+
+def _check_headers(path: Path, features: Features, codec: CodecChoice) -> None:
+    """Refuse arrays of another shape or dtype before memory is taken for them."""
+    if not isinstance(features, Mapping):
+        with path.open("rb") as file:
+            _same_header(file, features, codec)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for name in set(archive.namelist()) & {f"{name}.npy" for name in features}:
+            with archive.open(name) as member:
+                _same_header(member, features[name.removesuffix(".npy")], codec)
+
+
+def _same_header(file: Any, like: Array, codec: CodecChoice) -> None:
+    major, _ = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if shape != like.shape or dtype != like.dtype:
+        raise CodecError(f"codec {codec.name}: decoded {dtype} {shape}, {like.dtype} {like.shape} was coded")
 
 
 def _run(template: str, codec: CodecChoice, value: float | None, source: Path, output: Path) -> None:
-    from refsw.payload.external import run
-
-    fields: dict[str, str | int] = {"input": str(source), "output": str(output)}
+    fields = {commands.INPUT: str(source), commands.OUTPUT: str(output)}
     if value is not None:
-        fields |= {"value": str(value), codec.parameter: str(value)}
-    run(template, fields)
+        fields |= {commands.VALUE: str(value), codec.parameter: str(value)}
+    commands.run(template, fields)
 
 
 def program_digests(codec: CodecChoice) -> dict[str, str]:
     """SHA-256 of the programs of an external codec and of every file that its commands name.
 
     With them, a rebuilt program is another codec, whatever its version says.
+
+    Raises:
+        UsageError: a command that is none.
     """
     digests = {}
     for template in (codec.encode, codec.decode):
-        words = shlex.split(template)
-        for number, word in enumerate(words):
-            path = Path(shutil.which(word) or word) if number == 0 else Path(word)
-            if "{" not in word and path.is_file():
-                digests[word] = hashlib.sha256(path.read_bytes()).hexdigest()
+        for number, word in enumerate(commands.words_of(template)):
+            for named in {word, word.partition("=")[2]} - {""}:  # also --config=file
+                path = Path(shutil.which(named) or named) if number == 0 else Path(named)
+                if "{" not in named and path.is_file():
+                    digests[named] = hashlib.sha256(path.read_bytes()).hexdigest()
     return digests

@@ -13,8 +13,8 @@ from typing import Any
 
 from refsw.errors import UsageError
 from refsw.evaluation.anchors.conditions import Test
+from refsw.evaluation.anchors.environment import differences
 from refsw.evaluation.anchors.folder import Record, Run
-from refsw.evaluation.anchors.run import differences
 from refsw.evaluation.anchors.selection import check
 from refsw.evaluation.bdrate import Curve, Interpolation, NonMonotone, bd_metric, bd_rate
 from refsw.evaluation.errors import CurveError
@@ -212,8 +212,8 @@ def _ratio(points: tuple[Sequence[Record], Sequence[Record]], what: str) -> floa
 
 def _curve(name: str, points: Sequence[Record], quality: str, rules: Rules) -> Curve:
     known = {metric for point in points for metric in point["metrics"]}
-    if points and quality not in known:
-        raise CurveError(f"{name}: no metric {quality}: {', '.join(sorted(known))}")
+    if any(quality not in point["metrics"] for point in points):
+        raise CurveError(f"{name}: no metric {quality}: {', '.join(sorted(known - {quality}))}")
     # A point without an error has no SNR, and no place on the curve.
     kept = [point for point in points if point["metrics"][quality] is not None]
     rates, values = [point[RATE] for point in kept], [point["metrics"][quality] for point in kept]

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from refsw.errors import UsageError
+from refsw.evaluation.anchors.commands import INPUT, OUTPUT, VALUE, check_command
+from refsw.evaluation.anchors.documents import read_yaml
 from refsw.evaluation.extras import optional
 from refsw.features.config import EncoderConfig
 
@@ -59,6 +62,12 @@ class CodecChoice:
         changes = {k: tuple(v) if isinstance(v, list) else v for k, v in self.choices.items()}
         if self.parameter:
             changes[self.parameter] = value
+        own = EncoderConfig.preset(self.preset)
+        for name, given in changes.items():
+            default = getattr(own, name, getattr(own.settings, name, None))
+            if type(default) is int and isinstance(given, float) and not given.is_integer():
+                raise UsageError(f"{name} {given:g}: a whole number")
+            changes[name] = int(given) if type(default) is int and isinstance(given, float) else given
         try:
             return EncoderConfig.preset(self.preset, **changes)
         except TypeError as error:
@@ -114,10 +123,23 @@ class Conditions:
         """A test by its name."""
         return next(test for test in self.tests if test.name == name)
 
+    def points(self) -> Iterator[dict[str, Any]]:
+        """The places of all points, in the order of tables: test, layer, codec, parameter, value."""
+        for test in self.tests:
+            for layer in test.layers:
+                for codec in (self.codecs[name] for name in test.codecs):
+                    place = {"test": test.name, "layer": layer, "codec": codec.name, "parameter": codec.parameter}
+                    yield from (place | {"value": value} for value in codec.values)
+
     def tolerance(self, metric: str) -> float:
         """Largest difference of a metric that counts as equal."""
         given = self.document.get("tolerance", {})
         return float(given.get(metric, given.get("default", DEFAULT_TOLERANCE)))
+
+
+def by_name(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with its tests by their names, so that differences can be named."""
+    return {**document, "tests": {test["name"]: test for test in document["tests"]}}
 
 
 def digest_of(value: Any) -> str:
@@ -154,45 +176,13 @@ def load_conditions(path: Path) -> Conditions:
     return parse_conditions(read_yaml(text, str(path)), str(path))
 
 
-def read_yaml(text: str, where: str) -> Any:
-    """YAML, with duplicate keys refused instead of overwritten.
-
-    Raises:
-        UsageError: no YAML.
-    """
-    yaml = optional("yaml")
-
-    class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-        """A safe loader that takes every key once."""
-
-    def mapping(loader: Any, node: Any) -> dict[Any, Any]:
-        loader.flatten_mapping(node)
-        seen: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
-            if isinstance(key, list | dict):
-                raise UsageError(f"{where}:{key_node.start_mark.line + 1}: a key is a word")
-            if key in seen:
-                raise UsageError(f"{where}:{key_node.start_mark.line + 1}: {key} is there twice")
-            seen[key] = loader.construct_object(value_node, deep=True)
-        return seen
-
-    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
-    try:
-        return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise UsageError(f"{where}{line}: no YAML: {getattr(error, 'problem', None) or error}") from error
-
-
 def parse_conditions(document: Any, where: str = "conditions") -> Conditions:
     """Check a document and make conditions of it.
 
     Raises:
         UsageError: says in one line what is wrong, and where.
     """
-    document = _words(document)
+    document = _words(document, where)
     _check_schema(document, where)
     codecs = {name: _codec(name, entry, where) for name, entry in document["codecs"].items()}
     tests = tuple(_test(entry, document, where) for entry in document["tests"])
@@ -206,11 +196,17 @@ def parse_conditions(document: Any, where: str = "conditions") -> Conditions:
     return Conditions(document["name"], document["title"], codecs, tests, document)
 
 
-def _words(value: Any) -> Any:
-    """Keys as text, as JSON has them; whole numbers that were written as fractions stay what they are."""
+def _words(value: Any, where: str) -> Any:
+    """Keys as text, as JSON has them.
+
+    Raises:
+        UsageError: there is NaN or infinity somewhere, which JSON does not have.
+    """
     if isinstance(value, dict):
-        return {str(k): _words(v) for k, v in value.items()}
-    return [_words(v) for v in value] if isinstance(value, list) else value
+        return {str(k): _words(v, where) for k, v in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{where}: {value} is no number")
+    return [_words(v, where) for v in value] if isinstance(value, list) else value
 
 
 def _check_schema(document: Any, where: str) -> None:
@@ -239,13 +235,25 @@ def _codec(name: str, entry: Mapping[str, Any], where: str) -> CodecChoice:
         parameter,
         tuple(values),
     )
-    if not choice.external:
-        for value in choice.values:
-            try:
+    try:
+        if choice.external:
+            _check_commands(choice)
+        else:
+            for value in choice.values:
                 choice.config(value)
-            except UsageError as error:
-                raise UsageError(f"{where}: codecs.{name}: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"{where}: codecs.{name}: {error}") from error
     return choice
+
+
+def _check_commands(choice: CodecChoice) -> None:
+    names = [INPUT, OUTPUT]
+    if choice.parameter:
+        if choice.parameter in names:
+            raise UsageError(f"sweep: {choice.parameter} is the name of a file")
+        names += [choice.parameter, VALUE]
+    for template in (choice.encode, choice.decode):
+        check_command(template, names)
 
 
 def _test(entry: Mapping[str, Any], document: Mapping[str, Any], where: str) -> Test:
@@ -260,7 +268,7 @@ def _test(entry: Mapping[str, Any], document: Mapping[str, Any], where: str) -> 
         condition,
         tuple(entry["layers"]),
         codecs,
-        entry.get("group", 1),
+        int(entry.get("group", 1)),
         entry.get("quality", "fidelity"),
     )
 
@@ -322,5 +330,6 @@ def with_tests(conditions: Conditions, names: tuple[str, ...]) -> Conditions:
             raise UsageError(f"no test {name}: {', '.join(known)}")
     document = dict(conditions.document)
     document["tests"] = [entry for entry in document["tests"] if entry["name"] in names]
-    document["published"] = [entry for entry in document.get("published", []) if entry["test"] in names]
+    if "published" in document:
+        document["published"] = [entry for entry in document["published"] if entry["test"] in names]
     return parse_conditions(document, conditions.name)

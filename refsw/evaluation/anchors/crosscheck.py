@@ -7,14 +7,17 @@ itself: its records against the records of its groups, and those against the bit
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Set
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, Record, Run, key_of, label, read_journal
-from refsw.evaluation.anchors.run import NO_CODEC, bitstream_name, differences, joined
+from refsw.evaluation.anchors.conditions import by_name
+from refsw.evaluation.anchors.environment import differences
+from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, Key, Record, Run, key_of, label, read_groups
+from refsw.evaluation.anchors.run import NO_CODEC, bitstream_name, derived, joined
 
 EXACT = ("items", "bitstreams", "coded_bytes", "raw_bytes", "elements", "input_pixels", "input_bytes")
 DIGESTS = {
@@ -23,7 +26,12 @@ DIGESTS = {
     "decoded": "the decoded features differ",
 }
 DERIVED = {"rate", "bits_per_element", "bits_per_pixel", "against_input"}
+ERRORS = ("mse", "snr")
 SHOWN_GROUPS = 5
+SHOWN_POINTS = 20
+ROUNDING = 1e-12
+"""Of figures that follow from the same sums."""
+Groups = dict[tuple[Any, ...], Record]
 
 
 class Verdict(StrEnum):
@@ -87,8 +95,11 @@ def crosscheck(first: Run, second: Run) -> Crosscheck:
     """
     findings = list(_conditions(first, second))
     findings += _versions(first, second)
+    parts: list[Groups] = []
     for run in (first, second):
-        findings += _against_itself(run)
+        parts.append({})
+        findings += _group_records(run, parts[-1])
+        findings += _against_itself(run, parts[-1])
     ours, theirs = ({key_of(record): record for record in run.records} for run in (first, second))
     inexact = 0
     for key, record in ours.items():
@@ -103,7 +114,8 @@ def crosscheck(first: Run, second: Run) -> Crosscheck:
         for key, record in theirs.items()
         if key not in ours
     ]
-    findings += _groups(first, second)
+    findings += _in_neither(first, ours.keys() | theirs.keys())
+    findings += _groups(*parts)
     if any(finding.kind is not Kind.VERSION for finding in findings):
         verdict = Verdict.DIFFERENT
     else:
@@ -116,13 +128,9 @@ def _conditions(first: Run, second: Run) -> Iterator[Finding]:
     ours, theirs = first.conditions, second.conditions
     if ours.digest == theirs.digest:
         return
-    changed = list(differences(_by_name(ours.document), _by_name(theirs.document)))
+    changed = list(differences(by_name(ours.document), by_name(theirs.document)))
     for what in changed or ["the order of entries differs"]:
         yield Finding(Kind.CONDITIONS, "conditions", what)
-
-
-def _by_name(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {**document, "tests": {test["name"]: test for test in document["tests"]}}
 
 
 def _versions(first: Run, second: Run) -> Iterator[Finding]:
@@ -164,39 +172,74 @@ def _records(ours: Record, theirs: Record, run: Run) -> Iterator[Finding]:
         yield Finding(Kind.METRIC, where, f"complexity {ours.get('complexity')} and {theirs.get('complexity')}")
 
 
-def _group_records(run: Run) -> dict[tuple[Any, ...], Record]:
-    found = {}
-    for record in read_journal(run.folder / GROUPS):
-        if record["codec"] != NO_CODEC:
-            slim = {k: v for k, v in record.items() if k not in ("outputs", "times")}
-            found[*key_of(record), record["group"]] = slim
-    return found
+def _in_neither(run: Run, known: Set[Key]) -> Iterator[Finding]:
+    """Points that both runs lack: what is not there has not been reproduced."""
+    lacking = [record for record in run.conditions.points() if key_of(record) not in known]
+    yield from (Finding(Kind.MISSING, label(record), "no record in either run") for record in lacking[:SHOWN_POINTS])
+    if len(lacking) > SHOWN_POINTS:
+        yield Finding(Kind.MISSING, "points", f"{len(lacking) - SHOWN_POINTS} more have no record in either run")
 
 
-def _against_itself(run: Run) -> Iterator[Finding]:
-    groups: dict[Any, dict[int, Record]] = {}
-    for record in _group_records(run).values():
-        groups.setdefault(key_of(record), {})[record["group"]] = record
-        path = run.folder / BITSTREAMS / bitstream_name(record)
-        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != record["bitstream"]:
-            yield Finding(Kind.DAMAGED, label(record), f"the bytes of {path} are not those of the record")
-    for record in run.records:
-        own = groups.get(key_of(record), {})
-        parts = [own[number] for number in sorted(own)]
-        where = f"{run.folder}: {label(record)}"
-        if len(parts) != record["bitstreams"]:
-            yield Finding(Kind.DAMAGED, where, f"{record['bitstreams']} groups make the record, {len(parts)} are there")
+def _group_records(run: Run, found: Groups) -> Iterator[Finding]:
+    """Fill in the records of coded groups by key and number; what is there twice must be the same."""
+    for record in read_groups(run.folder / GROUPS):
+        if record["codec"] == NO_CODEC:
             continue
-        if sum(part["coded_bytes"] for part in parts) != record["coded_bytes"]:
-            yield Finding(Kind.DAMAGED, where, "coded_bytes is not the sum over its groups")
-        for name in DIGESTS:
-            if joined(part[name] for part in parts) != record["digests"][name]:
-                yield Finding(Kind.DAMAGED, where, f"the {name} digest is not that of its groups")
+        slim = {k: v for k, v in record.items() if k not in ("outputs", "times")}
+        key = (*key_of(record), record["group"])
+        if found.setdefault(key, slim) != slim:
+            yield Finding(Kind.DAMAGED, f"{run.folder}: {label(record)}", "is there twice, with other contents")
 
 
-def _groups(first: Run, second: Run) -> Iterator[Finding]:
+def _against_itself(run: Run, parts_of: Groups) -> Iterator[Finding]:
+    groups: dict[Any, dict[int, Record]] = {}
+    bitstreams = run.folder / BITSTREAMS
+    for record in parts_of.values():
+        groups.setdefault(key_of(record), {})[record["group"]] = record
+        path = bitstreams / bitstream_name(record)
+        if path.exists():
+            if hashlib.sha256(path.read_bytes()).hexdigest() != record["bitstream"]:
+                yield Finding(Kind.DAMAGED, label(record), f"the bytes of {path} are not those of the record")
+        elif bitstreams.is_dir():
+            yield Finding(Kind.DAMAGED, label(record), f"{path} is missing")
+    planned = {key_of(record) for record in run.conditions.points()}
+    times = Counter(key_of(record) for record in run.records)
+    for record in run.records:
+        key, where = key_of(record), f"{run.folder}: {label(record)}"
+        if times[key] > 1:
+            yield Finding(Kind.DAMAGED, where, f"is there {times[key]} times")
+        if key not in planned:
+            yield Finding(Kind.DAMAGED, where, "is no point of the conditions")
+        own = groups.get(key, {})
+        yield from _of_its_groups(record, [own[number] for number in sorted(own)], where)
+
+
+def _of_its_groups(record: Record, parts: list[Record], where: str) -> Iterator[Finding]:
+    """Whether sums, digests and what follows from them are those of the groups."""
+    if len(parts) != record["bitstreams"]:
+        told = f"{record['bitstreams']} groups make the record, {len(parts)} are there"
+        yield Finding(Kind.DAMAGED, where, told)
+        return
+    for name in ("coded_bytes", "raw_bytes", "elements"):
+        if sum(part[name] for part in parts) != record[name]:
+            yield Finding(Kind.DAMAGED, where, f"{name} is not the sum over its groups")
+    if sum(len(part["items"]) for part in parts) != record["items"]:
+        yield Finding(Kind.DAMAGED, where, "items is not the sum over its groups")
+    for name in DIGESTS:
+        if joined(part[name] for part in parts) != record["digests"][name]:
+            yield Finding(Kind.DAMAGED, where, f"the {name} digest is not that of its groups")
+    for name, value in derived(parts).items():
+        given = record["metrics"].get(name) if name in ERRORS else record[name]
+        if given is None or value is None:
+            equal = given is value
+        else:
+            equal = math.isclose(given, value, rel_tol=ROUNDING)
+        if not equal:
+            yield Finding(Kind.DAMAGED, where, f"{name} is {given}, its groups make {value}")
+
+
+def _groups(ours: Groups, theirs: Groups) -> Iterator[Finding]:
     """Which groups make the difference; all are compared, the first few of each point are named."""
-    ours, theirs = _group_records(first), _group_records(second)
     told: Counter[Any] = Counter()
     for key in sorted(ours.keys() & theirs.keys()):
         changed = [name for name in (*DIGESTS, "coded_bytes", "items") if ours[key][name] != theirs[key][name]]

@@ -10,7 +10,7 @@ import platform
 import re
 import sys
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +24,9 @@ from refsw.syntax.codes import PayloadCodec
 PACKAGES = ("av", "numpy", "onnxruntime", "pillow", "scipy", "torch")
 NETWORK_PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")
 SOURCES = ("syntax", "tensor", "payload", "features")
+EVALUATION = ("networks", "datasets", "tasks")
+LONGEST = 100
+SHOWING = ("bdrate.py", "demo.py", "plots.py")
 USED = {
     PayloadCodec.HEVC: ("x265", "libavcodec"),
     PayloadCodec.VVC: ("libavcodec",),
@@ -91,9 +94,21 @@ def _liblzma_version() -> str:
 def source_digest() -> str:
     """SHA-256 of refsw's own modules that make and read bitstreams."""
     root = Path(refsw.__file__).parent
+    return _digest_of_sources(path for room in SOURCES for path in (root / room).rglob("*.py"))
+
+
+@functools.cache
+def evaluation_digest() -> str:
+    """SHA-256 of refsw's own modules that make features and outputs of pictures, and score them."""
+    root = Path(refsw.__file__).parent / "evaluation"
+    found = [path for room in EVALUATION for path in (root / room).rglob("*.py")]
+    return _digest_of_sources([*found, *(path for path in root.glob("*.py") if path.name not in SHOWING)])
+
+
+def _digest_of_sources(paths: Iterable[Path]) -> str:
     total = hashlib.sha256()
-    for path in sorted(p for room in SOURCES for p in (root / room).rglob("*.py")):
-        total.update(f"{path.relative_to(root).as_posix()}\n".encode())
+    for path in sorted(paths):
+        total.update(f"{path.relative_to(Path(refsw.__file__).parent).as_posix()}\n".encode())
         total.update(path.read_bytes().replace(b"\r\n", b"\n"))
     return total.hexdigest()
 
@@ -111,9 +126,11 @@ def package_versions() -> dict[str, str]:
 
 
 def network_versions() -> dict[str, str]:
-    """Packages that features depend on beside network and data."""
+    """What features and scores depend on beside network and data: packages, and refsw's own source."""
     packages = package_versions()
-    return {name: packages[name] for name in NETWORK_PACKAGES if name in packages}
+    return {name: packages[name] for name in NETWORK_PACKAGES if name in packages} | {
+        "refsw evaluation": evaluation_digest()
+    }
 
 
 def used_versions(codecs: Iterable[CodecChoice]) -> dict[str, str]:
@@ -158,3 +175,23 @@ def environment() -> dict[str, Any]:
         "processors": os.cpu_count(),
         "byte_order": sys.byteorder,
     }
+
+
+def differences(earlier: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """What differs between two identities, each in a few words."""
+    for name in sorted({*earlier, *now}):
+        before, after = earlier.get(name), now.get(name)
+        where = f"{place}, {name}" if place else name
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from differences(before, after, where)
+        elif before != after:
+            yield f"{where} was {_short(before)} and is {_short(after)}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "there"
+    text = "absent" if value is None else str(value)
+    if len(text) == 64:  # a digest
+        return f"{text[:12]}..."
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -18,7 +18,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +63,9 @@ def key_of(record: Mapping[str, Any]) -> Key:
 
 def label(record: Mapping[str, Any]) -> str:
     """The key for people."""
+    if not record["codec"]:
+        what = "references" if record["parameter"] else "whole network"
+        return f"{record['test']}, {what}, group {record['group']}"
     point = f", {record['parameter']} {record['value']:g}" if record["value"] is not None else ""
     group = f", group {record['group']}" if record.get("group") is not None else ""
     return f"{record['test']}, {record['layer']}, codec {record['codec']}{point}{group}"
@@ -70,37 +73,102 @@ def label(record: Mapping[str, Any]) -> str:
 
 def in_order(records: list[Record], conditions: Conditions) -> list[Record]:
     """Records of points in the order of the conditions, whatever the order in which they were finished."""
-    places: dict[Key, int] = {}
-    for test in conditions.tests:
-        for layer in test.layers:
-            for name in test.codecs:
-                codec = conditions.codecs[name]
-                for value in codec.values:
-                    places[test.name, layer, name, codec.parameter, -1.0 if value is None else value] = len(places)
+    places = {key_of(place): number for number, place in enumerate(conditions.points())}
     return sorted(records, key=lambda record: (places.get(key_of(record), len(places)), key_of(record)))
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Errors of the system that do not say which file they are about, such as a full disk, say it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 class Journal:
     """A file of JSON lines that is only ever appended to."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = path.open("ab")
         self._synced = time.monotonic()
 
     def append(self, record: Record) -> None:
         """Write a record so that it is there if the process is killed; if the machine is, at most a second is lost."""
-        self._file.write(json.dumps(record, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        if time.monotonic() - self._synced >= SYNC_SECONDS:
-            os.fsync(self._file.fileno())
-            self._synced = time.monotonic()
+        line = json.dumps(record, allow_nan=False).encode() + b"\n"
+        with named(self._path):
+            self._file.write(line)
+            self._file.flush()
+            if time.monotonic() - self._synced >= SYNC_SECONDS:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with named(self._path):
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+
+PLACE: dict[str, Any] = {"test": str, "layer": str, "codec": str, "parameter": str, "value": int | float | None}
+SIZES: dict[str, Any] = {"coded_bytes": int, "raw_bytes": int, "elements": int}
+RECORD_FIELDS: dict[str, Any] = PLACE | SIZES | {
+    **dict.fromkeys(("items", "bitstreams"), int),
+    **dict.fromkeys(("rate", "bits_per_element"), int | float),
+    **dict.fromkeys(("metrics", "pristine", "digests", "times"), dict),
+}  # fmt: skip
+GROUP_FIELDS = PLACE | {"group": int, "items": list, "outputs": list, "times": dict}
+CODED_FIELDS = SIZES | dict.fromkeys(("bitstream", "features", "decoded"), str)
+CODED_FIELDS |= dict.fromkeys(("squared_error", "energy"), int | float)
+DIGESTED = ("bitstream", "features", "decoded")
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of points.
+
+    Raises:
+        UsageError: one is damaged.
+    """
+    for number, record in enumerate(read_journal(path), 1):
+        where = f"{path}, line {number}"
+        _check_fields(record, RECORD_FIELDS, where)
+        _check_fields(record["digests"], dict.fromkeys(DIGESTED, str), f"{where}, digests")
+        for part in ("metrics", "pristine", "times"):
+            _check_fields(record[part], dict.fromkeys(record[part], int | float | None), f"{where}, {part}")
+        yield record
+
+
+def read_groups(path: Path) -> Iterator[Record]:
+    """The records of groups, and of the outputs of the whole network.
+
+    Raises:
+        UsageError: one is damaged.
+    """
+    for number, record in enumerate(read_journal(path), 1):
+        where = f"{path}, line {number}"
+        _check_fields(record, GROUP_FIELDS, where)
+        _check_fields(record["times"], dict.fromkeys(record["times"], int | float), f"{where}, times")
+        if record["codec"]:
+            _check_fields(record, CODED_FIELDS, where)
+        if len(record["outputs"]) != len(record["items"]):
+            raise UsageError(f"{where}: damaged: {len(record['outputs'])} outputs of {len(record['items'])} items")
+        yield record
+
+
+def _check_fields(record: Record, fields: Mapping[str, Any], where: str) -> None:
+    for name, kind in fields.items():
+        if name not in record:
+            raise UsageError(f"{where}: damaged: a record without {name}")
+        if not isinstance(record[name], kind) or isinstance(record[name], bool):
+            raise UsageError(f"{where}: damaged: {name} is {str(record[name])[:40]!r}")
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
 
 
 def read_journal(path: Path) -> Iterator[Record]:
@@ -116,8 +184,8 @@ def read_journal(path: Path) -> Iterator[Record]:
             if not line.endswith(b"\n"):
                 return
             try:
-                record = json.loads(line)
-            except ValueError as error:
+                record = json.loads(line, parse_constant=_no_number)
+            except (ValueError, RecursionError) as error:
                 raise UsageError(f"{path}, line {number}: damaged: {error}") from error
             if not isinstance(record, dict):
                 raise UsageError(f"{path}, line {number}: damaged: no record")
@@ -153,22 +221,24 @@ def locked(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             file.seek(0)
             who = file.read().strip() or "unknown"
             raise UsageError(f"{folder}: another run is at work here (process {who})") from error
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()}")
-        file.flush()
+        with suppress(OSError):  # a full disk is for what matters to complain about
+            file.seek(0)
+            file.truncate()
+            file.write(f"{os.getpid()}")
+            file.flush()
         yield
-        file.seek(0)
-        file.truncate()
+        with suppress(OSError):
+            file.seek(0)
+            file.truncate()
 
 
 def write_json(path: Path, value: Any) -> None:
     """A JSON file, whole or not at all."""
-    with whole_file(path) as file:
+    with named(path), whole_file(path) as file:
         file.write(json.dumps(value, indent=1, allow_nan=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
@@ -181,14 +251,29 @@ def read_json(path: Path) -> dict[str, Any]:
         UsageError: it is absent or damaged.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes(), parse_constant=_no_number)
     except FileNotFoundError as error:
         raise UsageError(f"{path.parent}: no run of refsw anchor: {path.name} is missing") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: damaged: {error}") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path}: damaged: no object")
     return value
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What run.json tells.
+
+    Raises:
+        UsageError: it is absent, damaged, or of another version.
+    """
+    told = read_json(folder / RUN)
+    if told.get("format") != FORMAT:
+        raise UsageError(f"{folder}: a run of format {told.get('format')}, this refsw reads {FORMAT}")
+    _check_fields(told, {"conditions": dict, "identity": dict}, str(folder / RUN))
+    _check_fields(told["identity"], {"conditions": str, "versions": dict, "tests": dict}, str(folder / RUN))
+    _check_fields(told["identity"]["tests"], dict.fromkeys(told["identity"]["tests"], dict), str(folder / RUN))
+    return told
 
 
 def open_run(folder: Path) -> Run:
@@ -197,16 +282,10 @@ def open_run(folder: Path) -> Run:
     Raises:
         UsageError: the folder holds none, or a damaged one, or one of another version.
     """
-    told = read_json(folder / RUN)
-    if told.get("format") != FORMAT:
-        raise UsageError(f"{folder}: a run of format {told.get('format')}, this refsw reads {FORMAT}")
+    told = read_run(folder)
     conditions = parse_conditions(told["conditions"], str(folder / RUN))
     environment = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
-    records = in_order(list(read_journal(folder / RECORDS)), conditions)
-    for record in records:
-        missing = {"test", "layer", "codec", "parameter", "value", "metrics", "coded_bytes", "times"} - set(record)
-        if missing:
-            raise UsageError(f"{folder / RECORDS}: damaged: a record without {', '.join(sorted(missing))}")
+    records = in_order(list(read_records(folder / RECORDS)), conditions)
     return Run(folder, conditions, told["identity"], environment, records)
 
 

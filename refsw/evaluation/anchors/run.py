@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,15 +14,18 @@ from typing import Any, Self
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import folder as files
 from refsw.evaluation.anchors.cache import prune
-from refsw.evaluation.anchors.conditions import Conditions, Test, digest_of, resolved
-from refsw.evaluation.anchors.environment import environment, network_versions, used_versions
-from refsw.evaluation.anchors.folder import Journal, Key, Record, key_of, unpack
-from refsw.evaluation.anchors.work import Job, Result, forget, optional_of, task_here
-from refsw.evaluation.anchors.workers import done_by
+from refsw.evaluation.anchors.conditions import Conditions, Test, by_name, digest_of, parse_conditions, resolved
+from refsw.evaluation.anchors.environment import differences, environment, network_versions, used_versions
+from refsw.evaluation.anchors.folder import Journal, Key, Record, key_of, label
+from refsw.evaluation.anchors.orders import SUPPORT, Job, Look, Result, Scored, Scoring, Seen
+from refsw.evaluation.anchors.timing import TimeLeft
+from refsw.evaluation.anchors.work import basis_of, forget
+from refsw.evaluation.anchors.workers import Workers, workers
 from refsw.features.sinks import whole_file
 
 NO_CODEC = ""
-PRISTINE = "_pristine"
+SUPPORT_GROUP = 8
+"""Pictures to a record of what scoring needs beside the items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,12 @@ class _Point:
 
     missing: set[int]
     groups: dict[int, Record] = field(default_factory=dict)
+    is_scored: bool = False
+
+    def outputs(self) -> dict[str, Any]:
+        """Packed outputs by item, in the order of the items."""
+        groups = [self.groups[number] for number in sorted(self.groups)]
+        return {item: output for g in groups for item, output in zip(g["items"], g["outputs"], strict=True)}
 
 
 class AnchorRun:
@@ -73,19 +81,19 @@ class AnchorRun:
         self.failures: list[str] = []
         self.finished = 0
         self._held = ExitStack()
+        self._held = ExitStack()
         self._resolved: dict[str, dict[str, Any]] = {}
-        self._items: dict[str, list[str]] = {}
-        self._complexity: dict[tuple[str, str], Any] = {}
+        self._seen: dict[str, Seen] = {}
         self._points: dict[Key, _Point] = {}
-        self._references: dict[str, dict[str, Any]] = {}
-        self._input: dict[str, dict[str, int]] = {}
-        self._baselines: dict[tuple[str, str], dict[str, float]] = {}
         self._jobs: list[Job] = []
+        self._left = TimeLeft()
 
     def __enter__(self) -> Self:
         with ExitStack() as held:
             # What needs no folder is checked before there is one.
             self._resolved = {t.name: resolved(t, self.options.data) for t in self.conditions.tests}
+            apart = any(self.conditions.codecs[name].external for test in self.conditions.tests for name in test.codecs)
+            self._workers: Workers = held.enter_context(workers(self.options.jobs, self.options.dask, apart=apart))
             identity = self._look_around()
             self.folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(files.locked(self.folder))
@@ -107,23 +115,20 @@ class AnchorRun:
     @property
     def point_count(self) -> int:
         """Records that the run has when it is complete."""
-        codecs = self.conditions.codecs
-        return sum(len(t.layers) * sum(len(codecs[c].values) for c in t.codecs) for t in self.conditions.tests)
+        return sum(1 for _ in self.conditions.points())
+
+    def seconds_left(self) -> float | None:
+        """How long what is left will take, as far as it can be told from what is done; None at the beginning."""
+        return self._left.seconds()
 
     def _look_around(self) -> dict[str, Any]:
         """Open every task once, check its data, and find out what results depend on."""
+        looks = [Look(test.name, self._resolved[test.name], test.layers) for test in self.conditions.tests]
+        self._seen = {seen.test: seen for seen in self._workers.look(looks)}
         tests = {}
-        for test in self.conditions.tests:
-            task = task_here(self._resolved[test.name])
-            optional_of(task, "check")
-            items = task.items()
-            if not items or len(set(items)) != len(items):
-                raise UsageError(f"test {test.name}: {'items that are there twice' if items else 'no items'}")
-            self._items[test.name] = items
-            for layer in test.layers:
-                self._complexity[test.name, layer] = optional_of(task, "complexity", layer)
-            own = {"items": digest_of(items)} | (optional_of(task, "fingerprint") or {})
-            tests[test.name] = {k: str(v) for k, v in own.items()}
+        for name, seen in self._seen.items():
+            pictures = {"pictures": digest_of(list(seen.inputs.items()))} if seen.inputs else {}
+            tests[name] = {"items": digest_of(seen.items)} | pictures | seen.data | seen.basis
         used = [self.conditions.codecs[name] for test in self.conditions.tests for name in test.codecs]
         return {
             "conditions": self.conditions.digest,
@@ -136,11 +141,11 @@ class AnchorRun:
         """Start a run, or go on with one."""
         told = self.folder / files.RUN
         if told.exists():
-            earlier = files.read_json(told)
-            if earlier.get("format") != files.FORMAT:
-                raise UsageError(f"{self.folder}: a run of another format, {earlier.get('format')}")
+            earlier = files.read_run(self.folder)
             changed = list(differences(earlier["identity"], identity))
             if changed:
+                changed = self._changed_conditions(earlier) + changed
+                changed += self._changed_pictures()
                 shown = "; ".join(changed[:4]) + (f"; and {len(changed) - 4} more" if len(changed) > 4 else "")
                 raise UsageError(f"{self.folder}: an earlier run is not gone on with: {shown}. Use another folder.")
             for name in (files.GROUPS, files.RECORDS):
@@ -158,25 +163,40 @@ class AnchorRun:
             prune(self.options.cache)
         self._plan()
 
+    def _changed_conditions(self, earlier: Mapping[str, Any]) -> list[str]:
+        known = parse_conditions(earlier["conditions"], str(self.folder / files.RUN)).document
+        return list(differences(by_name(known), by_name(self.conditions.document), "conditions"))
+
+    def _changed_pictures(self) -> Iterator[str]:
+        """Those of which the records of the run say that they were others."""
+        for record in files.read_groups(self.folder / files.GROUPS):
+            seen = self._seen.get(record["test"])
+            if seen is not None and record["codec"] == NO_CODEC:
+                for item, digest in zip(record["items"], record.get("inputs", ()), strict=False):
+                    if seen.inputs.get(item, digest) != digest:
+                        yield f"{item} is another picture"
+
     def _plan(self) -> None:
         """Which points are finished, what is there of the others, and the jobs that are left."""
-        done = {key_of(record) for record in files.read_journal(self.folder / files.RECORDS)}
+        done = {key_of(record) for record in files.read_records(self.folder / files.RECORDS)}
         self.finished = len(done)
         for test in self.conditions.tests:
             numbers = set(range(len(self._grouped(test))))
-            places = (self._place(test, layer, name, value) for layer in test.layers for name in test.codecs
-                      for value in self.conditions.codecs[name].values)  # fmt: skip
+            places = [key_of(place) for place in self.conditions.points() if place["test"] == test.name]
             open_keys = [key for key in places if key not in done]
             self._points |= {key: _Point(set(numbers)) for key in open_keys}
             if open_keys:
-                # The references of the task come first; their key has no layer and no codec.
+                # The outputs of the whole network come first; their keys have no layer and no codec.
                 self._points[_references_key(test.name)] = _Point(set(numbers))
-        for record in files.read_journal(self.folder / files.GROUPS):
+                self._points[_support_key(test.name)] = _Point(set(range(len(self._supporting(test)))))
+        for record in files.read_groups(self.folder / files.GROUPS):
+            self._left.done(record)
             point = self._points.get(key_of(record))
             if point is not None and record["group"] in point.missing and self._whole(record):
                 point.missing.discard(record["group"])
                 point.groups[record["group"]] = record
         self._jobs = [job for test in self.conditions.tests for job in self._jobs_of(test)]
+        self._left.begin(job.place for job in self._jobs)
 
     def _whole(self, record: Record) -> bool:
         """Whether what belongs to a record is there: with kept bitstreams, its bitstream."""
@@ -189,26 +209,43 @@ class AnchorRun:
         return (test.name, layer, name, self.conditions.codecs[name].parameter, -1.0 if value is None else value)
 
     def _grouped(self, test: Test) -> list[tuple[str, ...]]:
-        items = self._items[test.name]
-        return [tuple(items[i : i + test.group]) for i in range(0, len(items), test.group)]
+        return _in_groups(self._seen[test.name].items, test.group)
+
+    def _supporting(self, test: Test) -> list[tuple[str, ...]]:
+        return _in_groups(self._seen[test.name].support, SUPPORT_GROUP)
 
     def _jobs_of(self, test: Test) -> Iterator[Job]:
-        condition, groups = self._resolved[test.name], self._grouped(test)
-        references = self._points.get(_references_key(test.name))
-        for number in sorted(references.missing if references else ()):
-            yield Job(test.name, condition, number, groups[number])
+        condition, seen = self._resolved[test.name], self._seen[test.name]
+        groups = [(items, self._inputs(seen, items)) for items in self._grouped(test)]
+        alone = basis_of([], seen.basis)
+        for number in self._missing(_references_key(test.name)):
+            items, inputs = groups[number]
+            yield Job(test.name, condition, number, items, inputs=inputs, basis=alone)
+        supporting = self._supporting(test)
+        for number in self._missing(_support_key(test.name)):
+            items = supporting[number]
+            inputs = self._inputs(seen, items)
+            yield Job(test.name, condition, number, items, support=True, inputs=inputs, basis=alone)
         codecs = [self.conditions.codecs[name] for name in test.codecs]
-        versions = {codec.name: digest_of(used_versions([codec])) for codec in codecs}
+        bases = {codec.name: basis_of([codec], seen.basis) for codec in codecs}
         cache = str(self.options.cache.absolute()) if self.options.cache else None
         for layer in test.layers:
-            for number, items in enumerate(groups):
+            missing = {key: point.missing for key, point in self._points.items() if key[:2] == (test.name, layer)}
+            for number, (items, inputs) in enumerate(groups):
                 for codec in codecs:
                     for value in codec.values:
-                        job = Job(test.name, condition, number, items, layer, codec, value, cache,
-                                  self.options.keep_bitstreams, versions[codec.name])  # fmt: skip
-                        point = self._points.get(key_of(job.place))
-                        if point is not None and number in point.missing:
-                            yield job
+                        if number in missing.get(self._place(test, layer, codec.name, value), ()):
+                            yield Job(test.name, condition, number, items, layer, codec, value, False, inputs,
+                                      bases[codec.name], cache, self.options.keep_bitstreams)  # fmt: skip
+
+    def _missing(self, key: Key) -> list[int]:
+        point = self._points.get(key)
+        return sorted(point.missing) if point is not None else []
+
+    @staticmethod
+    def _inputs(seen: Seen, items: Iterable[str]) -> tuple[str, ...]:
+        """Digests of items, of all or of none."""
+        return tuple(seen.inputs[item] for item in items) if seen.inputs else ()
 
     def work(self) -> Iterator[Result]:
         """Do what is left; every result is written before it is given.
@@ -217,19 +254,25 @@ class AnchorRun:
         """
         # Points whose groups were all there when the run before this one ended.
         for key in list(self._points):
-            self._finish_if_ready(key)
-        for result in done_by(self._jobs, self.options.jobs, self.options.dask):
-            self._take(result)
-            yield result
+            self._score_if_ready(key)
+        self._workers.add(self._jobs)
+        for outcome in self._workers.results():
+            if isinstance(outcome, Scored):
+                self._record(outcome)
+            elif isinstance(outcome, Result):
+                self._take(outcome)
+                yield outcome
         self._jobs = []
 
     def _take(self, result: Result) -> None:
-        if result.record is None:
+        record = result.record
+        self._left.done(result.job.place if record is None else record, is_planned=True)
+        if record is None:
             self.failures.append(result.failure or "failed")
             return
-        record = result.record
         if result.bitstream is not None:
-            with whole_file(self.folder / files.BITSTREAMS / bitstream_name(record)) as file:
+            path = self.folder / files.BITSTREAMS / bitstream_name(record)
+            with files.named(path), whole_file(path) as file:
                 file.write(result.bitstream)
         self._groups.append(record)
         key = key_of(record)
@@ -237,72 +280,83 @@ class AnchorRun:
         point.missing.discard(record["group"])
         point.groups[record["group"]] = record
         if key[2] == NO_CODEC and not point.missing:
-            # The last reference may be what finished points have waited for.
-            for other in [k for k, p in self._points.items() if k[0] == key[0] and k[2] != NO_CODEC and not p.missing]:
-                self._finish_if_ready(other)
+            # The last reference may be what points have waited for.
+            for other in [k for k, p in self._points.items() if k[0] == key[0] and not p.missing]:
+                self._score_if_ready(other)
         else:
-            self._finish_if_ready(key)
+            self._score_if_ready(key)
 
-    def _finish_if_ready(self, key: Key) -> None:
-        point = self._points.get(key)
-        references = self._points.get(_references_key(key[0]))
-        if key[2] == NO_CODEC or point is None or point.missing or references is None or references.missing:
+    def _score_if_ready(self, key: Key) -> None:
+        point, references, support = (
+            self._points.get(wanted) for wanted in (key, _references_key(key[0]), _support_key(key[0]))
+        )
+        if key[2] == NO_CODEC or point is None or references is None or support is None:
             return
-        self._records.append(self._score(key, [point.groups[number] for number in sorted(point.groups)]))
-        del self._points[key]
+        if point.missing or references.missing or support.missing or point.is_scored:
+            return
+        point.is_scored = True
+        condition, outputs = self._resolved[key[0]], point.outputs()
+        self._workers.score(Scoring(key, condition, outputs, references.outputs(), support.outputs()))
+        # What is no longer needed may be much.
+        point.groups = {n: {k: v for k, v in g.items() if k != "outputs"} for n, g in point.groups.items()}
+
+    def _record(self, scored: Scored) -> None:
+        """Write the record of a point."""
+        point = self._points[scored.key]
+        groups = [point.groups[number] for number in sorted(point.groups)]
+        if scored.failure is not None:
+            self.failures.append(f"{label(groups[0] | {'group': None})}: {scored.failure}")
+            return
+        references = self._points[_references_key(scored.key[0])].groups.values()
+        self._records.append(_record_of(groups, list(references), scored, self._seen[scored.key[0]]))
+        del self._points[scored.key]
         self.finished += 1
+        if not any(key[0] == scored.key[0] and key[2] != NO_CODEC for key in self._points):
+            del self._points[_references_key(scored.key[0])], self._points[_support_key(scored.key[0])]
 
-    def _score(self, key: Key, groups: Sequence[Record]) -> Record:
-        """The record of a point from those of its groups."""
-        start = time.perf_counter()
-        test = self.conditions.test(key[0])
-        task = task_here(self._resolved[test.name])
-        references = self._references_of(test)
-        outputs = {item: unpack(o) for g in groups for item, o in zip(g["items"], g["outputs"], strict=True)}
-        baseline = self._baselines.get((test.name, key[1]))
-        if baseline is None:
-            baseline = _plain(task.score(key[1], references, references))
-            self._baselines[test.name, key[1]] = baseline
-        total = {name: sum(g[name] for g in groups) for name in ("coded_bytes", "raw_bytes", "elements")}
-        error, energy = (math.fsum(g[name] for g in groups) for name in ("squared_error", "energy"))
-        record: Record = {name: groups[0][name] for name in ("test", "layer", "codec", "parameter", "value")}
-        record |= {"items": len(outputs), "bitstreams": len(groups)} | total | self._input[test.name]
-        record["rate"] = total["coded_bytes"] / total["raw_bytes"]
-        record["bits_per_element"] = 8 * total["coded_bytes"] / total["elements"]
-        if "input_pixels" in record:
-            record["bits_per_pixel"] = 8 * total["coded_bytes"] / record["input_pixels"]
-        if "input_bytes" in record:
-            record["against_input"] = total["coded_bytes"] / record["input_bytes"]
-        scores = _plain(task.score(key[1], outputs, references))
-        record["metrics"] = {
-            **scores,
-            "mse": error / total["elements"],
-            "snr": 10 * math.log10(energy / error) if error and energy else None,
-        }
-        record["pristine"] = baseline
-        record["digests"] = {n: joined(g[n] for g in groups) for n in ("bitstream", "features", "decoded")}
-        if self._complexity[test.name, key[1]]:
-            record["complexity"] = self._complexity[test.name, key[1]]
-        # What is not known of every group (the extraction of features that were kept) is not known of the point.
-        named = [name for name in groups[0]["times"] if all(name in g["times"] for g in groups)]
-        spans = {name: math.fsum(g["times"][name] for g in groups) for name in named}
-        record["times"] = spans | {"score": time.perf_counter() - start}
-        return record
 
-    def _references_of(self, test: Test) -> dict[str, Any]:
-        if test.name not in self._references:
-            known = self._points[_references_key(test.name)].groups
-            groups = [known[number] for number in sorted(known)]  # in the order of the items
-            # Those of an earlier test are not needed again: tests are done one after the other.
-            self._references = {
-                test.name: {i: unpack(o) for g in groups for i, o in zip(g["items"], g["outputs"], strict=True)}
-            }
-            self._input[test.name] = {
-                name: sum(g[name] for g in groups)
-                for name in ("input_pixels", "input_bytes")
-                if all(name in g for g in groups)
-            }
-        return self._references[test.name]
+def _record_of(groups: Sequence[Record], references: Sequence[Record], scored: Scored, seen: Seen) -> Record:
+    """The record of a point from those of its groups and its scores."""
+    total = {name: sum(g[name] for g in groups) for name in ("coded_bytes", "raw_bytes", "elements")}
+    from_sums = derived(groups)
+    sizes = {
+        name: sum(g[name] for g in references)
+        for name in ("input_pixels", "input_bytes")
+        if all(name in g for g in references)
+    }
+    record: Record = {name: groups[0][name] for name in ("test", "layer", "codec", "parameter", "value")}
+    record |= {"items": sum(len(g["items"]) for g in groups), "bitstreams": len(groups)} | total | sizes
+    record |= {name: from_sums.pop(name) for name in ("rate", "bits_per_element")}
+    if "input_pixels" in record:
+        record["bits_per_pixel"] = 8 * total["coded_bytes"] / record["input_pixels"]
+    if "input_bytes" in record:
+        record["against_input"] = total["coded_bytes"] / record["input_bytes"]
+    record["metrics"] = {**scored.metrics, **from_sums}
+    record["pristine"] = dict(scored.pristine)
+    record["digests"] = {n: joined(g[n] for g in groups) for n in ("bitstream", "features", "decoded")}
+    if seen.complexity.get(groups[0]["layer"]):
+        record["complexity"] = seen.complexity[groups[0]["layer"]]
+    # What is not known of every group (the extraction of features that were kept) is not known of the point.
+    named = [name for name in groups[0]["times"] if all(name in g["times"] for g in groups)]
+    spans = {name: math.fsum(g["times"][name] for g in groups) for name in named}
+    record["times"] = spans | {"score": scored.seconds}
+    return record
+
+
+def derived(groups: Sequence[Record]) -> dict[str, float | None]:
+    """What follows from sums over the groups of a point: rates, mean squared error, and SNR, None without an error."""
+    coded, raw, elements = (sum(g[name] for g in groups) for name in ("coded_bytes", "raw_bytes", "elements"))
+    error, energy = (math.fsum(g[name] for g in groups) for name in ("squared_error", "energy"))
+    return {
+        "rate": coded / raw,
+        "bits_per_element": 8 * coded / elements,
+        "mse": error / elements,
+        "snr": 10 * math.log10(energy / error) if error and energy else None,
+    }
+
+
+def _in_groups(items: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    return [tuple(items[i : i + size]) for i in range(0, len(items), size)]
 
 
 def _references_key(test: str) -> Key:
@@ -310,17 +364,9 @@ def _references_key(test: str) -> Key:
     return (test, "", NO_CODEC, "", -1.0)
 
 
-def _plain(scores: Mapping[str, Any]) -> dict[str, float]:
-    """Scores as plain numbers; those of the network without coding stand in a place of their own.
-
-    Raises:
-        UsageError: one is NaN or infinite.
-    """
-    plain = {name: float(value) for name, value in scores.items() if not name.endswith(PRISTINE)}
-    for name, value in plain.items():
-        if not math.isfinite(value):
-            raise UsageError(f"the task gives {name} = {value}")
-    return plain
+def _support_key(test: str) -> Key:
+    """Where the outputs of the whole network for the items of `support` are found."""
+    return (test, "", NO_CODEC, SUPPORT, -1.0)
 
 
 def joined(digests: Iterable[str]) -> str:
@@ -335,19 +381,3 @@ def bitstream_name(record: Mapping[str, Any]) -> str:
     if words != record["layer"]:
         words += f"-{hashlib.sha256(record['layer'].encode()).hexdigest()[:8]}"
     return f"{record['test']}-{words}-{record['codec']}{value}-{record['group']:05d}.bin"
-
-
-def differences(earlier: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:
-    """What differs between two identities, each in a few words."""
-    for name in sorted({*earlier, *now}):
-        before, after = earlier.get(name), now.get(name)
-        where = f"{place}, {name}" if place else name
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from differences(before, after, where)
-        elif before != after:
-            yield f"{where} was {_short(before)} and is {_short(after)}"
-
-
-def _short(value: Any) -> str:
-    text = "absent" if value is None else str(value)
-    return f"{text[:12]}..." if len(text) == 64 else text

@@ -6,13 +6,13 @@ A job runs in any process on any machine and gives the same record, wall times a
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -21,98 +21,26 @@ from refsw.evaluation.anchors import codecs
 from refsw.evaluation.anchors.cache import FeatureCache, cache_key
 from refsw.evaluation.anchors.codecs import Features
 from refsw.evaluation.anchors.conditions import CodecChoice, digest_of
-from refsw.evaluation.anchors.environment import network_versions, processor, used_versions
-from refsw.evaluation.anchors.folder import Record, label, pack
+from refsw.evaluation.anchors.environment import differences, network_versions, processor, used_versions
+from refsw.evaluation.anchors.folder import Record, label, pack, unpack
+from refsw.evaluation.anchors.orders import (
+    Job,
+    Look,
+    Order,
+    Outcome,
+    Result,
+    Scored,
+    Scoring,
+    Seen,
+    Task,
+    Unseen,
+    open_task,
+    optional_of,
+)
+from refsw.evaluation.errors import DatasetError, EvaluationError
 from refsw.tensor.axes import Array, contiguous_parts
 
-
-class Task(Protocol):
-    """What a run asks of a task (`refsw.evaluation.tasks`). It may offer more, see `optional_of`."""
-
-    def items(self) -> list[str]:
-        """Ids of the items of the data set, in order."""
-
-    def features(self, item: str, layer: str) -> Features:
-        """Features of an item at a cut, binary32: C, CHW, or NCHW with N = 1; a dictionary at a cut of several."""
-
-    def outputs(self, item: str, layer: str, decoded: Features) -> Any:
-        """What the network makes of decoded features: JSON types and arrays."""
-
-    def reference(self, item: str) -> Any:
-        """What the whole network makes of the item."""
-
-    def score(self, layer: str, outputs: Mapping[str, Any], references: Mapping[str, Any]) -> dict[str, float]:
-        """The metrics of the outputs of all items."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to do, in a form that any process understands.
-
-    Args:
-        test, condition: name, and what `open_task` is given.
-        items: of the group; `group` is its number.
-        layer, codec, value: the point; without a codec the outputs of the whole network are wanted.
-        cache: folder of kept features.
-        keep: give the bitstream back as well.
-        versions: digest of the versions that the run was started with.
-    """
-
-    test: str
-    condition: Mapping[str, Any]
-    group: int
-    items: tuple[str, ...]
-    layer: str = ""
-    codec: CodecChoice | None = None
-    value: float | int | None = None
-    cache: str | None = None
-    keep: bool = False
-    versions: str = ""
-
-    @property
-    def place(self) -> Record:
-        """The fields by which the record of the job is found."""
-        codec, parameter = (self.codec.name, self.codec.parameter) if self.codec else ("", "")
-        where: Record = {"test": self.test, "layer": self.layer, "codec": codec, "parameter": parameter}
-        return where | {"value": self.value, "group": self.group}
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A job done: its record, and the bitstream if it was asked for; or why it failed."""
-
-    job: Job
-    record: Record | None
-    bitstream: bytes | None = None
-    failure: str | None = None
-
-
-def open_task(condition: Mapping[str, Any]) -> Task:
-    """The task of a condition: one of refsw's, or a function of one's own as `module:function`.
-
-    Raises:
-        UsageError: there is no such task, or its data or network are missing.
-    """
-    name = condition["task"]
-    module, colon, function = name.partition(":")
-    if not colon:
-        module, function = "refsw.evaluation.tasks", "open_task"
-    try:
-        opener: Callable[[Mapping[str, Any]], Task] = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"task {name}: {error}") from error
-    return opener(condition)
-
-
-def optional_of(task: Task, name: str, *arguments: Any) -> Any:
-    """What a task offers beyond what it must: None where it does not.
-
-    fingerprint() -> dict of text: digests of weights, data and pre-processing, and versions; item_digest(item) -> str;
-    check(): raises UsageError for missing or damaged data; input_pixels(item), input_bytes(item) -> int;
-    complexity(layer) -> dict of numbers, such as macs_front.
-    """
-    method = getattr(task, name, None)
-    return None if method is None else method(*arguments)
+PRISTINE = "_pristine"
 
 
 class _Here(threading.local):
@@ -126,7 +54,8 @@ class _Here(threading.local):
     shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012 (replaced, never changed)
     digest: str = ""
     extraction: float | None = None
-    versions: str = ""
+    basis: str = ""
+    pristine: dict[str, dict[str, float]] = {}  # noqa: RUF012
 
 
 _here = _Here()
@@ -136,7 +65,7 @@ def task_here(condition: Mapping[str, Any]) -> Task:
     """The task of a condition, opened once in each worker as long as jobs ask for it."""
     digest = digest_of(condition)
     if _here.task is None or _here.condition != digest:
-        _here.task, _here.features, _here.features_of = None, None, ()
+        forget()
         _here.task, _here.condition = open_task(condition), digest
         _here.fingerprint = optional_of(_here.task, "fingerprint")
     return _here.task
@@ -144,44 +73,150 @@ def task_here(condition: Mapping[str, Any]) -> Task:
 
 def forget() -> None:
     """Let go of the task that this worker holds."""
-    _here.task, _here.features, _here.features_of = None, None, ()
+    _here.task, _here.features, _here.features_of, _here.pristine, _here.basis = None, None, (), {}, ""
 
 
-def work(job: Job) -> Result:
-    """Do a job.
-
-    A codec that fails or a configuration that does not fit gives a result with a reason; the run goes on with the
-    other jobs and ends with exit code 1.
-    """
+def perform(order: Order) -> Outcome:
+    """Carry out an order. What goes wrong is part of the outcome, so that the run goes on with what is left."""
     try:
-        task = task_here(job.condition)
-        if job.codec is None:
-            return _references(job, task)
-        _check_versions(job)
-        return _code(job, task, job.codec)
+        if isinstance(order, Job):
+            return _work(order)
+        if isinstance(order, Scoring):
+            return _score(order)
+        if isinstance(order, Look):
+            return _look(order)
+        task_here(order.condition)
+        return None
     except RefswError as error:
-        return Result(job, None, failure=f"{label(job.place)}: {error}")
+        return Unseen(order.test, error) if isinstance(order, Look) else given_up(order, str(error))
+    except Exception as error:
+        # A task or a network of one's own may raise anything; one item or point of many is no reason to stop.
+        if os.environ.get("REFSW_TRACEBACK"):
+            raise
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Unseen(order.test, UsageError(told)) if isinstance(order, Look) else given_up(order, told)
 
 
-def _check_versions(job: Job) -> None:
-    assert job.codec is not None
-    if job.versions and _here.versions != job.versions:
-        # A machine of a cluster may have other libraries than the one that started the run.
-        own = digest_of(used_versions([job.codec]))
-        if own != job.versions:
-            raise CodecError(f"this worker has other versions of the codec than the run was started with: {own[:12]}")
-        _here.versions = own
+def given_up(order: Order, reason: str) -> Outcome:
+    """The outcome of an order that could not be carried out."""
+    if isinstance(order, Job):
+        return Result(order, None, failure=f"{label(order.place)}: {reason}")
+    if isinstance(order, Scoring):
+        return Scored(order.key, failure=reason)
+    return Unseen(order.test, CodecError(reason)) if isinstance(order, Look) else None
+
+
+def _look(look: Look) -> Seen:
+    task = task_here(look.condition)
+    optional_of(task, "check")
+    items, support = list(task.items()), list(optional_of(task, "support") or ())
+    for what, ids in (("items", items), ("references", support)):
+        if len(set(ids)) != len(ids):
+            raise UsageError(f"test {look.test}: {what} that are there twice")
+    if not items:
+        raise UsageError(f"test {look.test}: no items")
+    inputs = {item: optional_of(task, "item_digest", item) for item in dict.fromkeys([*items, *support])}
+    data = {"annotations": optional_of(task, "annotations")}
+    return Seen(
+        look.test,
+        items,
+        support,
+        {item: value for item, value in inputs.items() if value is not None},
+        {k: str(v) for k, v in (_here.fingerprint or {}).items()},
+        {k: v for k, v in data.items() if v is not None},
+        {layer: optional_of(task, "complexity", layer) for layer in look.layers},
+    )
+
+
+def _work(job: Job) -> Result:
+    task = task_here(job.condition)
+    _check_basis(job)
+    return _references(job, task) if job.codec is None else _code(job, task, job.codec)
+
+
+def basis_of(codecs: Iterable[CodecChoice], fingerprint: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the results of jobs depend on beside their items: versions, and the fingerprint of the task."""
+    own = {k: str(v) for k, v in (fingerprint or {}).items()}
+    return {"versions": used_versions(codecs), "network": network_versions(), "task": own}
+
+
+def _check_basis(job: Job) -> None:
+    """A machine of a cluster may have other libraries, weights or programs than the one that started the run."""
+    wanted = digest_of(job.basis)
+    if not job.basis or _here.basis == wanted:
+        return
+    changed = list(differences(job.basis, basis_of([job.codec] if job.codec else [], _here.fingerprint)))
+    if changed:
+        raise CodecError(f"this worker is not like the machine that started the run: {'; '.join(changed[:4])}")
+    _here.basis = wanted
+
+
+def _check_inputs(job: Job, task: Task) -> None:
+    """A picture may be another one on this machine, or since the run was opened."""
+    for item, wanted in zip(job.items, job.inputs, strict=False):
+        if optional_of(task, "item_digest", item) != wanted:
+            raise DatasetError(f"{item} is not what it was when the run was opened")
 
 
 def _references(job: Job, task: Task) -> Result:
+    _check_inputs(job, task)
     start = time.perf_counter()
-    outputs = [pack(task.reference(item)) for item in job.items]
-    record = job.place | {"items": list(job.items), "outputs": outputs}
-    for name in ("input_pixels", "input_bytes"):
+    outputs = [_packed(task.reference(item), item) for item in job.items]
+    record = job.place | {"items": list(job.items), "inputs": list(job.inputs), "outputs": outputs}
+    for name in () if job.support else ("input_pixels", "input_bytes"):
         values = [optional_of(task, name, item) for item in job.items]
         if None not in values:
             record[name] = sum(values)
     return Result(job, record | {"times": {"network": time.perf_counter() - start}})
+
+
+def _packed(output: Any, item: str) -> Any:
+    """An output in the form of a record.
+
+    Raises:
+        EvaluationError: there is NaN or infinity in it.
+    """
+    if not _finite(output):
+        raise EvaluationError(f"{item}: NaN or infinity in the output of the network")
+    return pack(output)
+
+
+def _finite(output: Any) -> bool:
+    if isinstance(output, Mapping):
+        return all(map(_finite, output.values()))
+    if isinstance(output, list | tuple):
+        return all(map(_finite, output))
+    array = np.asarray(output) if isinstance(output, float | np.ndarray | np.generic) else None
+    return array is None or array.dtype.kind not in "fc" or bool(np.isfinite(array).all())
+
+
+def _score(scoring: Scoring) -> Scored:
+    """Metrics of a point, and those of the network without coding, which are the same for all points of a layer."""
+    start = time.perf_counter()
+    task, layer = task_here(scoring.condition), scoring.key[1]
+    outputs, references, support = (
+        {name: unpack(value) for name, value in packed.items()}
+        for packed in (scoring.outputs, scoring.references, scoring.support)
+    )
+    score: Callable[..., Mapping[str, Any]] = task.score
+    beside = (support,) if support else ()
+    if layer not in _here.pristine:
+        _here.pristine = _here.pristine | {layer: _plain(score(layer, references, references, *beside))}
+    metrics = _plain(score(layer, outputs, references, *beside))
+    return Scored(scoring.key, metrics, _here.pristine[layer], time.perf_counter() - start)
+
+
+def _plain(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Scores as plain numbers; those of the network without coding stand in a place of their own.
+
+    Raises:
+        EvaluationError: one is NaN or infinite.
+    """
+    plain = {name: float(value) for name, value in scores.items() if not name.endswith(PRISTINE)}
+    for name, value in plain.items():
+        if not math.isfinite(value):
+            raise EvaluationError(f"the task gives {name} = {value}")
+    return plain
 
 
 def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
@@ -201,7 +236,7 @@ def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
         "features": _here.digest,
         "decoded": digest(decoded),
         **_errors(features, decoded),
-        "outputs": [pack(output) for output in outputs],
+        "outputs": [_packed(output, item) for item, output in zip(job.items, outputs, strict=True)],
     }
     names = ("features", "encode", "decode", "network")
     spans = {name: after - before for name, before, after in zip(names, times, times[1:], strict=False)}
@@ -215,6 +250,7 @@ def _features(job: Job, task: Task) -> Features:
     """Features of a group, as one array with the items along the first axis."""
     wanted = (_here.condition, job.layer, job.items)
     if _here.features is None or _here.features_of != wanted:
+        _check_inputs(job, task)
         _here.extraction = 0.0
         parts = [_one(job, task, item) for item in job.items]
         first = parts[0]

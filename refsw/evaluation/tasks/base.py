@@ -139,7 +139,25 @@ class Task(ABC):
 
     def item_digest(self, item: str) -> str:
         """SHA-256 of a picture."""
-        return self.dataset.digest(self.dataset.item(item))
+        return self.dataset.digest(self.picture_of(item))
+
+    def annotations(self) -> str:
+        """SHA-256 of what is known of the pictures beside their samples: labels, cameras, boxes, names of classes."""
+        total = hashlib.sha256()
+        for item in (*self.dataset.items, *self.dataset.references):
+            boxes = None if item.boxes is None else np.asarray(item.boxes, "<f8")
+            known = [item.id, item.label, item.camera, None if boxes is None else boxes.shape]
+            total.update(f"{json.dumps(known)}\n".encode() + (b"" if boxes is None else boxes.tobytes()))
+        total.update(json.dumps(self.dataset.classes).encode())
+        return total.hexdigest()
+
+    def picture_of(self, item: str) -> Item:
+        """The picture of an id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        return self.dataset.item(item)
 
     def input_pixels(self, item: str) -> int:
         """Height * width of what the network takes for a picture."""
@@ -157,10 +175,10 @@ class Task(ABC):
         return {"macs_front": found.macs_front, "macs_back": found.macs_back, "elements": found.elements}
 
     def _input(self, item: str) -> tuple[Array, Geometry]:
-        return self.preprocessing.apply(self.dataset.picture(self.dataset.item(item)))
+        return self.preprocessing.apply(self.dataset.picture(self.picture_of(item)))
 
     def _interpreted(self, item: str, output: Array) -> Array:
-        found = self.dataset.item(item)
+        found = self.picture_of(item)
         geometry = self.preprocessing.apply(self.dataset.picture(found))[1] if self.wants_geometry else Geometry()
         return self.interpret(found, output[0], geometry)
 

@@ -121,6 +121,7 @@ RECORD_FIELDS: dict[str, Any] = PLACE | SIZES | {
     **dict.fromkeys(("rate", "bits_per_element"), int | float),
     **dict.fromkeys(("metrics", "pristine", "digests", "times"), dict),
 }  # fmt: skip
+OPTIONAL_FIELDS: dict[str, Any] = {"bits_per_pixel": int | float, "against_input": int | float, "complexity": dict}
 GROUP_FIELDS = PLACE | {"group": int, "items": list, "outputs": list, "times": dict}
 CODED_FIELDS = SIZES | dict.fromkeys(("bitstream", "features", "decoded"), str)
 CODED_FIELDS |= dict.fromkeys(("squared_error", "energy"), int | float)
@@ -135,10 +136,13 @@ def read_records(path: Path) -> Iterator[Record]:
     """
     for number, record in enumerate(read_journal(path), 1):
         where = f"{path}, line {number}"
-        _check_fields(record, RECORD_FIELDS, where)
+        optional = {name: kind for name, kind in OPTIONAL_FIELDS.items() if name in record}
+        _check_fields(record, RECORD_FIELDS | optional, where)
         _check_fields(record["digests"], dict.fromkeys(DIGESTED, str), f"{where}, digests")
         for part in ("metrics", "pristine", "times"):
             _check_fields(record[part], dict.fromkeys(record[part], int | float | None), f"{where}, {part}")
+        if "complexity" in record:
+            _check_fields(record["complexity"], dict.fromkeys(record["complexity"], int | float | None), f"{where}, complexity")
         yield record
 
 

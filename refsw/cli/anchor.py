@@ -91,7 +91,7 @@ def report(
 ) -> None:
     """Tables (Markdown, CSV, xlsx), plots (PNG, SVG) and one interactive HTML page of a run."""
     from refsw.evaluation.anchors.folder import REPORT, open_run
-    from refsw.evaluation.anchors.report import write_report
+    from refsw.evaluation.reports.report import write_report
 
     done = open_run(run_dir)
     against = open_run(anchor) if anchor else None
@@ -124,9 +124,9 @@ def _say(text: str) -> None:
 def bd(context: click.Context, /, anchor: Path, proposal: Path, as_json: bool, **options: Any) -> None:
     """BD-rate and BD-metric of PROPOSAL against ANCHOR; exit code 1 if no layer has a figure."""
     from refsw.evaluation.anchors.compare import Rules, compare
-    from refsw.evaluation.anchors.differences import as_text
     from refsw.evaluation.anchors.folder import open_run
     from refsw.evaluation.bdrate import Interpolation, NonMonotone
+    from refsw.evaluation.reports.differences import as_text
 
     rules = Rules(
         Interpolation(options["interpolation"]) if options["interpolation"] else None,

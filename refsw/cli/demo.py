@@ -50,8 +50,8 @@ def command(output: Path, preset: str, jobs: int) -> None:
 
 
 def _print(demo: Demo, run: Run, comparison: Comparison | None) -> None:
-    from refsw.evaluation.anchors import differences, tables
-    from refsw.evaluation.anchors.cells import wrapped
+    from refsw.evaluation.reports import differences, tables
+    from refsw.evaluation.reports.cells import wrapped
 
     text = [
         wrapped(

@@ -14,10 +14,10 @@ from refsw.errors import CodecError
 from refsw.evaluation.anchors.compare import Comparison, Rules, compare
 from refsw.evaluation.anchors.conditions import Conditions, find_conditions, load_conditions, with_codec
 from refsw.evaluation.anchors.folder import BITSTREAMS, REPORT, Run, open_run
-from refsw.evaluation.anchors.report import write_report
 from refsw.evaluation.anchors.run import AnchorRun, Options
 from refsw.evaluation.bdrate import NonMonotone
 from refsw.evaluation.extras import DEMO_MODULES, optional
+from refsw.evaluation.reports.report import write_report
 from refsw.features.config import EncoderConfig
 
 CONDITIONS = "mini"

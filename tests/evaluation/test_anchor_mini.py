@@ -9,7 +9,7 @@ from anchor_runs import run
 
 from refsw.evaluation.anchors.conditions import find_conditions, load_conditions, parse_conditions, with_codec
 from refsw.evaluation.anchors.folder import open_run
-from refsw.evaluation.anchors.report import write_report
+from refsw.evaluation.reports.report import write_report
 
 for package in ("yaml", "jsonschema", "onnxruntime"):
     pytest.importorskip(package, reason=f"the mini conditions need {package}")

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 from refsw.cli.main import cli
 from refsw.errors import UsageError
-from refsw.evaluation.anchors import figures
 from refsw.evaluation.anchors.compare import compare
 from refsw.evaluation.anchors.folder import RUN, open_run
-from refsw.evaluation.anchors.report import write_report
+from refsw.evaluation.reports import figures
+from refsw.evaluation.reports.report import write_report
 
 for package in ("yaml", "jsonschema", "openpyxl", "matplotlib", "scipy"):
     pytest.importorskip(package, reason=f"reports need {package}")

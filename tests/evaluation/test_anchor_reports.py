@@ -13,12 +13,12 @@ from click.testing import CliRunner
 
 from refsw.cli.main import cli
 from refsw.errors import UsageError
-from refsw.evaluation.anchors import differences
 from refsw.evaluation.anchors.compare import Rules, compare
 from refsw.evaluation.anchors.folder import open_run
-from refsw.evaluation.anchors.report import write_report
-from refsw.evaluation.anchors.sheets import _sheet_name
 from refsw.evaluation.bdrate import Interpolation, NonMonotone
+from refsw.evaluation.reports import differences
+from refsw.evaluation.reports.report import write_report
+from refsw.evaluation.reports.sheets import _sheet_name
 
 for package in ("yaml", "jsonschema", "openpyxl", "matplotlib", "scipy"):
     pytest.importorskip(package, reason=f"reports need {package}")

@@ -8,12 +8,12 @@ import shutil
 import pytest
 from anchor_runs import conditions, edit_records, run
 
-from refsw.evaluation.anchors import costs, layouts, tables
-from refsw.evaluation.anchors.cells import COUNT, RATE, SHARE, Figure, Pair, Table, shown
 from refsw.evaluation.anchors.compare import compare
-from refsw.evaluation.anchors.differences import mean_times, missing
 from refsw.evaluation.anchors.folder import open_run
 from refsw.evaluation.bdrate import Curve, bd_rate
+from refsw.evaluation.reports import costs, layouts, tables
+from refsw.evaluation.reports.cells import COUNT, RATE, SHARE, Figure, Pair, Table, shown
+from refsw.evaluation.reports.differences import mean_times, missing
 
 for package in ("yaml", "jsonschema", "scipy"):
     pytest.importorskip(package, reason=f"reports need {package}")

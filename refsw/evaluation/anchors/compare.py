@@ -12,10 +12,10 @@ from statistics import fmean
 from typing import Any
 
 from refsw.errors import UsageError
+from refsw.evaluation.anchors.checks import check
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.environment import differences
 from refsw.evaluation.anchors.folder import Record, Run
-from refsw.evaluation.anchors.selection import check
 from refsw.evaluation.bdrate import Curve, Interpolation, NonMonotone, bd_metric, bd_rate
 from refsw.evaluation.errors import CurveError
 

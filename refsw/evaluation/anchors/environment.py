@@ -26,7 +26,7 @@ NETWORK_PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")
 SOURCES = ("syntax", "tensor", "payload", "features")
 EVALUATION = ("networks", "datasets", "tasks")
 LONGEST = 100
-SHOWING = ("bdrate.py", "demo.py", "plots.py")
+SHOWING = ("bdrate.py", "demo.py")
 USED = {
     PayloadCodec.HEVC: ("x265", "libavcodec"),
     PayloadCodec.VVC: ("libavcodec",),

@@ -65,7 +65,7 @@ def label(record: Mapping[str, Any]) -> str:
     """The key for people."""
     if not record["codec"]:
         what = "references" if record["parameter"] else "whole network"
-        return f"{record['test']}, {what}, group {record['group']}"
+        return f"{record['test']}, {what}, group {record.get('group')}"
     point = f", {record['parameter']} {record['value']:g}" if record["value"] is not None else ""
     group = f", group {record['group']}" if record.get("group") is not None else ""
     return f"{record['test']}, {record['layer']}, codec {record['codec']}{point}{group}"
@@ -142,7 +142,9 @@ def read_records(path: Path) -> Iterator[Record]:
         for part in ("metrics", "pristine", "times"):
             _check_fields(record[part], dict.fromkeys(record[part], int | float | None), f"{where}, {part}")
         if "complexity" in record:
-            _check_fields(record["complexity"], dict.fromkeys(record["complexity"], int | float | None), f"{where}, complexity")
+            _check_fields(
+                record["complexity"], dict.fromkeys(record["complexity"], int | float | None), f"{where}, complexity"
+            )
         yield record
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from refsw.evaluation.anchors import differences, facts, figures
-from refsw.evaluation.anchors.cells import clean, escaped
 from refsw.evaluation.anchors.compare import Comparison
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
-from refsw.evaluation.anchors.selection import labels, point_name, published, swept
-from refsw.evaluation.anchors.tables import Section
-from refsw.evaluation.plots import COLOURS
+from refsw.evaluation.reports import differences, facts, figures
+from refsw.evaluation.reports.cells import clean, escaped
+from refsw.evaluation.reports.palette import COLOURS
+from refsw.evaluation.reports.selection import labels, point_name, published, swept
+from refsw.evaluation.reports.tables import Section
 
 TEMPLATE = Path(__file__).parent / "page.html"
 OPEN = ("Rate and quality", "Without a swept parameter", "Tiled against quilted")

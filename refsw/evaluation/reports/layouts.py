@@ -8,12 +8,12 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from refsw.evaluation.anchors.cells import CHANGE, Cell, Figure, Table
 from refsw.evaluation.anchors.conditions import CodecChoice, Test
 from refsw.evaluation.anchors.folder import Record, Run
-from refsw.evaluation.anchors.selection import metric_name, points
 from refsw.evaluation.bdrate import Curve, Interpolation, NonMonotone, bd_rate
 from refsw.evaluation.errors import CurveError
+from refsw.evaluation.reports.cells import CHANGE, Cell, Figure, Table
+from refsw.evaluation.reports.selection import metric_name, points
 from refsw.syntax.codes import RepackLayout
 
 NAMES = {RepackLayout.SEQUENCE: "a picture a channel", RepackLayout.MOSAIC: "tiled", RepackLayout.QUILT: "quilted"}

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from refsw.evaluation.anchors.cells import Table, clean
 from refsw.evaluation.extras import optional
-from refsw.evaluation.plots import COLOURS
+from refsw.evaluation.reports.cells import Table, clean
+from refsw.evaluation.reports.palette import COLOURS
 
 CHART_HEIGHT, CHART_WIDTH = 8.2, 14.0  # centimetres
 LINE_WIDTH = 19050  # 1.5 points in EMU

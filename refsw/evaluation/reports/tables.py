@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from refsw.evaluation.anchors import layouts
-from refsw.evaluation.anchors.cells import (
+from refsw.evaluation.anchors.conditions import CodecChoice, Test
+from refsw.evaluation.anchors.folder import Record, Run
+from refsw.evaluation.distortion import task_distortion
+from refsw.evaluation.errors import EvaluationError
+from refsw.evaluation.reports import layouts
+from refsw.evaluation.reports.cells import (
     COUNT,
     EMPTY,
     PERCENT,
@@ -28,10 +32,8 @@ from refsw.evaluation.anchors.cells import (
     Pair,
     Table,
 )
-from refsw.evaluation.anchors.conditions import CodecChoice, Test
-from refsw.evaluation.anchors.costs import costs, seconds
-from refsw.evaluation.anchors.folder import Record, Run
-from refsw.evaluation.anchors.selection import (
+from refsw.evaluation.reports.costs import costs, seconds
+from refsw.evaluation.reports.selection import (
     DISTORTION,
     codec_title,
     fixed,
@@ -42,8 +44,6 @@ from refsw.evaluation.anchors.selection import (
     published,
     swept,
 )
-from refsw.evaluation.distortion import task_distortion
-from refsw.evaluation.errors import EvaluationError
 
 NEARLY = 0.99
 COLOUR_BITS = 24

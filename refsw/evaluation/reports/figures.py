@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from refsw.evaluation import plots
-from refsw.evaluation.anchors.cells import clean
+from refsw.evaluation.anchors.checks import missing_of
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Run
-from refsw.evaluation.anchors.selection import fixed, labels, metric_name, missing_of, points
 from refsw.evaluation.extras import optional
+from refsw.evaluation.reports import palette
+from refsw.evaluation.reports.cells import clean
+from refsw.evaluation.reports.selection import fixed, labels, metric_name, points
 
 RATE = "bits_per_element"
 WIDTH, PANEL, ABOVE, BETWEEN, AXIS, ROW = 5.2, 3.5, 0.95, 0.9, 0.6, 0.22  # inches
@@ -73,7 +74,7 @@ def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:
         found = {test.name: rate_quality(run, test, shown, anchor), f"{test.name}{RATIOS}": ratios(run, test)}
         for name, figure in found.items():
             for kind in ("png", "svg") if figure is not None else ():
-                made[f"{name}.{kind}"] = plots.as_bytes(figure, kind)
+                made[f"{name}.{kind}"] = palette.as_bytes(figure, kind)
     return made
 
 
@@ -119,7 +120,7 @@ class _Plan:
         marks = [_key(**_marker(i)) for i in range(len(self.codecs if self.by_layer else self.layers))]
         if self.by_layer:
             return [_Legend(marks, names, wide)]
-        dashes = [_key(color=plots.INK, linestyle=DASHES[i % len(DASHES)]) for i in range(len(names))]
+        dashes = [_key(color=palette.INK, linestyle=DASHES[i % len(DASHES)]) for i in range(len(names))]
         return [_Legend(marks, self.layers, wide), _Legend(dashes, names, wide)]
 
 
@@ -171,7 +172,11 @@ def ratios(run: Run, test: Test) -> Any:
     wide = max(WIDTH, min(3 * WIDTH, 1 + 0.22 * len(codecs) * len(test.layers)))
     patch = optional("matplotlib.patches").Patch
     styles = [
-        {"facecolor": plots.COLOURS[i % len(plots.COLOURS)], "hatch": HATCHES[i % len(HATCHES)], "edgecolor": "white"}
+        {
+            "facecolor": palette.COLOURS[i % len(palette.COLOURS)],
+            "hatch": HATCHES[i % len(HATCHES)],
+            "edgecolor": "white",
+        }
         for i in range(len(codecs))
     ]
     legend = _Legend([patch(**style) for style in styles], [codec.title or codec.name for codec in codecs], wide)
@@ -213,7 +218,7 @@ def _framed(
         (f"{partial}{own['items']} items; {run.conditions.title}", 0.55, {"fontsize": 9.5}),
     ):
         told = short(text, int(wide * LETTERS * (0.7 if "fontweight" in style else 1)))
-        figure.text(0.25 / wide, 1 - place / high, told, color=plots.INK, parse_math=False, **style)
+        figure.text(0.25 / wide, 1 - place / high, told, color=palette.INK, parse_math=False, **style)
     place = 0.05
     for legend in reversed(legends):
         legend.draw(figure, place / high)
@@ -231,7 +236,7 @@ class _Legend:
         self.height = ROW * -(-len(handles) // self.columns)
 
     def draw(self, figure: Any, place: float) -> None:
-        options = {"frameon": False, "labelcolor": plots.INK, "fontsize": 8.5, "borderpad": 0, "borderaxespad": 0}
+        options = {"frameon": False, "labelcolor": palette.INK, "fontsize": 8.5, "borderpad": 0, "borderaxespad": 0}
         # A label that begins with an underscore would be left out: texts are set afterwards.
         legend = figure.legend(
             handles=self.handles, labels=["."] * len(self.handles), ncols=self.columns, loc="lower center",
@@ -252,7 +257,7 @@ def short(text: str, most: int) -> str:
 
 def _marker(number: int) -> dict[str, str]:
     # One on after each round of the colours: the eighth has the colour of the first, and another marker.
-    colours, marks = plots.COLOURS, plots.MARKERS
+    colours, marks = palette.COLOURS, palette.MARKERS
     return {"color": colours[number % len(colours)], "marker": marks[(number + number // len(colours)) % len(marks)]}
 
 
@@ -268,19 +273,19 @@ def _logarithmic(axes: Any) -> None:
     axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=steps, numticks=12))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.set_xlabel("bits per element (logarithmic)", color=plots.INK, fontsize=9)
+    axes.set_xlabel("bits per element (logarithmic)", color=palette.INK, fontsize=9)
 
 
 def _dress(axes: Any, title: str) -> None:
-    axes.set_title(clean(title), loc="left", fontsize=10, color=plots.INK, parse_math=False)
+    axes.set_title(clean(title), loc="left", fontsize=10, color=palette.INK, parse_math=False)
     axes.ticklabel_format(axis="y", useOffset=False)
-    axes.grid(color=plots.FAINT, linewidth=0.7)
+    axes.grid(color=palette.FAINT, linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.tick_params(color=plots.FAINT, labelcolor=plots.INK, labelsize=8.5)
+    axes.tick_params(color=palette.FAINT, labelcolor=palette.INK, labelsize=8.5)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color(plots.FAINT)
+        axes.spines[side].set_color(palette.FAINT)
 
 
 def axis_name(metric: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from refsw.evaluation.anchors.cells import SCORE, bullets, shielded
+from refsw.evaluation.anchors.checks import missing_of
 from refsw.evaluation.anchors.conditions import CodecChoice
 from refsw.evaluation.anchors.folder import Run
-from refsw.evaluation.anchors.selection import DISTORTION, metric_name, missing_of
+from refsw.evaluation.reports.cells import SCORE, bullets, shielded
+from refsw.evaluation.reports.selection import DISTORTION, metric_name
 
 DIGEST = 64
 

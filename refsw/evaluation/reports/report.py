@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from refsw.errors import UsageError
-from refsw.evaluation.anchors import compare, differences, facts, figures, page, sheets, tables
-from refsw.evaluation.anchors.cells import clean, shielded, wrapped
+from refsw.evaluation.anchors import compare
+from refsw.evaluation.anchors.checks import check
 from refsw.evaluation.anchors.compare import Comparison, Rules
 from refsw.evaluation.anchors.folder import Run
-from refsw.evaluation.anchors.selection import check
-from refsw.evaluation.anchors.tables import Section
 from refsw.evaluation.bdrate import NonMonotone
+from refsw.evaluation.reports import differences, facts, figures, page, sheets, tables
+from refsw.evaluation.reports.cells import clean, shielded, wrapped
+from refsw.evaluation.reports.tables import Section
 from refsw.features.sinks import whole_file
 
 MARKDOWN, CSV, BD_CSV, XLSX, PAGE = "report.md", "results.csv", "bd.csv", "results.xlsx", "index.html"

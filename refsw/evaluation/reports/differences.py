@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from refsw.evaluation.anchors.cells import (
+from refsw.evaluation.anchors.compare import Comparison, Line, Mean
+from refsw.evaluation.reports.cells import (
     CHANGE,
     DIFFERENCE,
     SCORE,
@@ -18,8 +19,7 @@ from refsw.evaluation.anchors.cells import (
     shielded,
     wrapped,
 )
-from refsw.evaluation.anchors.compare import Comparison, Line, Mean
-from refsw.evaluation.anchors.selection import metric_name
+from refsw.evaluation.reports.selection import metric_name
 
 TIMES = ("EncT", "DecT")
 NOTES = (

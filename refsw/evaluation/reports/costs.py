@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from refsw.evaluation.anchors.cells import COUNT, MILLISECONDS, SHARE, Cell, Figure, Pair, Table
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
-from refsw.evaluation.anchors.selection import codec_title, fixed, point_name, points, swept
+from refsw.evaluation.reports.cells import COUNT, MILLISECONDS, SHARE, Cell, Figure, Pair, Table
+from refsw.evaluation.reports.selection import codec_title, fixed, point_name, points, swept
 
 
 def costs(run: Run, test: Test) -> Table:

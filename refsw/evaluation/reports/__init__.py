@@ -1,0 +1,1 @@
+"""Informative: what people see of runs: tables, workbooks, plots, pages."""

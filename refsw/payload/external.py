@@ -14,60 +14,15 @@ with what FFmpeg decodes.
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from refsw.errors import CodecError, ErrorClass, PayloadError, UnsupportedError, UsageError
+from refsw.errors import CodecError, ErrorClass, PayloadError, UnsupportedError
 from refsw.payload import nal
 from refsw.payload.base import EncoderSettings, PictureFormat, payload_error
+from refsw.payload.commands import CrashError, run, words_of, work_folder
 from refsw.tensor.axes import Array
-
-TIMEOUT_SECONDS = 3600.0
-
-
-class CrashError(CodecError):
-    """A program that was ended by a signal."""
-
-
-def _split(template: str) -> list[str]:
-    try:
-        return shlex.split(template)
-    except ValueError as error:
-        raise UsageError(f"command {template!r}: {error}") from error
-
-
-def run(template: str, fields: dict[str, str | int]) -> None:
-    """Run a command template; its placeholders are replaced in every word of its own.
-
-    Raises:
-        UsageError: an unknown placeholder, or no such program.
-        CodecError: it took too long or ended with an exit code other than 0.
-    """
-    try:
-        words = [word.format(**fields) for word in _split(template)]
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
-        raise UsageError(f"command {template!r}: unknown placeholder {error}; known: {', '.join(fields)}") from error
-    if not words:
-        raise UsageError("an empty command")
-    try:
-        done = subprocess.run(
-            words, capture_output=True, timeout=TIMEOUT_SECONDS, check=False, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CodecError(f"{words[0]} did not end within {TIMEOUT_SECONDS:.0f} s") from error
-    except OSError as error:
-        raise UsageError(f"{words[0]}: {error.strerror or error}") from error
-    if done.returncode < 0:
-        raise CrashError(f"{words[0]} was ended by signal {-done.returncode}")
-    if done.returncode != 0:
-        said = (done.stderr + done.stdout).decode(errors="replace").splitlines()
-        lines = [line.strip() for line in said if any(c.isalnum() for c in line)]
-        told = [line for line in lines if "rror" in line] or lines[-1:]
-        raise CodecError(f"{words[0]} ended with exit code {done.returncode}: {'; '.join(told[:3]) or 'no message'}")
 
 
 def run_encoder(
@@ -79,8 +34,8 @@ def run_encoder(
         CodecError: it failed or wrote nothing.
     """
     template = settings.command or ""
-    with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
-        source, output, recon = (Path(folder) / name for name in ("pictures.yuv", "stream.bin", "recon.yuv"))
+    with work_folder() as folder:
+        source, output, recon = (folder / name for name in ("pictures.yuv", "stream.bin", "recon.yuv"))
         source.write_bytes(np.ascontiguousarray(pictures, picture_format.dtype).tobytes())
         fields: dict[str, str | int] = {
             "input": str(source),
@@ -94,7 +49,7 @@ def run_encoder(
         }
         run(template, fields)
         if not output.exists() or not output.stat().st_size:
-            raise CodecError(f"{shlex.split(template)[0]} wrote no stream")
+            raise CodecError(f"{words_of(template)[0]} wrote no stream")
         stream = output.read_bytes()
         return stream, _read(recon, len(pictures), picture_format) if "{recon}" in template else None
 
@@ -131,8 +86,8 @@ def decode_with_command(template: str, stream: bytes, count: int, picture_format
     Raises:
         PayloadError: the decoder fails, or writes another number of bytes than the pictures have.
     """
-    with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
-        source, output = Path(folder) / "stream.hevc", Path(folder) / "pictures.yuv"
+    with work_folder() as folder:
+        source, output = folder / "stream.hevc", folder / "pictures.yuv"
         source.write_bytes(stream)
         try:
             run(template, {"input": str(source), "output": str(output)})
@@ -141,7 +96,7 @@ def decode_with_command(template: str, stream: bytes, count: int, picture_format
         except CodecError as error:
             raise payload_error("hevc.decodes", "payload", "a stream that decodes", str(error)) from error
         if not output.exists():
-            raise _unsupported(f"{shlex.split(template)[0]} ended well and wrote nothing")
+            raise _unsupported(f"{words_of(template)[0]} ended well and wrote nothing")
         return _read(output, count, picture_format)
 
 

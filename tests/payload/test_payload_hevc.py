@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refsw.errors import CodecError, ErrorClass, PayloadError, UnsupportedError, UsageError
-from refsw.payload import external, nal, slices
+from refsw.payload import commands, nal, slices
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
 from refsw.payload.hevc import EFFORTS, HevcCodec, annex_b, hevc_configuration, qp_bounds, separate
 from refsw.payload.nal import Nal, NalType
@@ -231,7 +231,7 @@ def test_an_encoder_that_fails_is_told(command: str, kind: type[Exception], word
 
 
 def test_a_program_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(external, "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(commands, "TIMEOUT_SECONDS", 0.1)
     with pytest.raises(CodecError, match="did not end"):
         run_encoder("sleep 60")
 
@@ -372,7 +372,7 @@ def colour_stream(command: str, f: PictureFormat) -> tuple[bytes, bytes]:
         source, output = Path(folder) / "in.yuv", Path(folder) / "out.hevc"
         source.write_bytes(pictures(f).tobytes())
         fields = {"input": str(source), "output": str(output), "bit_depth": 8, "qp": 30, "frames": 2}
-        external.run(command, fields)
+        commands.run(command, fields)
         return separate(output.read_bytes())
 
 

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import CodecError
-from refsw.evaluation.anchors import commands
 from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.payload import commands
 from refsw.tensor.axes import Array
 
 Features = Array | dict[str, Array]

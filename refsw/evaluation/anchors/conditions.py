@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from refsw.errors import UsageError
-from refsw.evaluation.anchors.commands import INPUT, OUTPUT, VALUE, check_command
 from refsw.evaluation.anchors.documents import read_yaml
 from refsw.evaluation.extras import optional
 from refsw.features.config import EncoderConfig
+from refsw.payload.commands import INPUT, OUTPUT, VALUE, check_command
 
 SCHEMA = Path(__file__).parent / "conditions.schema.json"
 SHIPPED = Path(__file__).parent.parent / "data"
@@ -253,7 +253,7 @@ def _check_commands(choice: CodecChoice) -> None:
             raise UsageError(f"sweep: {choice.parameter} is the name of a file")
         names += [choice.parameter, VALUE]
     for template in (choice.encode, choice.decode):
-        check_command(template, names)
+        check_command(template, names, (INPUT, OUTPUT))
 
 
 def _test(entry: Mapping[str, Any], document: Mapping[str, Any], where: str) -> Test:

@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from refsw.errors import CodecError, UsageError
-from refsw.evaluation.anchors.commands import abandon
 from refsw.evaluation.anchors.environment import source_digest
 from refsw.evaluation.anchors.orders import Job, Look, Order, Outcome, Scoring, Seen, Unseen, Warm
 from refsw.evaluation.anchors.work import given_up, perform
 from refsw.evaluation.extras import optional
+from refsw.payload.commands import abandon
 
 AHEAD = 2
 """Orders given to a worker at once, so that it does not wait for the next."""

@@ -1,4 +1,7 @@
-"""Informative: programs run by command, with a limit of time, and ended together with whatever they have started."""
+"""Informative: programs run by command, with a limit of time, and ended together with whatever they have started.
+
+A command is a line with placeholders, split as a shell would but never passed to one.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from string import Formatter
 from typing import BinaryIO
 
 from refsw.errors import CodecError, UsageError
-from refsw.payload.external import TIMEOUT_SECONDS, CrashError
 
+TIMEOUT_SECONDS = 3600.0
 TOLD_BYTES = 1 << 16
 """As much of what a program says is looked at, from its end."""
 
@@ -24,6 +27,10 @@ INPUT, OUTPUT, VALUE = "input", "output", "value"
 
 _running: set[int] = set()
 _folders: set[str] = set()
+
+
+class CrashError(CodecError):
+    """A program that was ended by a signal."""
 
 
 def words_of(template: str) -> list[str]:
@@ -41,8 +48,8 @@ def words_of(template: str) -> list[str]:
     return words
 
 
-def check_command(template: str, names: Collection[str]) -> None:
-    """See that a command can be filled in: with these names and with nothing else, `input` and `output` at least.
+def check_command(template: str, names: Collection[str], needed: Collection[str] = ()) -> None:
+    """See that a command can be filled in: with these names and with nothing else, and that it has those needed.
 
     Raises:
         UsageError: it cannot.
@@ -58,12 +65,12 @@ def check_command(template: str, names: Collection[str]) -> None:
                 known = ", ".join(f"{{{known}}}" for known in names)
                 raise UsageError(f"command {template!r}: unknown placeholder {{{name}}}: {known}")
             used.add(name)
-    for name in (INPUT, OUTPUT):
+    for name in needed:
         if name not in used:
             raise UsageError(f"command {template!r}: {{{name}}} is missing")
 
 
-def run(template: str, fields: Mapping[str, str]) -> None:
+def run(template: str, fields: Mapping[str, str | int]) -> None:
     """Run a command to its end.
 
     What it says goes to files, so that a program that it leaves behind keeps nobody waiting, and one that says much

@@ -20,6 +20,10 @@ NARROWEST = 64
 """Longer side over shorter side: what is scaled by its shorter side before it is cropped would become too large."""
 
 
+LARGEST = 1 << 26
+"""Pixels of a picture; a damaged one may claim billions."""
+
+
 class Fit(StrEnum):
     """How a picture gets the size that the network takes."""
 
@@ -211,12 +215,14 @@ def read_picture(path: Path) -> Array:
     out. Grey samples of 16 bits are scaled to 8.
 
     Raises:
-        DatasetError: it is missing or damaged, or has samples of 32 bits.
+        DatasetError: it is missing or damaged, has samples of 32 bits, or more than `LARGEST` pixels.
     """
     from PIL import Image
 
     try:
         with Image.open(path) as image:
+            if image.width * image.height > LARGEST:
+                raise DatasetError(f"{path}: {image.width} x {image.height} pixels: at most {LARGEST:,} are taken")
             if image.mode.startswith("I;16"):
                 grey = (np.asarray(image).astype(np.uint32) + 128) // 257
                 return np.repeat(grey.astype(np.uint8)[:, :, None], COLOURS, axis=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -155,18 +156,23 @@ class ImageCodec:
         return errors
 
 
+_SETTINGS = threading.Lock()
+
+
 @contextmanager
 def _strict() -> Iterator[None]:
     """Pillow's warnings are errors; its own bound on sizes gives way to that of the level (11.3)."""
     from PIL import Image
 
-    bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = bound
+    # Both are settings of the whole process: two threads that restore them in turn would leave them changed.
+    with _SETTINGS:
+        bound, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = bound
 
 
 def _is_png(data: bytes) -> bool:

@@ -209,6 +209,13 @@ def test_a_picture_is_not_turned(tmp_path):
     assert read_picture(tmp_path / "a.jpg").shape == FULL.shape
 
 
+def test_a_picture_that_claims_to_be_enormous_is_not_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    (tmp_path / "a.ppm").write_bytes(b"P6 65535 65535 255\n")
+    with pytest.raises(DatasetError, match=r"a\.ppm: 65535 x 65535 pixels: at most 67,108,864 are taken"):
+        read_picture(tmp_path / "a.ppm")
+
+
 def test_whatever_a_damaged_picture_does_to_its_reader_it_is_named(tmp_path, monkeypatch):
     rng = np.random.default_rng(3)
     for suffix in ("png", "jpg", "bmp", "gif", "tif", "webp", "ppm"):

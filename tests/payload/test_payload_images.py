@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -273,3 +275,12 @@ def test_fill_bytes_before_a_marker_of_a_jpeg_are_no_harm() -> None:
     plain = image_of(JPEG)
     filled = plain[:2] + b"\xff\xff\xff" + plain[2:]
     assert np.array_equal(decode(JPEG, payload_of(filled)), decode(JPEG, payload_of(plain)))
+
+
+def test_decoding_in_threads_leaves_the_settings_of_pillow_as_they_were() -> None:
+    bound, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+    payload = payload_of(*[image_of(PNG)] * 20)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: decode(PNG, payload, 20), range(40)))
+    assert bound == Image.MAX_IMAGE_PIXELS
+    assert warnings.filters == filters

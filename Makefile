@@ -41,6 +41,7 @@ conformance: $(STAMP) ## every vector through refsw and the independent decoder,
 benchmark: $(STAMP)   ## speed and memory as ratios in one run
 	$(BIN)/python tools/benchmark.py
 	$(BIN)/python tools/benchmark_updates.py
+	$(BIN)/python tools/benchmark_anchors.py
 
 spec: $(STAMP)        ## render the tables of spec/ from the declaration in refsw/syntax
 	$(BIN)/python tools/render_spec.py

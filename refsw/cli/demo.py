@@ -37,7 +37,7 @@ def command(output: Path, preset: str, jobs: int) -> None:
         demo = Demo(output, preset, jobs=jobs)
         for name, run in demo.runs().items():
             with run:
-                for _ in progress(run.work(), f"preset {name}", run.remaining):
+                for _ in progress(run.work(), f"preset {name}", run.remaining, run.seconds_left):
                     pass
             if run.failures:
                 raise CodecError(run.failures[0])
@@ -72,7 +72,7 @@ def _print(demo: Demo, run: Run, comparison: Comparison | None) -> None:
 
 def _next(demo: Demo, written: Sequence[Path]) -> list[str]:
     stream = shlex.quote(str(next(path for path in reversed(demo.bitstreams()) if "conv3" in path.name)))
-    runs = [shlex.quote(str(demo.output / name)) for name in demo.runs()]
+    runs = [shlex.quote(str(demo.output / name)) for name in demo.names]
     shown = {path.name: path for path in written}
     return [
         f"{shown['index.html']}: every curve, in a browser",

@@ -47,16 +47,20 @@ class Demo:
         self._options = Options(jobs=jobs, keep_bitstreams=True)
         self.conditions = conditions or load_conditions(find_conditions(CONDITIONS))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The anchor, and the preset if it is another one: what the runs and their folders are called."""
+        return tuple(dict.fromkeys((ANCHOR, self.preset)))
+
     def runs(self) -> Mapping[str, AnchorRun]:
-        """The anchor, and the preset if it is another one; by name, still to be entered."""
-        wanted = {ANCHOR: self.conditions}
-        if self.preset != ANCHOR:
-            wanted[self.preset] = with_codec(self.conditions, self.preset, {"preset": self.preset})
-        return {name: AnchorRun(asked, self.output / name, self._options) for name, asked in wanted.items()}
+        """The anchor and the preset, by name, still to be entered."""
+        asked = {name: with_codec(self.conditions, name, {"preset": name}) for name in self.names}
+        asked[ANCHOR] = self.conditions  # with its other codecs
+        return {name: AnchorRun(asked[name], self.output / name, self._options) for name in self.names}
 
     def bitstreams(self) -> list[Path]:
         """Those of all runs."""
-        return [path for name in self.runs() for path in sorted((self.output / name / BITSTREAMS).iterdir())]
+        return [path for name in self.names for path in sorted((self.output / name / BITSTREAMS).iterdir())]
 
     def validated(self) -> Iterator[Path]:
         """Every bitstream, once it is known to conform.

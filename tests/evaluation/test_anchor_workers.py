@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from anchor_runs import COPY, HERE, compared, conditions, document, run
+from processes import alive, below
 
 from refsw.evaluation.anchors import workers
 from refsw.evaluation.anchors.folder import GROUPS
@@ -32,19 +33,6 @@ def started(folder, asked, *options):
     return subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def below(parent):
-    """Processes that a process has started, and what they have."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and fields[0] != "Z":
-            found += [int(path.parent.name), *below(int(path.parent.name))]
-    return found
-
-
 def until(condition, seconds=30):
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
@@ -53,12 +41,6 @@ def until(condition, seconds=30):
 
 
 def gone(pids):
-    def alive(pid):
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
-
     return not any(map(alive, pids))
 
 

@@ -15,7 +15,7 @@ def check(run: Run) -> None:
     Raises:
         UsageError: names the record and what is wrong with it.
     """
-    known, seen = wanted(run), set()
+    known, seen = set(_wanted(run)), set()
     for record in run.records:
         key = key_of(record)
         wrong = _wrong(record) or ("" if key in known else "not among the conditions")
@@ -40,19 +40,12 @@ def _wrong(record: Record) -> str:
 def missing_of(run: Run) -> dict[str, tuple[int, int]]:
     """For each test: records that it does not have yet, and all that it shall have."""
     there = {key_of(record) for record in run.records}
-    keys, found = wanted(run), {}
+    keys, found = _wanted(run), {}
     for test in run.conditions.tests:
         own = [key for key in keys if key[0] == test.name]
         found[test.name] = (sum(key not in there for key in own), len(own))
     return found
 
 
-def wanted(run: Run) -> dict[Key, None]:
-    """The keys of every record that the conditions ask for, in their order."""
-    return {
-        (test.name, layer, name, run.conditions.codecs[name].parameter, -1.0 if value is None else value): None
-        for test in run.conditions.tests
-        for layer in test.layers
-        for name in test.codecs
-        for value in run.conditions.codecs[name].values
-    }
+def _wanted(run: Run) -> list[Key]:
+    return [key_of(place) for place in run.conditions.points()]

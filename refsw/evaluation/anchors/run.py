@@ -81,7 +81,6 @@ class AnchorRun:
         self.failures: list[str] = []
         self.finished = 0
         self._held = ExitStack()
-        self._held = ExitStack()
         self._resolved: dict[str, dict[str, Any]] = {}
         self._seen: dict[str, Seen] = {}
         self._points: dict[Key, _Point] = {}

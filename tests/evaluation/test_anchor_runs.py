@@ -192,6 +192,12 @@ def test_cuts_of_several_tensors_and_vectors_are_coded(tmp_path):
     assert elements == {"both": 6 * (4 * 12 * 12 + 6 * 6 * 6), "vector": 6 * 32}
 
 
+def test_bitstreams_that_were_not_kept_are_not_promised(tmp_path):
+    run(tmp_path)
+    with pytest.raises(UsageError, match=r"sum, early, .*group 0: done without keeping its bitstream"):
+        run(tmp_path, keep_bitstreams=True)
+
+
 def test_kept_bitstreams_are_those_of_the_records(tmp_path):
     import refsw
 

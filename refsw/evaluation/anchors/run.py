@@ -190,7 +190,12 @@ class AnchorRun:
                 self._points[_support_key(test.name)] = _Point(set(range(len(self._supporting(test)))))
         for record in files.read_groups(self.folder / files.GROUPS):
             self._left.done(record)
-            point = self._points.get(key_of(record))
+            key = key_of(record)
+            if key in done and self.options.keep_bitstreams and not self._bitstream(record).is_file():
+                raise UsageError(
+                    f"{self.folder}: {label(record)}: done without keeping its bitstream. Use another folder."
+                )
+            point = self._points.get(key)
             if point is not None and record["group"] in point.missing and self._whole(record):
                 point.missing.discard(record["group"])
                 point.groups[record["group"]] = record
@@ -201,11 +206,11 @@ class AnchorRun:
         """Whether what belongs to a record is there: with kept bitstreams, its bitstream."""
         if not self.options.keep_bitstreams or record["codec"] == NO_CODEC:
             return True
-        path = self.folder / files.BITSTREAMS / bitstream_name(record)
+        path = self._bitstream(record)
         return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == record["bitstream"]
 
-    def _place(self, test: Test, layer: str, name: str, value: float | None) -> Key:
-        return (test.name, layer, name, self.conditions.codecs[name].parameter, -1.0 if value is None else value)
+    def _bitstream(self, record: Record) -> Path:
+        return self.folder / files.BITSTREAMS / bitstream_name(record)
 
     def _grouped(self, test: Test) -> list[tuple[str, ...]]:
         return _in_groups(self._seen[test.name].items, test.group)
@@ -233,9 +238,10 @@ class AnchorRun:
             for number, (items, inputs) in enumerate(groups):
                 for codec in codecs:
                     for value in codec.values:
-                        if number in missing.get(self._place(test, layer, codec.name, value), ()):
-                            yield Job(test.name, condition, number, items, layer, codec, value, False, inputs,
-                                      bases[codec.name], cache, self.options.keep_bitstreams)  # fmt: skip
+                        job = Job(test.name, condition, number, items, layer, codec, value, False, inputs,
+                                  bases[codec.name], cache, self.options.keep_bitstreams)  # fmt: skip
+                        if number in missing.get(key_of(job.place), ()):
+                            yield job
 
     def _missing(self, key: Key) -> list[int]:
         point = self._points.get(key)
@@ -270,7 +276,7 @@ class AnchorRun:
             self.failures.append(result.failure or "failed")
             return
         if result.bitstream is not None:
-            path = self.folder / files.BITSTREAMS / bitstream_name(record)
+            path = self._bitstream(record)
             with files.named(path), whole_file(path) as file:
                 file.write(result.bitstream)
         self._groups.append(record)

@@ -34,7 +34,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
             pristine = ", ".join(f"{metric_name(name)} {SCORE.text(value)}" for name, value in kept.items())
             told = f"{own['items']} items in {own['bitstreams']} bitstreams a point"
             found.append((test.title, f"{told}; without coding: {pristine}" if pristine else told))
-    found.append(("Rate", "bytes of the bitstreams / bytes of the features as binary32; parameter sets included"))
+    found.append(("Rate", "bytes of the bitstreams / bytes of the features before coding; parameter sets included"))
     return found
 
 

@@ -234,7 +234,7 @@ def _layer(sheet: Any, test: Test, layer: str, own: Mapping[str, list[Record]]) 
     metrics = [test.quality, *(m for m in known if m != test.quality)]
     _title(sheet, 1, f"{test.title}: {layer}")
     first = every[0]
-    shape = f"{first['items']} items, {first['elements']:,} elements, {first['raw_bytes']:,} bytes as binary32"
+    shape = f"{first['items']} items, {first['elements']:,} elements, {first['raw_bytes']:,} bytes before coding"
     _put(sheet, 2, 1, shape)
     _head(sheet, 4, [*POINT_COLUMNS, *map(metric_name, metrics), "encode s", "decode s"])
     formats = (None, None, "#,##0", "0.0000", "0.0000", "0.0000", *["0.0000"] * len(metrics), "0.000", "0.000")

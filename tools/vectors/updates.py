@@ -9,6 +9,7 @@ from refsw.syntax.codes import ElementType, ModelCoder, StepMultiplier, TensorMo
 from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER
 from vectors import diffs, plain
 from vectors.bases import BASES
+from vectors.formats import xz_of
 from vectors.plain import TOTAL, Model, Tensor
 from vectors.store import Store
 from vectors.stream import Assembler, Names, as_bytes
@@ -185,8 +186,6 @@ class UpdateAssembler(Assembler):
 
     def xz(self, unit: Unit, values: list[int]) -> bytes:
         """10.7 An .xz stream without compression, or one of the store."""
-        from vectors.recipes.bytecodecs import xz_of
-
         if "of" in unit:
             parts = self.store.get(unit["of"])
             if parts is None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import struct
 import zlib
 from typing import Any
 
-from vectors.bits import crc32
 from vectors.catalog import Catalog
+from vectors.formats import deflate_fixed, deflate_stored, gzip_of, xz_of, zlib_of
 from vectors.recipes.words import data, digest, fps
 
 AREA = "payload"
@@ -21,83 +20,6 @@ def register(c: Catalog) -> None:
     _forms(c)
     _broken(c)
     _sizes(c)
-
-
-def deflate_stored(raw: bytes, parts: int = 1) -> bytes:
-    """RFC 1951, 3.2.4: blocks without compression."""
-    size = -(-len(raw) // parts)
-    out = b""
-    for i in range(parts):
-        part = raw[i * size : (i + 1) * size]
-        out += struct.pack("<BHH", i == parts - 1, len(part), len(part) ^ 0xFFFF) + part
-    return out
-
-
-def deflate_fixed(raw: bytes) -> bytes:
-    """RFC 1951, 3.2.6: one block of literals in the fixed code."""
-    bits = "110"
-    for byte in raw:
-        bits += f"{0x30 + byte:08b}" if byte < 144 else f"{0x190 + byte - 144:09b}"
-    bits += "0000000"
-    bits += "0" * (-len(bits) % 8)
-    return bytes(int(bits[i : i + 8][::-1], 2) for i in range(0, len(bits), 8))
-
-
-def zlib_of(deflated: bytes, raw: bytes, head: bytes = b"\x78\x01") -> bytes:
-    """RFC 1950."""
-    return head + deflated + zlib.adler32(raw).to_bytes(4, "big")
-
-
-def gzip_of(deflated: bytes, raw: bytes, flags: int = 0, extra: bytes = b"") -> bytes:
-    """RFC 1952."""
-    head = bytes([0x1F, 0x8B, 8, flags, 0, 0, 0, 0, 0, 255]) + extra
-    if flags & 2:
-        head += (crc32(head) & 0xFFFF).to_bytes(2, "little")
-    return head + deflated + struct.pack("<II", crc32(raw), len(raw))
-
-
-def xz_of(raw: bytes, *, check: int = 1, blocks: int = 1, sizes: bool = False, dictionary: int = 8,
-          filters: bytes = b"", prefix: int = 0) -> bytes:  # fmt: skip
-    """The .xz file format: LZMA2 chunks without compression. `filters`: flags of another filter before LZMA2."""
-    flags = bytes([0, check])
-    out = b"\xfd7zXZ\0" + flags + crc32(flags).to_bytes(4, "little")
-    records = []
-    size = -(-len(raw) // blocks)
-    for part in (raw[i * size : (i + 1) * size] for i in range(blocks)):
-        chunk = (b"\x01" + (len(part) - 1).to_bytes(2, "big") + part if part else b"") + b"\0"
-        fields = _number(len(chunk)) + _number(len(part)) if sizes else b""
-        header = bytes([(0xC0 if sizes else 0) | prefix]) + fields + filters + bytes([0x21, 1, dictionary])
-        header += b"\0" * (-(len(header) + 1 + 4) % 4)
-        header = bytes([(len(header) + 5) // 4 - 1]) + header
-        header += crc32(header).to_bytes(4, "little")
-        sums = {0: b"", 1: crc32(part).to_bytes(4, "little"), 4: _crc64(part), 10: _sha256(part)}[check]
-        unpadded = len(header) + len(chunk) + len(sums)
-        out += header + chunk + b"\0" * (-len(chunk) % 4) + sums
-        records.append(_number(unpadded) + _number(len(part)))
-    index = b"\0" + _number(len(records)) + b"".join(records)
-    index += b"\0" * (-len(index) % 4)
-    index += crc32(index).to_bytes(4, "little")
-    end = (len(index) // 4 - 1).to_bytes(4, "little") + flags
-    return out + index + crc32(end).to_bytes(4, "little") + end + b"YZ"
-
-
-def _number(value: int) -> bytes:
-    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80, value >> 7])
-
-
-def _sha256(part: bytes) -> bytes:
-    import hashlib
-
-    return hashlib.sha256(part).digest()
-
-
-def _crc64(part: bytes) -> bytes:
-    crc = 2**64 - 1
-    for byte in part:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xC96C5795D7870F42 if crc & 1 else 0)
-    return (crc ^ 2**64 - 1).to_bytes(8, "little")
 
 
 def _forms(c: Catalog) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
 
-from vectors.bits import crc32
 from vectors.catalog import Catalog
 from vectors.data import levels
+from vectors.formats import chunk, images, png, png_of_bands
 from vectors.recipes.words import data, digest, fps
 
 AREA = "image"
-PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 
 def register(c: Catalog) -> None:
@@ -21,42 +19,6 @@ def register(c: Catalog) -> None:
     _real(c)
     _png(c)
     _broken(c)
-
-
-def png(picture: np.ndarray[Any, Any], *, bits: int = 8, interlaced: bool = False, extra: bytes = b"", colour: int = 0,
-        after: bytes = b"", level: int = 0) -> bytes:  # fmt: skip
-    """A PNG image written from the standard: filter 0 or 1, blocks without compression."""
-    height, width = picture.shape[:2]
-    step = bits // 8
-    big = picture.astype(">u2" if step == 2 else "u1")
-
-    def lines(part: np.ndarray[Any, Any]) -> bytes:
-        out = b""
-        for row in part:
-            raw = row.tobytes()
-            if level:
-                out += b"\1" + bytes((raw[i] - (raw[i - step] if i >= step else 0)) & 255 for i in range(len(raw)))
-            else:
-                out += b"\0" + raw
-        return out
-
-    parts = [big[y::dy, x::dx] for y, x, dy, dx in PASSES] if interlaced else [big]
-    raw = b"".join(lines(part) for part in parts if part.size)
-    from vectors.recipes.bytecodecs import deflate_stored, zlib_of
-
-    head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([bits, colour, 0, 0, int(interlaced)])
-    body = zlib_of(deflate_stored(raw), raw)
-    chunks = _chunk(b"IHDR", head) + extra
-    return b"\x89PNG\r\n\x1a\n" + chunks + _chunk(b"IDAT", body) + after + _chunk(b"IEND", b"")
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return len(body).to_bytes(4, "big") + kind + body + crc32(kind + body).to_bytes(4, "big")
-
-
-def images(*ones: bytes) -> str:
-    """8.3.1 A payload of images."""
-    return b"".join(len(one).to_bytes(4, "big") + one for one in ones).hex()
 
 
 def _real(c: Catalog) -> None:
@@ -127,17 +89,17 @@ def _one(bits: int = 8, seed: int = 5) -> np.ndarray[Any, Any]:
 
 def _png(c: Catalog) -> None:
     words = {"codec": "PNG", "C": 1, "H": 6, "W": 7}
-    text = _chunk(b"tEXt", b"Comment\0nothing") + _chunk(b"gAMA", (45455).to_bytes(4, "big"))
+    text = chunk(b"tEXt", b"Comment\0nothing") + chunk(b"gAMA", (45455).to_bytes(4, "big"))
     forms = {
         "interlaced": (8, png(_one(), interlaced=True), "an interlaced image"),
         "interlaced16": (16, png(_one(16), bits=16, interlaced=True), "an interlaced image of 16 bits"),
         "ancillary": (8, png(_one(), extra=text), "text and gamma, which have no effect"),
         "ancillary.after": (
             8,
-            png(_one(), after=_chunk(b"tIME", bytes([7, 208, 1, 1, 0, 0, 0]))),
+            png(_one(), after=chunk(b"tIME", bytes([7, 208, 1, 1, 0, 0, 0]))),
             "a chunk after the data",
         ),
-        "transparency": (8, png(_one(), extra=_chunk(b"tRNS", b"\0\5")), "a transparent grey, which has no effect"),
+        "transparency": (8, png(_one(), extra=chunk(b"tRNS", b"\0\5")), "a transparent grey, which has no effect"),
         "filtered": (8, png(_one(), level=1), "filter type 1"),
     }
     for name, (bits, image, what) in forms.items():
@@ -179,11 +141,11 @@ def _broken(c: Catalog) -> None:
     _bad(c, "png-after", "A byte after IEND", "image.png", images(good + b"\0"))
     _bad(c, "grey-16", "An image of 16 bits for levels of 8", "image.grey", images(png(_one(16), bits=16)))
     _bad(c, "grey-8", "An image of 8 bits for levels of 12", "image.grey", images(good), bits=12)
-    palette = png(_one(2), extra=_chunk(b"PLTE", bytes(12)), colour=3)
+    palette = png(_one(2), extra=chunk(b"PLTE", bytes(12)), colour=3)
     _bad(c, "grey-palette", "An image with a palette", "image.grey", images(palette))
-    rgb = _colour(2, np.stack([_one(), _one(seed=6), _one(seed=7)], -1))
+    rgb = png_of_bands(2, np.stack([_one(), _one(seed=6), _one(seed=7)], -1))
     _bad(c, "grey-rgb", "An image of three components", "image.grey", images(rgb))
-    alpha = _colour(4, np.stack([_one(), _one(seed=6)], -1))
+    alpha = png_of_bands(4, np.stack([_one(), _one(seed=6)], -1))
     _bad(c, "grey-alpha", "An image with alpha", "image.grey", images(alpha))
     level = png(_one(8).astype(np.uint16) | 1 << 12, bits=16)
     _bad(
@@ -255,15 +217,3 @@ def _broken(c: Catalog) -> None:
         c.stream(f"image-jpeg2000-{label}", f"JPEG 2000 with {what}",
                  [fps(**small), data(payload=f"{len(image) // 2:08x}{image}")], area=AREA,
                  profile="IMAGE", kind="invalid", violates="image.jpeg2000")  # fmt: skip
-
-
-def _colour(kind: int, picture: np.ndarray[Any, Any]) -> bytes:
-    height, width, count = picture.shape
-    raw = b"".join(b"\0" + row.astype("u1").tobytes() for row in picture)
-    from vectors.recipes.bytecodecs import deflate_stored, zlib_of
-
-    head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, kind, 0, 0, 0])
-    body = _chunk(b"IDAT", zlib_of(deflate_stored(raw), raw))
-    assert zlib.crc32(b"") == 0
-    assert count in (2, 3)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + body + _chunk(b"IEND", b"")

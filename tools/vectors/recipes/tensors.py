@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from vectors.catalog import Catalog
-from vectors.recipes.images import images, png
+from vectors.formats import images, png
 from vectors.recipes.words import data, digest, fps
 
 TYPES = ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64", "UINT8", "INT8", "UINT16", "INT16", "UINT32", "INT32", "UINT64",

@@ -15,7 +15,8 @@ from refsw.cli.common import role, say
 
 if TYPE_CHECKING:
     from refsw.conformance.outcomes import Result
-    from refsw.conformance.runner import OnResult, Report
+    from refsw.conformance.results import Report
+    from refsw.conformance.runner import OnResult
     from refsw.conformance.suite import Selection, Suite
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -90,7 +91,8 @@ def run_command(
     """
     from refsw.conformance.decoders import Limits, decoder_under_test
     from refsw.conformance.reports import HTML, write_reports
-    from refsw.conformance.runner import Plan, locked, run
+    from refsw.conformance.results import Plan
+    from refsw.conformance.runner import locked, run
 
     suites, selection = _load(**selected)
     plan = Plan(suites, decoder_under_test(decoder), Limits(timeout, memory << 20), selection, jobs, strict_errors)
@@ -134,7 +136,7 @@ def _live(total: int) -> Iterator[OnResult | None]:
 
 
 def _print(report: Report, results: dict[str, Any]) -> None:
-    from refsw.conformance.reports import headline
+    from refsw.conformance.results import headline
 
     failures = report.failures()
     for result in failures[:SHOWN_FAILURES]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from refsw.conformance.cells import observed
-from refsw.conformance.facts import Facts, requirements
+from refsw.conformance.facts import Evidence
+from refsw.conformance.feature_facts import Facts, requirements
+from refsw.conformance.model_facts import observe_update
 from refsw.conformance.models import is_update
 from refsw.errors import DfcError
 from refsw.features.decoder import Decoder, Sample
@@ -25,22 +26,6 @@ from refsw.syntax.structure import TraceRow
 from refsw.tensor.axes import Array
 
 
-@dataclass
-class Evidence:
-    """What was observed of a bitstream.
-
-    `tensors` has the digests as a manifest has them; `cells` and `requirements` are sorted by no one.
-    """
-
-    profile: str | None = None
-    level: int | None = None
-    error: DfcError | None = None
-    cells: set[str] = field(default_factory=set)
-    requirements: set[str] = field(default_factory=set)
-    tensors: list[dict[str, Any]] = field(default_factory=list)
-    model_digest: str | None = None
-
-
 def observe(data: bytes, base: Mapping[str, Array] | None = None, *, checkpoints: bool = True) -> Evidence:
     """Decode a bitstream and say what it exercises.
 
@@ -50,8 +35,6 @@ def observe(data: bytes, base: Mapping[str, Array] | None = None, *, checkpoints
         checkpoints: digest tensors, levels and pictures too, and derive the requirements that it relies on.
     """
     if is_update(data):
-        from refsw.conformance.model_facts import observe_update
-
         return observe_update(data, base)
     found = Evidence()
     rows: list[TraceRow] = []

@@ -1,4 +1,4 @@
-"""13.10 The requirements that a bitstream relies on when it decodes to the right tensors, derived from what is in it.
+"""13.10 What vectors show, whatever they hold: evidence, and the requirements that every bitstream relies on or breaks.
 
 A vector is positive evidence of a requirement if a decoder that does not follow it would fail on the vector. What is
 derived here needs no list by hand: the elements of the trace, the parameters, and facts about the payloads.
@@ -7,25 +7,12 @@ derived here needs no list by hand: the elements of the trace, the parameters, a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from refsw.errors import DfcError, ErrorClass
-from refsw.features.parameters import Parameters
-from refsw.features.reconstruct import UnitContent
-from refsw.payload import nal, slices
-from refsw.profiles import INTER_PROFILES, LEVELS
-from refsw.syntax.codes import (
-    DigestKind,
-    ElementType,
-    PayloadCodec,
-    Profile,
-    Quantizer,
-    RepackLayout,
-    UnitType,
-)
 from refsw.syntax.structure import TraceRow
 from refsw.syntax.structures import BY_UNIT_TYPE, STRUCTURES, VERSION_MINOR
-from refsw.syntax.units import Header
 
 ALWAYS = [
     "bits.order",
@@ -52,41 +39,10 @@ ALWAYS = [
     "syntax.elements",
     "syntax.bounds",
     "syntax.reserved",
-    "order.units",
-    "fps.axis-once",
-    "fps.sample-has-axis",
-    "fps.quantized-type",
-    "fps.codec-bit-depth",
-    "fps.coded-size",
     "profile.decoder",
     "profile.declared",
-    "profile.codec",
     "level.declared",
     "level.limits",
-    "tensor.element-type",
-    "decode.pictures",
-    "decode.elements",
-    "decode.sequence",
-]
-BYTES = ["bytes.size", "bytes.no-configuration"]
-COMPRESSED = ["bytes.format", "bytes.trailing"]
-IMAGES = ["image.length", "image.format", "image.count", "image.no-configuration", "image.size", "image.grey"]
-HEVC = [
-    "hevc.stream",
-    "hevc.profile",
-    "hevc.start-code",
-    "hevc.nal-length",
-    "hevc.configuration",
-    "hevc.sps",
-    "hevc.chroma-format",
-    "hevc.bit-depth",
-    "hevc.picture-size",
-    "hevc.payload-nal-types",
-    "hevc.first-picture",
-    "hevc.slice-header",
-    "hevc.picture-count",
-    "hevc.slices",
-    "hevc.decodes",
 ]
 BOUNDED = {
     s.requirement(e.name) for s in STRUCTURES for e in s.elements() if e.values or e.low or e.high or e.kind == "f"
@@ -95,27 +51,20 @@ CODE_POINTS = {e.name for s in STRUCTURES for e in s.elements() if e.values is n
 INFERRED = {(s.name, e.name) for s in STRUCTURES for e in s.elements() if e.inferred is not None}
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a bitstream that decoded.
+@dataclass
+class Evidence:
+    """What was observed of a bitstream.
 
-    `from_anywhere`: its last sample was decoded alone, to the same elements.
+    `tensors` has the digests as a manifest has them; `cells` and `requirements` are sorted by no one.
     """
 
-    rows: list[TraceRow]
-    parameters: list[Parameters]
-    units: list[UnitContent]
-    header: Header
-    from_anywhere: bool
-
-
-def requirements(facts: Facts) -> set[str]:
-    """The requirements that the bitstream relies on."""
-    found = {*ALWAYS, *of_syntax(facts.rows, facts.header.version_minor), *_of_stream(facts), *_of_levels(facts)}
-    for p in facts.parameters:
-        units = [unit for unit in facts.units if unit.parameters.id == p.id]
-        found.update(_of_parameters(p), _of_samples(p, units), _of_payload(p, units, facts.header.profile))
-    return found
+    profile: str | None = None
+    level: int | None = None
+    error: DfcError | None = None
+    cells: set[str] = field(default_factory=set)
+    requirements: set[str] = field(default_factory=set)
+    tensors: list[dict[str, Any]] = field(default_factory=list)
+    model_digest: str | None = None
 
 
 def broken(error: DfcError) -> set[str]:
@@ -172,142 +121,3 @@ def of_syntax(rows: list[TraceRow], version_minor: int) -> Iterator[str]:
     yield "bitstream.version-minor" if version_minor > VERSION_MINOR else "unit.no-rest"
     if any(row.structure == "metadata" and row.element.startswith("text[") and not row.value.isascii() for row in rows):
         yield "metadata.utf8"
-
-
-def _of_stream(facts: Facts) -> Iterator[str]:
-    sets = [row for row in facts.rows if row.element == "unit_type" and row.value == UnitType.FEATURE_PARAMETER_SET]
-    if len(sets) > len(facts.parameters):
-        yield "order.parameter-set-repeated"
-    if facts.units:
-        yield "order.parameter-set-first"
-    by_tensor = [unit.parameters.id for unit in facts.units]
-    if len(by_tensor) > len(set(by_tensor)):
-        yield "order.samples"
-        if facts.from_anywhere:
-            yield from ("access.independent", "unit.pass-over")
-    if len(facts.parameters) > 1:
-        yield from ("order.access-units", "fps.layer-id-unique")
-    digests = {row.value for row in facts.rows if row.element == "digest_kind"}
-    if digests:
-        yield from ("digest.text", "digest.bytes", "digest.value", "digest.announced", "digest.coverage")
-        yield "digest.complete"
-    if DigestKind.LEVELS in digests:
-        yield "digest.levels"
-
-
-def _of_levels(facts: Facts) -> Iterator[str]:
-    """A limit counts as shown where it is reached."""
-    limits = LEVELS[facts.header.level]
-    if len(facts.parameters) == limits.parameter_sets:
-        yield "level.parameter-sets"
-    for unit in facts.units:
-        p = unit.parameters
-        reached = {
-            "sample-elements": p.axes.elements == limits.sample_elements,
-            "unit-elements": unit.samples * p.axes.elements == limits.unit_elements,
-            "picture-side": max(p.packing.coded_height, p.packing.coded_width) == limits.picture_side,
-            "picture-elements": p.packing.coded_height * p.packing.coded_width == limits.picture_elements,
-            "unit-pictures": unit.samples * p.packing.pictures(p.axes.channels) == limits.unit_pictures,
-        }
-        yield from (f"level.{name}" for name, holds in reached.items() if holds)
-
-
-def _of_parameters(p: Parameters) -> Iterator[str]:
-    names = p.network_id + p.layer_id
-    if names:
-        yield "fps.name-characters"
-    if not names.isascii():
-        yield "fps.utf8"
-    yield "fps.sample-axis-first" if p.axes.has_samples else "fps.single-sample"
-    letters = p.axes.letters.strip("NT")
-    if letters != "".join(a for a in "CHW" if a in letters):
-        yield "tensor.order"
-    if p.quantizer is Quantizer.NONE:
-        yield "fps.unquantized-codec"
-    if p.packing.layout is not RepackLayout.SEQUENCE:
-        yield "fps.grid-cells"
-    if p.channel_order:
-        yield "fps.channel-order"
-    if p.model_digest is not None:
-        yield "fps.model-digest"
-    if "T" in p.axes.letters:
-        yield "time.sample"
-
-
-def _of_samples(p: Parameters, units: list[UnitContent]) -> Iterator[str]:
-    coded = [count for unit in units for count in unit.pictures]
-    if p.quantizer is Quantizer.NONE:
-        if coded:
-            yield "dequantize.none"
-    elif coded:
-        yield from ("range.scope", "range.order")
-        if 0 in coded or len(p.coded_channels) < p.axes.channels:
-            yield "dequantize.constant"
-    if not any(coded):
-        return
-    yield from ("unpack.pictures", "unpack.position", "payload.pictures", "decode.levels")
-    packing = p.packing
-    exact = (packing.true_height, packing.true_width) == (packing.coded_height, packing.coded_width)
-    if not exact or len(p.coded_channels) % packing.cells:
-        yield "unpack.margin"
-    if not p.in_own_order:
-        yield "unpack.coded-channels"
-    if p.quantizer is Quantizer.NONE:
-        return
-    if p.bit_depth not in (8, 16):
-        yield "payload.level-range"
-    yield from ("dequantize.steps", "arithmetic.rounding")
-    if p.quantizer is Quantizer.UNIFORM:
-        yield from ("dequantize.uniform", "arithmetic.binary64")
-    else:
-        yield from ("dequantize.log", "arithmetic.exact")
-    if p.element_type is not ElementType.FLOAT32:
-        yield "dequantize.element-type"
-
-
-def _of_payload(p: Parameters, units: list[UnitContent], profile: Profile) -> Iterator[str]:
-    if any(not sum(unit.pictures) for unit in units):
-        yield "payload.empty"
-        if p.payload_codec is PayloadCodec.VVC:
-            yield "vvc.optional"
-    payloads = [unit.payload for unit in units if sum(unit.pictures)]
-    if not payloads:
-        return
-    code = p.payload_codec
-    if code in (PayloadCodec.STORED, PayloadCodec.ZLIB, PayloadCodec.GZIP, PayloadCodec.LZMA):
-        yield from BYTES
-        if code is not PayloadCodec.STORED:
-            yield from COMPRESSED
-        if code is PayloadCodec.LZMA:
-            yield from ("bytes.xz", "bytes.lzma-memory")
-        if p.element_type is ElementType.BOOL and p.quantizer is Quantizer.NONE:
-            yield "bytes.bool"
-    elif code in (PayloadCodec.PNG, PayloadCodec.JPEG, PayloadCodec.JPEG2000):
-        yield from (*IMAGES, f"image.{code.name.lower()}")
-        if code is PayloadCodec.JPEG:
-            yield from ("image.jpeg-idct", "image.jpeg-range")
-    elif code is PayloadCodec.HEVC:
-        yield from _of_hevc(p, payloads, profile)
-    else:
-        yield from ("vvc.stream", "vvc.pictures")
-
-
-def _of_hevc(p: Parameters, payloads: list[bytes], profile: Profile) -> Iterator[str]:
-    yield from HEVC
-    parsed = nal.parse_configuration(p.configuration)
-    if parsed.sps.bypass_tools or any(pps.bypass for pps in parsed.pps.values()):
-        yield "hevc.bypass"
-    if parsed.sps.precise_offsets or any(any(pps.weighted) for pps in parsed.pps.values()):
-        yield "hevc.weights"
-    if p.bit_depth == nal.QP_DEPTH:
-        yield "hevc.qp"
-    if parsed.sps.cropped:
-        yield "hevc.cropping"
-    nals = [unit for payload in payloads for unit in nal.split(payload)]
-    if any(not unit.is_slice for unit in nals):
-        yield "hevc.sei"
-    inter = any(unit.type != slices.SLICE_I for unit in slices.slices_of(nals, parsed))
-    if profile not in INTER_PROFILES:
-        yield "hevc.intra-only"
-    elif inter:
-        yield "profile.inter"

@@ -6,8 +6,7 @@ import io
 from collections.abc import Iterator, Mapping
 
 from refsw.conformance.cells import observed
-from refsw.conformance.evidence import Evidence
-from refsw.conformance.facts import of_syntax
+from refsw.conformance.facts import ALWAYS, Evidence, of_syntax
 from refsw.errors import DfcError
 from refsw.models.apply import Applier
 from refsw.models.directory import CODED, FROM_SOURCE, QUANTIZED, Directory
@@ -19,36 +18,8 @@ from refsw.syntax.codes import ElementType, ModelCoder, TensorMode
 from refsw.syntax.structure import TraceRow
 from refsw.tensor.axes import Array
 
-ALWAYS = [
-    "bits.order",
-    "descriptor.u",
-    "descriptor.ue-prefix",
-    "descriptor.leb-length",
-    "descriptor.leb-shortest",
-    "descriptor.b",
-    "crc.definition",
-    "bitstream.structure",
-    "bitstream.signature",
-    "bitstream.header-complete",
-    "bitstream.header-crc",
-    "bitstream.end",
-    "bitstream.nothing-after-end",
-    "bitstream.version-major",
-    "unit.framing",
-    "unit.complete",
-    "unit.crc",
-    "unit.complete-element",
-    "unit.skippable-known",
-    "end.bitstream-crc",
-    "end.sample-counts",
-    "syntax.elements",
-    "syntax.bounds",
-    "syntax.reserved",
-    "profile.decoder",
-    "profile.declared",
+ALWAYS_UPDATES = [
     "profile.model",
-    "level.declared",
-    "level.limits",
     "model.order",
     "model.order-of-tensors",
     "model.tensor-digest",
@@ -108,7 +79,7 @@ def observe_update(data: bytes, base: Mapping[str, Array] | None) -> Evidence:
         found.model_digest = outcome.digest.hex()
         types = set() if base is None else {kind.element_type for kind in Model(base).types.values()}
         minor = reader.header.version_minor
-        found.requirements = {*ALWAYS, *of_syntax(rows, minor), *_of(contents, types)}
+        found.requirements = {*ALWAYS, *ALWAYS_UPDATES, *of_syntax(rows, minor), *_of(contents, types)}
         found.requirements |= {"model.passed-over"} if outcome.passed else set()
         found.requirements |= _of_levels(contents, LEVELS[reader.header.level].model_tensors)
     except DfcError as error:

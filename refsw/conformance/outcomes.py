@@ -13,7 +13,7 @@ from typing import Any
 
 from refsw.conformance.comparison import Judge
 from refsw.conformance.decoders import Run
-from refsw.conformance.models import compare_models
+from refsw.conformance.model_comparison import compare_models
 from refsw.conformance.outputs import TYPES, Found, OutputError, output_file, read_tensors
 from refsw.conformance.suite import ExpectedError, Kind, Vector
 

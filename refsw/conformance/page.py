@@ -12,7 +12,7 @@ from html import escape
 from typing import Any
 
 from refsw.conformance.outcomes import MEANINGS, Outcome
-from refsw.conformance.runner import worst
+from refsw.conformance.results import headline, where, worst
 
 CLASS = {Outcome.PASS: "good", Outcome.UNSUPPORTED: "open", Outcome.NOT_RUN: "open", Outcome.HARNESS_ERROR: "open"}
 
@@ -133,8 +133,6 @@ def _class(outcome: str) -> str:
 
 
 def _head(results: dict[str, Any]) -> str:
-    from refsw.conformance.reports import headline
-
     counts, total = results["counts"], results["total"]
     verdict, kind = ("conforms to all that was run", "good") if results["passed"] else ("does not pass", "bad")
     bar = "".join(f"<span class='{_class(o)}' style='flex:{n}' title='{n} {o}'></span>" for o, n in counts.items() if n)
@@ -243,8 +241,6 @@ def _vector(v: dict[str, Any], *, details_open: bool) -> str:
 
 
 def _mismatch(m: dict[str, Any]) -> str:
-    from refsw.conformance.reports import where
-
     facts = {
         "tensor": m["tensor"],
         "checkpoint": m["checkpoint"],

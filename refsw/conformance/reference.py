@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from refsw.conformance.models import apply, is_update
+from refsw.features.decoder import decode_by_name
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
 from refsw.features.reconstruct import UnitContent, all_levels, decode_pictures, elements_of, levels_of, to_dtype
@@ -24,13 +26,7 @@ ENTRIES_SHOWN = 4
 
 def decode(data: bytes, base: str | None = None) -> dict[str, Array]:
     """The reference decoder as a decoder under test; with the path of the base of a model update."""
-    from refsw.conformance.models import apply, is_update
-    from refsw.features.decoder import decode_by_name
-
-    if is_update(data):
-        return apply(data, base)
-
-    return decode_by_name(data)
+    return apply(data, base) if is_update(data) else decode_by_name(data)
 
 
 @dataclass

@@ -10,7 +10,8 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from refsw.conformance.outcomes import MEANINGS, Outcome
-from refsw.conformance.runner import Report, worst
+from refsw.conformance.page import html_page
+from refsw.conformance.results import PLACE, Report, headline, where, worst
 from refsw.conformance.suite import check_schema
 from refsw.errors import UsageError
 from refsw.features.sinks import whole_file
@@ -19,7 +20,6 @@ JSON, JUNIT, MARKDOWN, CSV, HTML = "results.json", "junit.xml", "report.md", "re
 FAILURES = {
     Outcome.MISMATCH, Outcome.ACCEPTED_INVALID, Outcome.REJECTED_VALID, Outcome.WRONG_CLASS, Outcome.UNSUPPORTED,
 }  # fmt: skip
-PLACE = ("sample", "channel", "row", "column")
 
 
 def write_reports(report: Report, folder: Path) -> dict[str, Any]:
@@ -28,8 +28,6 @@ def write_reports(report: Report, folder: Path) -> dict[str, Any]:
     Raises:
         UsageError: the results break their own schema, which would be a bug.
     """
-    from refsw.conformance.page import html_page
-
     results = report.as_dict()
     check_schema(results, "results", folder / JSON)
     texts = {
@@ -57,18 +55,6 @@ def load_results(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not JSON: {error}") from error
     check_schema(results, "results", path)
     return results
-
-
-def headline(results: dict[str, Any]) -> str:
-    """One sentence: how many passed, and what became of the others."""
-    found = results["counts"]
-    others = ", ".join(f"{n} {outcome}" for outcome, n in found.items() if n and outcome != Outcome.PASS)
-    return f"{found['PASS']} of {results['total']} vectors PASS" + (f"; {others}" if others else "")
-
-
-def where(mismatch: dict[str, Any]) -> str:
-    """The place of a mismatch in words; empty if it has none."""
-    return ", ".join(f"{name} {mismatch[name]}" for name in PLACE if mismatch.get(name) is not None)
 
 
 # --- JUnit ---

@@ -13,7 +13,8 @@ import numpy as np
 import refsw
 from refsw.conformance.decoders import Limits, decoder_under_test
 from refsw.conformance.outputs import little_endian
-from refsw.conformance.runner import Plan, Report, locked, run
+from refsw.conformance.results import Plan, Report
+from refsw.conformance.runner import locked, run
 from refsw.conformance.suite import Selection, load_suites
 from refsw.features.decoder import decode_by_name
 from refsw.syntax.codes import Level, Profile

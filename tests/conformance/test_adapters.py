@@ -79,7 +79,8 @@ def test_a_decoder_in_c_decodes_its_profile(small: Path, lossless_in_c: Path) ->
 @pytest.mark.skipif(not LOSSLESS.exists(), reason="the suite of the profile LOSSLESS is not here")
 def test_a_decoder_in_c_conforms_but_for_what_it_lacks(tmp_path: Path, lossless_in_c: Path) -> None:
     from refsw.conformance.decoders import decoder_under_test
-    from refsw.conformance.runner import Plan, locked, run
+    from refsw.conformance.results import Plan
+    from refsw.conformance.runner import locked, run
     from refsw.conformance.suite import load_suites
 
     plan = Plan(load_suites([LOSSLESS]), decoder_under_test(f"{lossless_in_c} {{input}} {{output}}"), jobs=2)

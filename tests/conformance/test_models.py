@@ -11,9 +11,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from refsw.conformance import models
+from refsw.conformance import model_comparison
 from refsw.conformance.outputs import write_raw
 from refsw.conformance.suite import digest_of
+from refsw.models.state import model_digest
 from tests.conformance import making
 from tests.conformance.making import digest, judge
 
@@ -44,21 +45,21 @@ def test_the_digest_of_a_model_by_hand() -> None:
     scalar = b"int64 0 8\nbn.count" + MODEL["bn.count"].tobytes()
     both = hashlib.sha256(scalar).digest() + hashlib.sha256(text).digest()
     wanted = hashlib.sha256(b"DFC model\n" + both).hexdigest()
-    assert models.model_digest({name: MODEL[name] for name in ("conv.weight", "bn.count")}) == wanted
+    assert model_digest({name: MODEL[name] for name in ("conv.weight", "bn.count")}).hex() == wanted
 
 
 @pytest.fixture
 def update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A suite with one vector whose update is read by the decoders above alone."""
     result = MODEL | {"conv.weight": MODEL["conv.weight"] + np.float32(1)}
-    monkeypatch.setattr(models, "apply", lambda data, base: result)
+    monkeypatch.setattr(model_comparison, "apply", lambda data, base: result)
     (tmp_path / "mine.py").write_text(DECODER)
     entry = making.vector(tmp_path, "model-update", b"an update", "malformed")
     del entry["error"]
     with (tmp_path / "test_vectors" / "base.raw").open("wb") as file:
         write_raw(file, MODEL)
     base = {"file": "base.raw", "sha256": digest((tmp_path / "test_vectors" / "base.raw").read_bytes())}
-    expected = {"model": {"digest": models.model_digest(result)}}
+    expected = {"model": {"digest": model_digest(result).hex()}}
     return making.suite(tmp_path, [entry | {"kind": "valid", "profile": "MODEL", "base": base, "expected": expected}])
 
 

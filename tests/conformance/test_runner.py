@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from refsw.cli.main import cli
 from refsw.conformance.decoders import Limits, decoder_under_test
 from refsw.conformance.outcomes import Outcome, clean
-from refsw.conformance.runner import RECORDS, Plan, Records, locked, run
+from refsw.conformance.results import Plan
+from refsw.conformance.runner import RECORDS, Records, locked, run
 from refsw.conformance.suite import Selection, load_suite, load_suites
 from refsw.errors import DfcError, UsageError
 from refsw.features.decoder import decode_by_name

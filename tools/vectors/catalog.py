@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from refsw.conformance.evidence import Evidence, observe
-from refsw.conformance.facts import broken
+from refsw.conformance.evidence import observe
+from refsw.conformance.facts import Evidence, broken
 from refsw.errors import CapacityError, DfcError, LimitError, ParseError, UnsupportedError
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import DTYPES

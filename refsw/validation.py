@@ -17,7 +17,8 @@ from refsw.models.apply import Applier
 from refsw.models.directory import Directory
 from refsw.models.reader import ModelReader
 from refsw.models.state import Model
-from refsw.payload.base import DecoderSettings, codec
+from refsw.payload.base import DecoderSettings
+from refsw.payload.registry import codec
 from refsw.syntax.codes import DigestKind, Level, Profile
 from refsw.syntax.units import UnitReader
 

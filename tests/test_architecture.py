@@ -65,6 +65,59 @@ def test_imports_run_downwards(path: Path) -> None:
             assert level(name.split(".")[1]) <= own, f"{path.name} imports {name}"
 
 
+def modules(root: Path) -> dict[str, Path]:
+    """The modules below a folder, by the names by which those in it import one another."""
+    top = root.parent if (root / "__init__.py").exists() else root
+    found = {".".join(path.relative_to(top).with_suffix("").parts): path for path in sorted(root.rglob("*.py"))}
+    return {name.removesuffix(".__init__"): path for name, path in found.items()}
+
+
+def imported(path: Path, known: set[str]) -> set[str]:
+    """The known modules that a module imports anywhere: in functions, and for the checker of types, as well."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}": node.module or "" for alias in node.names}
+            names |= {name if name in known else package for name, package in inner.items()}
+    return names & known
+
+
+def circles(graph: dict[str, set[str]]) -> set[tuple[str, ...]]:
+    """The groups of modules of which each is reached from each other one."""
+    reached = {name: set(targets) for name, targets in graph.items()}
+    for middle in graph:
+        for name in graph:
+            if middle in reached[name]:
+                reached[name] |= reached[middle]
+    on_a_circle = [name for name in graph if name in reached[name]]
+    return {tuple(sorted(b for b in reached[a] if a in reached[b])) for a in on_a_circle}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    found = set()
+    for root in (PACKAGE, ROOT / "tools", ROOT / "conformance" / "independent"):
+        known = modules(root)
+        found |= circles({name: imported(path, set(known)) for name, path in known.items()})
+    assert found == set()
+
+
+def test_circles_are_found_wherever_the_import_stands(tmp_path: Path) -> None:
+    texts = {
+        "a": "import b",
+        "b": "def f():\n    from c import x",
+        "c": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a",
+        "d": "import a",
+        "e": "import e",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    known = modules(tmp_path)
+    graph = {name: imported(path, set(known)) for name, path in known.items()}
+    assert circles(graph) == {("a", "b", "c"), ("e",)}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_libraries_are_imported_inside_functions(path: Path) -> None:
     assert {name.split(".")[0] for name in imports(path, top_only=True)} & DEFERRED == set()

@@ -66,7 +66,7 @@ def codec_ratios(name: str, x: np.ndarray[Any, Any], preset: str, rounds: int) -
     from refsw.features.plan import make_plan
     from refsw.features.reader import BitstreamReader
     from refsw.features.reconstruct import UnitContent
-    from refsw.payload import hevc, nal
+    from refsw.payload import nal, x265
     from refsw.syntax.codes import Profile
     from refsw.tensor.axes import Axes
     from refsw.tensor.dequantize import reconstruction_table
@@ -80,7 +80,9 @@ def codec_ratios(name: str, x: np.ndarray[Any, Any], preset: str, rounds: int) -
     from dataclasses import replace
 
     settings = replace(plan.settings, qp=plan.settings.qp + prepared.qp_shift)
-    encode = ratio(lambda: encode_unit(plan, [x[0]], 0), lambda: hevc._x265(pictures, picture_format, settings), rounds)
+    encode = ratio(
+        lambda: encode_unit(plan, [x[0]], 0), lambda: x265.encode(pictures, picture_format, settings), rounds
+    )
 
     data = refsw.encode(np.concatenate([x] * SERIES), config)
     contents = list(BitstreamReader(io.BytesIO(data)))

@@ -28,7 +28,7 @@ from refsw.features.encoder import Encoder, TensorSpec
 from refsw.features.ranges import with_measured_ranges
 from refsw.features.sinks import copy_to
 from refsw.features.sources import Source, open_features, piped_npy
-from refsw.payload.hevc import EFFORTS
+from refsw.payload.x265 import EFFORTS
 from refsw.syntax.codes import Quantizer, RangeScope
 from refsw.tensor.axes import Axes
 

@@ -11,8 +11,9 @@ from refsw.errors import CodecError, FeatureError
 from refsw.features.config import EncoderConfig
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent
-from refsw.payload.base import EncoderSettings, codec
-from refsw.payload.hevc import qp_bounds
+from refsw.payload.base import EncoderSettings
+from refsw.payload.registry import codec
+from refsw.payload.x265 import qp_bounds
 from refsw.syntax.codes import PayloadCodec, Profile, Quantizer, RangeScope, UnitType
 from refsw.syntax.structures import FEATURE_DATA
 from refsw.syntax.units import pack_body, pack_unit

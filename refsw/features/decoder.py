@@ -18,7 +18,8 @@ from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
 from refsw.features.reader import BitstreamReader, Content, DigestContent
 from refsw.features.reconstruct import UnitContent, decode_unit
-from refsw.payload.base import DecoderSettings, codec
+from refsw.payload.base import DecoderSettings
+from refsw.payload.registry import codec
 from refsw.syntax.codes import DigestKind, Level
 from refsw.syntax.structure import Trace
 from refsw.syntax.walker import MetadataContent

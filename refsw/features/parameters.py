@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, SemanticError
-from refsw.payload.base import PictureFormat, codec
+from refsw.payload.base import PictureFormat
+from refsw.payload.registry import codec
 from refsw.profiles import INTER_PROFILES, LEVELS, PROFILE_CODECS, LevelLimits
 from refsw.syntax.codes import (
     AxisRole,

@@ -12,8 +12,10 @@ from refsw.features.coding import Plan, Range, binary32_range, quantize_sample, 
 from refsw.features.config import ChannelOrder, DigestScope, EncoderConfig
 from refsw.features.parameters import MAX_MARGIN, Parameters
 from refsw.features.reconstruct import all_levels
-from refsw.payload.base import VIDEO, codec
-from refsw.payload.hevc import MIN_SIDE, hevc_configuration
+from refsw.payload.base import VIDEO
+from refsw.payload.hevc import hevc_configuration
+from refsw.payload.registry import codec
+from refsw.payload.x265 import MIN_SIDE
 from refsw.profiles import LEVELS
 from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
 from refsw.tensor.axes import FLOAT_TYPES, Array, Axes, element_type_of

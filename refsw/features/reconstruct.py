@@ -10,7 +10,8 @@ import numpy as np
 
 from refsw.errors import ErrorClass, PayloadError
 from refsw.features.parameters import Parameters
-from refsw.payload.base import VIDEO, DecoderSettings, codec
+from refsw.payload.base import VIDEO, DecoderSettings
+from refsw.payload.registry import codec
 from refsw.syntax.codes import Profile, Quantizer, RangeScope
 from refsw.tensor.axes import Array
 from refsw.tensor.dequantize import points, reconstruction_table

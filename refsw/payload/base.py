@@ -44,7 +44,7 @@ class EncoderSettings:
 
     Args:
         qp: quantization parameter of HEVC, 0 to 51; smaller is better.
-        effort: name of a set of encoder parameters in `refsw.payload.hevc.EFFORTS`.
+        effort: name of a set of encoder parameters in `refsw.payload.x265.EFFORTS`.
         quality: of JPEG, 1 to 100; larger is better.
         rate: JPEG 2000: compression ratio aimed at; 1 is lossless.
         compression_level: of the byte codecs and PNG, 0 to 9.
@@ -129,28 +129,3 @@ def guarded(requirement: str, what: str, decode: Callable[[], Array], *errors: t
     except errors as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise payload_error(requirement, "payload", f"{what} that decodes", reason) from error
-
-
-def codec(payload_codec: PayloadCodec) -> Codec:
-    """The implementation of a payload codec.
-
-    Raises:
-        UsageError: there is none that encodes or decodes it here.
-    """
-    if payload_codec in (PayloadCodec.STORED, PayloadCodec.ZLIB, PayloadCodec.GZIP, PayloadCodec.LZMA):
-        from refsw.payload.bytecodecs import ByteCodec
-
-        return ByteCodec(payload_codec)
-    if payload_codec in (PayloadCodec.PNG, PayloadCodec.JPEG, PayloadCodec.JPEG2000):
-        from refsw.payload.images import ImageCodec
-
-        return ImageCodec(payload_codec)
-    if payload_codec is PayloadCodec.HEVC:
-        from refsw.payload.hevc import HevcCodec
-
-        return HevcCodec()
-    if payload_codec is PayloadCodec.VVC:
-        from refsw.payload.vvc import VvcCodec
-
-        return VvcCodec()
-    raise UsageError(f"no codec for {payload_codec!r}")

@@ -22,6 +22,7 @@ from refsw.errors import CodecError, ErrorClass, PayloadError, UnsupportedError
 from refsw.payload import nal
 from refsw.payload.base import EncoderSettings, PictureFormat, payload_error
 from refsw.payload.commands import CrashError, run, words_of, work_folder
+from refsw.payload.ffmpeg import decode_packets
 from refsw.tensor.axes import Array
 
 
@@ -66,8 +67,6 @@ def compare(recon: Array | None, decoded: Array) -> None:
 
 def encode_with_command(settings: EncoderSettings, pictures: Array, picture_format: PictureFormat) -> bytes:
     """Pictures (P, height, width) -> HEVC byte stream, checked by decoding: count, size, and {recon} if given."""
-    from refsw.payload.hevc import decode_packets
-
     stream, recon = run_encoder(settings, pictures, picture_format)
     try:
         groups = nal.pictures_of(nal.split(stream))

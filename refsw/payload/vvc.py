@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from refsw.errors import ErrorClass, PayloadError, UnsupportedError, UsageError
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
+from refsw.payload.external import compare, decode_with_command, run_encoder
+from refsw.payload.ffmpeg import decode_packets, has_decoder, packets_of
 from refsw.tensor.axes import Array
 
 # FFmpeg's decoder is wrong at 8 bits with the adaptive loop filter.
@@ -21,8 +23,6 @@ class VvcCodec:
         Raises:
             UsageError: there is none; refsw has no VVC encoder of its own.
         """
-        from refsw.payload.external import run_encoder
-
         if not settings.command:
             raise UsageError("refsw has no VVC encoder: give one by command")
         stream, recon = run_encoder(settings, pictures, picture_format)
@@ -30,8 +30,6 @@ class VvcCodec:
         return b"", stream
 
     def _compare(self, stream: bytes, recon: Array | None, count: int, picture_format: PictureFormat) -> None:
-        from refsw.payload.external import compare
-
         try:
             decoded = self.decode(b"", memoryview(stream), count, picture_format, DecoderSettings())
         except UnsupportedError:
@@ -52,9 +50,6 @@ class VvcCodec:
             UnsupportedError: neither can.
             PayloadError: the payload is damaged, or has other pictures than the bitstream promises.
         """
-        from refsw.payload.external import decode_with_command
-        from refsw.payload.hevc import decode_packets, has_decoder, packets_of
-
         stream = configuration + bytes(payload)
         try:
             if settings.command:

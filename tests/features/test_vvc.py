@@ -53,7 +53,7 @@ def test_vvc_without_a_decoder_is_unsupported(stream: bytes) -> None:
 
 
 def test_damaged_vvc_of_10_bits_is_rejected() -> None:
-    from refsw.payload.hevc import has_decoder
+    from refsw.payload.ffmpeg import has_decoder
 
     if not has_decoder("vvc"):
         pytest.skip("this FFmpeg has no VVC decoder")

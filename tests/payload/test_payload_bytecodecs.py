@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from refsw.errors import ErrorClass, PayloadError
-from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, codec
+from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
+from refsw.payload.registry import codec
 from refsw.syntax.codes import ElementType, PayloadCodec
 from refsw.tensor.axes import DTYPES, Array
 

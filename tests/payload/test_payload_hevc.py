@@ -10,8 +10,9 @@ import pytest
 from refsw.errors import CodecError, ErrorClass, PayloadError, UnsupportedError, UsageError
 from refsw.payload import commands, nal, slices
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
-from refsw.payload.hevc import EFFORTS, HevcCodec, annex_b, hevc_configuration, qp_bounds, separate
+from refsw.payload.hevc import HevcCodec, annex_b, hevc_configuration, separate
 from refsw.payload.nal import Nal, NalType
+from refsw.payload.x265 import EFFORTS, qp_bounds
 from refsw.tensor.axes import Array
 
 DEC265 = "libde265-dec265 -q {input} -o {output}"

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from refsw.errors import ErrorClass, PayloadError, UsageError
-from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, codec
+from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
+from refsw.payload.registry import codec
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
 

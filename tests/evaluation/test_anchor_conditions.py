@@ -101,12 +101,11 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     [
         (BOMB, "c.yaml:7: stands for more than 1000000 values"),
         ("a: &a [*a]\n", "c.yaml:1: contains itself"),
-        ("a:\n  " + "[" * 5000, "c.yaml:2: nested more than 50 deep"),
         ("a: 2020-01-01\n", "c.yaml:1: timestamp: write it as text"),
-        ("a: !!python/object/apply:os.system [ls]\n", "c.yaml:1: no YAML: could not determine a constructor"),
+        ("a: !!python/object/apply:os.system [ls]\n", "c.yaml:1: no YAML: "),
         ("a: 1\n'1': 1\n1: 2\n", "c.yaml:3: 1 is there twice"),
         ("? [a]\n: 1\n", "c.yaml:1: a key is a word"),
-        ("a: \0", "c.yaml: no YAML: unacceptable character #x0000"),
+        ("a: \0", "c.yaml: no YAML: "),
         ("a: 1\n---\nb: 1\n", "c.yaml:2: no YAML"),
     ],
 )
@@ -115,6 +114,30 @@ def test_yaml_with_surprises_is_refused_at_once(text, told):
         read_yaml(text, "c.yaml")
     assert str(caught.value).startswith(told)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+@pytest.mark.parametrize("levels", [51, 999, 1001, 5000])
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("[", "]"), ("{a: ", "}"), ('["]", ', "]"), ("- ", ""), ("? ", ""), ("[\n", "]")]
+)
+def test_a_document_nested_too_deeply_is_refused_whatever_the_library_bounds(
+    monkeypatch, loader, levels, opening, closing
+):
+    yaml = pytest.importorskip("yaml")
+    monkeypatch.setattr(yaml, "CSafeLoader", getattr(yaml, loader), raising=False)
+    for text in (opening * levels, opening * levels + "1" + closing * levels):
+        with pytest.raises(UsageError) as caught:
+            read_yaml(text, "c.yaml")
+        line = 51 if "\n" in opening else 1
+        assert str(caught.value) == f"c.yaml:{line}: nested more than 50 deep"
+
+
+def test_a_document_of_fifty_levels_is_read():
+    value = read_yaml("[" * 50 + "]" * 50, "c.yaml")
+    for _ in range(49):
+        (value,) = value
+    assert value == []
 
 
 def test_data_folder_is_asked_for_where_it_is_needed(tmp_path):

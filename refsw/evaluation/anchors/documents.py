@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from refsw.errors import UsageError
@@ -69,6 +70,18 @@ def read_yaml(text: str, where: str) -> Any:
 
 def _check_depth(yaml: Any, loader: Any, text: str, where: str) -> None:
     """Before anything is composed, which takes a level of the stack for each level of the document."""
+    try:
+        _follow(yaml, loader, text, where)
+    except yaml.YAMLError as error:
+        # A library has a limit of its own, met while it looks ahead: what lies before that place may be too deep.
+        mark = getattr(error, "problem_mark", None)
+        if mark is not None:
+            with suppress(yaml.YAMLError):
+                _follow(yaml, loader, text[: mark.index], where)
+        raise
+
+
+def _follow(yaml: Any, loader: Any, text: str, where: str) -> None:
     depth = 0
     for event in yaml.parse(text, loader):
         if isinstance(event, yaml.CollectionStartEvent):

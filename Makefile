@@ -1,14 +1,17 @@
-# Everything runs in .venv, which the first target that needs it makes.
+# Everything runs in .venv, which the first target that needs it makes, with the releases of requirements.lock: what was
+# tested. The versions of codecs in it decide bitstreams.
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed-$(shell cksum < pyproject.toml | cut -d' ' -f1)
+STAMP := .venv/.installed-$(shell cat pyproject.toml requirements.lock | cksum | cut -d' ' -f1)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check full mutants conformance benchmark spec clean
+.PHONY: demo test check full newest lock mutants conformance benchmark spec clean
 .SUFFIXES:
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
+	$(BIN)/python $(PIP_INSTALL) --requirement requirements.lock
+	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@rm -f .venv/.installed-* && touch $@
 
 demo: $(STAMP)        ## an anchor and a proposal under the mini conditions: coded, validated, scored, reported
@@ -27,6 +30,23 @@ check: $(STAMP)       ## style, types, import rules, rendered files
 
 full: $(STAMP)        ## what takes longer: 20,000 mutations of streams, exhaustive tables
 	$(BIN)/python -m pytest -n 2 -m 'slow or not slow'
+
+newest:               ## the whole test suite with the newest release of everything, in a fresh environment
+	rm -rf .venv-newest
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python $(PIP_INSTALL) --editable '.[demo,dev]'
+	.venv-newest/bin/python -m pip freeze --exclude-editable
+	.venv-newest/bin/python -m pytest -n 2
+
+# One version of each package, whatever the Python and the system, so that all of them make the same bitstreams.
+lock:                 ## requirements.lock anew, from the newest releases that pyproject.toml admits: then test, and commit
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python $(PIP_INSTALL) uv
+	.venv-lock/bin/uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 \
+	    --extra demo --extra dev --custom-compile-command 'make lock' --no-annotate \
+	    --output-file requirements.lock pyproject.toml
+	rm -rf .venv-lock
 
 # Its survivors are for people to look at: a change that nothing can tell from the decoder fails it as well.
 mutants: $(STAMP)     ## 200 mutations of the decoder: which of them the vectors notice
@@ -47,4 +67,4 @@ spec: $(STAMP)        ## render the tables of spec/ from the declaration in refs
 	$(BIN)/python tools/render_spec.py
 
 clean:
-	rm -rf .venv demo-output conformance-report .mypy_cache .ruff_cache build dist
+	rm -rf .venv .venv-newest .venv-lock demo-output conformance-report .mypy_cache .ruff_cache build dist

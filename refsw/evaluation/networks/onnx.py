@@ -20,13 +20,12 @@ from refsw.errors import UsageError
 from refsw.evaluation.errors import NetworkError
 from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Complexity, Tensors, size_of
-from refsw.evaluation.networks.products import graphs, macs_of_nodes, measured_shapes, taken
+from refsw.evaluation.networks.graphs import constants, graphs, put_in_order, reached, taken
+from refsw.evaluation.networks.products import macs_of_nodes, measured_shapes
 from refsw.evaluation.networks.runtime import ELEMENT_TYPES, open_session, run
 from refsw.tensor.axes import Array
 
 Places = str | Sequence[str] | Mapping[str, str]
-FEATURE_TYPES = ("tensor(float)", "tensor(float16)")
-"""What features may be made of, as ONNX Runtime calls it."""
 BOXES = "boxes", "scores", "labels"
 """Outputs of a detector: left, top, right, bottom in pixels of the input; confidence; class."""
 LAYOUTS = {"nchw": (0, 1, 2, 3), "nhwc": (0, 2, 3, 1)}
@@ -56,10 +55,10 @@ class OnnxNetwork:
         if layout not in LAYOUTS:
             raise UsageError(f"no layout {layout}: {', '.join(LAYOUTS)}")
         self._axes = LAYOUTS[layout]
-        self._model, self._data = _loaded(path)
+        self._model, self._data, self._stored = _loaded(path)
         graph = self._model.graph
-        constants = {tensor.name for tensor in (*graph.initializer, *(t.values for t in graph.sparse_initializer))}
-        inputs = [value.name for value in graph.input if value.name not in constants]
+        held = constants(graph)
+        inputs = [value.name for value in graph.input if value.name not in held]
         if len(inputs) != 1:
             raise UsageError(f"{path}: a network takes one input, not {', '.join(inputs) or 'none'}")
         self.input, self.path = inputs[0], path
@@ -75,11 +74,11 @@ class OnnxNetwork:
         self._makers = {name: node for node in graph.node for name in node.output if name}
         self._wanted = {tensor for places in self._places.values() for tensor in places.values()}
         self._shapes: dict[tuple[int, ...], dict[str, tuple[int, ...]]] = {}
-        computed = self._computed()
+        computed = reached(graph.node, self.input)
         for places in self._places.values():
             for tensor in places.values():
                 if tensor not in self._makers:
-                    known = tensor == self.input or tensor in constants
+                    known = tensor == self.input or tensor in held
                     raise UsageError(f"{path}: {f'{tensor} is not computed' if known else f'no tensor {tensor}'}")
                 if tensor not in computed:
                     raise UsageError(f"{path}: tensor {tensor} does not hang on the input {self.input}")
@@ -93,7 +92,7 @@ class OnnxNetwork:
     def digest(self) -> str:
         """SHA-256 of the model with all its weights, and of the places where it is cut and left."""
         places = json.dumps([self._places, self.outputs, self._axes], sort_keys=True)
-        return hashlib.sha256(hashlib.sha256(self._data).digest() + places.encode()).hexdigest()
+        return hashlib.sha256(hashlib.sha256(self._stored).digest() + places.encode()).hexdigest()
 
     @cached_property
     def session(self) -> Any:
@@ -220,14 +219,6 @@ class OnnxNetwork:
             self._shapes[images.shape] = measured_shapes(self._model, self.given(images), self._wanted, str(self.path))
         return self._shapes[images.shape]
 
-    def _computed(self) -> set[str]:
-        """Tensors that hang on the input."""
-        found = {self.input}
-        for node in self._model.graph.node:  # in an order in which they can be computed
-            if not found.isdisjoint(taken(node)):
-                found |= set(node.output)
-        return found
-
 
 class OnnxCut:
     """An `OnnxNetwork` cut at tensors; both halves are sessions of their own.
@@ -248,8 +239,8 @@ class OnnxCut:
         makes = optional("onnx").helper.make_tensor_value_info
         features = []
         for given in self._front.get_outputs():
-            if given.type not in FEATURE_TYPES:
-                raise NetworkError(f"{network.path}: {given.name} is a {given.type}, features are binary32 or binary16")
+            if given.type not in ELEMENT_TYPES:
+                raise NetworkError(f"{network.path}: {given.name} is a {given.type}: {', '.join(ELEMENT_TYPES)}")
             features.append(makes(given.name, ELEMENT_TYPES[given.type].onnx, None))
         self._back = network.part(features, [network.described(name) for name in network.outputs])
 
@@ -277,8 +268,8 @@ def onnx_cut(path: Path, tensors: Places, output: str | None = None) -> OnnxCut:
     return OnnxNetwork(path, {"cut": tensors}, output).cut("cut")
 
 
-def _loaded(path: Path) -> tuple[Any, bytes]:
-    """A model with all its weights, and as bytes.
+def _loaded(path: Path) -> tuple[Any, bytes, bytes]:
+    """A model with all its weights and its nodes in order; as bytes to run; and as bytes as it is stored.
 
     Raises:
         UsageError: there is no such file.
@@ -298,12 +289,20 @@ def _loaded(path: Path) -> tuple[Any, bytes]:
         if _outside(model):
             onnx.load_external_data_for_model(model, str(path.parent))
             data = model.SerializeToString()
-        if model.functions:
-            model = optional("onnx.inliner").inline_local_functions(model)
-    except Exception as error:  # of the file system, of checks of paths, of the parser
+    except Exception as error:  # of the file system, of checks of paths
         told = " ".join(str(error).split())[:200]
         raise NetworkError(f"{path}: its weights in other files cannot be read: {told}") from error
-    return model, data
+    try:
+        if model.functions:
+            model = optional("onnx.inliner").inline_local_functions(model)
+        moved = put_in_order(model)
+        return model, model.SerializeToString() if moved else data, data
+    except NetworkError as error:
+        raise NetworkError(f"{path}: {error}") from error
+    except Exception as error:  # of the parser, which copies the model
+        raise NetworkError(
+            f"{path}: its functions cannot be looked into: {' '.join(str(error).split())[:200]}"
+        ) from error
 
 
 def _outside(model: Any) -> bool:

@@ -6,7 +6,7 @@ out what hangs on data (Reshape to a computed shape, Resize, If), and believes s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from refsw.evaluation.extras import optional
@@ -70,31 +70,6 @@ def measured_shapes(
     # Optimised, the runtime would put the shape that the file states in place of the one that there is.
     found = run(open_session(copy.SerializeToString(), name, optimised=False), inputs)
     return shapes | {tensor.removeprefix(own): tuple(map(int, shape)) for tensor, shape in found.items()}
-
-
-def taken(node: Any) -> list[str]:
-    """Tensors that a node takes, by way of inner graphs (If, Loop) too."""
-    names = [name for name in node.input if name]
-    for graph in _inner(node):
-        inner = {name for n in graph.node for name in n.output} | {v.name for v in graph.input}
-        inner |= {tensor.name for tensor in graph.initializer}
-        inner |= {tensor.values.name for tensor in graph.sparse_initializer}
-        used = [name for n in graph.node for name in taken(n)] + [v.name for v in graph.output]
-        names += [name for name in used if name not in inner]
-    return names
-
-
-def graphs(model: Any) -> Iterator[Any]:
-    """The graph of a model and all that lie within it."""
-    waiting = [model.graph]
-    while waiting:
-        graph = waiting.pop()
-        yield graph
-        waiting += [inner for node in graph.node for inner in _inner(node)]
-
-
-def _inner(node: Any) -> list[Any]:
-    return [graph for a in node.attribute for graph in ([a.g] if a.HasField("g") else []) + list(a.graphs)]
 
 
 def _counted(node: Any) -> list[str]:

@@ -22,13 +22,23 @@ class ElementType(NamedTuple):
 
 
 ELEMENT_TYPES = {
-    "tensor(float)": ElementType(1, np.dtype(np.float32)),
-    "tensor(uint8)": ElementType(2, np.dtype(np.uint8)),
-    "tensor(int8)": ElementType(3, np.dtype(np.int8)),
-    "tensor(float16)": ElementType(10, np.dtype(np.float16)),
-    "tensor(double)": ElementType(11, np.dtype(np.float64)),
+    f"tensor({name})": ElementType(number, np.dtype(kind))
+    for name, number, kind in (
+        ("float", 1, np.float32),
+        ("uint8", 2, np.uint8),
+        ("int8", 3, np.int8),
+        ("uint16", 4, np.uint16),
+        ("int16", 5, np.int16),
+        ("int32", 6, np.int32),
+        ("int64", 7, np.int64),
+        ("bool", 9, np.bool_),
+        ("float16", 10, np.float16),
+        ("double", 11, np.float64),
+        ("uint32", 12, np.uint32),
+        ("uint64", 13, np.uint64),
+    )
 }
-"""What networks take, by ONNX Runtime's names."""
+"""What networks take and give, by ONNX Runtime's names."""
 
 
 def open_session(model: bytes, name: str = "network", *, optimised: bool = True) -> Any:
@@ -84,8 +94,8 @@ def _typed(name: str, tensor: Array, kind: str) -> Array:
         raise NetworkError(f"the network takes {kind or 'no tensor'} for {name}: {', '.join(ELEMENT_TYPES)}")
     wanted = ELEMENT_TYPES[kind].numpy
     with np.errstate(invalid="ignore", over="ignore"):  # what comes of it is looked at
-        typed = np.ascontiguousarray(tensor, wanted)
-    if wanted.kind in "iu" and not np.array_equal(typed, tensor):
+        typed = np.asarray(tensor, wanted, order="C")
+    if wanted.kind in "iub" and not np.array_equal(typed, tensor):
         raise NetworkError(f"the network takes {kind} for {name}, which has fractions or is out of range")
     return typed
 

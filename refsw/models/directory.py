@@ -157,6 +157,9 @@ def _check_entries(directory: Directory) -> Iterator[DfcError]:
                            "an entry that gives a tensor", f"entry {entry.copy_of}, which is removed")  # fmt: skip
         if entry.new is None:
             continue
+        copied = directory.entries[entry.copy_of].new if entry.mode is TensorMode.COPY else None
+        if copied is not None and not copied.same_format(entry.new):
+            yield _not_a_copy(entry.new, copied, offset)
         if entry.new.name in names:
             yield _twice(entry.new.name, offset)
         names.add(entry.new.name)
@@ -172,6 +175,11 @@ def _twice(name: str, offset: int) -> DfcError:
 def _not_float(what: str, kind: TensorType, offset: int) -> DfcError:
     return error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.quantized-type", f"mode of {what}", offset,
                     "a floating-point type", kind.element_type.name)  # fmt: skip
+
+
+def _not_a_copy(kind: TensorType, other: TensorType | None, offset: int) -> DfcError:
+    return error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.copy", f"copy of {kind.name}", offset,
+                    "a tensor of the same type and shape", other.name if other else "none")  # fmt: skip
 
 
 def resolve(directory: Directory, base: Sequence[TensorType]) -> list[Resolved | None]:
@@ -200,8 +208,7 @@ def resolve(directory: Directory, base: Sequence[TensorType]) -> list[Resolved |
         if entry.mode is TensorMode.COPY:
             other = out[entry.copy_of]
             if other is None or not other.type.same_format(kind):
-                raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.copy", f"copy of {kind.name}", offset,
-                               "a tensor of the same type and shape", other.type.name if other else "none")  # fmt: skip
+                raise _not_a_copy(kind, other.type if other else None, offset)
         elif entry.mode in QUANTIZED and not {kind.element_type, (source or kind).element_type} <= FLOATS:
             raise _not_float(kind.name, kind, offset)
         elif source is not None and not _fits(entry.mode, source, kind):

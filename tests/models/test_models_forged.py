@@ -341,3 +341,30 @@ def test_an_update_that_is_passed_over_is_checked_as_far_as_it_can_be() -> None:
         with pytest.raises(DfcError) as caught:
             refsw.apply_update(X, stream(*change))
         assert caught.value.requirement in ("model.complete", "model.coded-order")
+
+
+def test_of_an_update_that_is_passed_over_only_what_depends_on_its_base_or_its_values_is_left_out() -> None:
+    later = {"x": X["x"] + 1}
+    rest = [header(X, [TensorMode.EXACT_DIFFERENCE], result=later), data([[1] * 6])]
+
+    def passed_over(*units: Unit) -> dict[str, Any]:
+        return refsw.apply_update(X, stream(*units, *rest))
+
+    def update(*added: dict[str, Any]) -> Unit:
+        return header(None, (), list(added), result=X)
+
+    a = new_tensor("a", (2,), TensorMode.EXACT)
+    for units, requirement in [
+        ([update(a, new_tensor("b", (3,), TensorMode.COPY)), data([[1, 2]])], "model.copy"),
+        ([update(a), (UnitType.MODEL_DATA, b"")], "unit.complete-element"),
+        ([update(a, a), data([[1, 2], [1, 2]])], "model.name-unique"),
+    ]:
+        with pytest.raises(DfcError) as caught:
+            passed_over(*units)
+        assert caught.value.requirement == requirement
+    for units in (
+        [update(new_tensor("a", (2**28,), TensorMode.EXACT)), data([[]])],  # beyond the level, and no values
+        [update(a), data([[1, 2]], table_offset=[4095])],
+        [update(a), data([[2**40, 2]])],
+    ):
+        assert same(passed_over(*units), later)

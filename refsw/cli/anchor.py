@@ -154,3 +154,13 @@ def crosscheck(context: click.Context, first: Path, second: Path, as_json: bool)
     result = check.crosscheck(open_run(first), open_run(second))
     print(json.dumps(result.as_dict(), indent=1) if as_json else check.as_text(result), end="\n" if as_json else "")
     context.exit(result.exit_code)
+
+
+@command.command()
+@click.argument("run_dir", type=FOLDER)
+def requirements(run_dir: Path) -> None:
+    """Print the packages that a run was made with, as a requirements file for pip."""
+    from refsw.evaluation.anchors.environment import requirements as listed
+    from refsw.evaluation.anchors.folder import open_run
+
+    print(listed(open_run(run_dir).environment), end="")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -361,6 +363,33 @@ def test_the_folder_says_what_was_run_with_what(undisturbed):
     assert told["identity"]["versions"]["x265"][0].isdigit()
     assert {"refsw", "codecs", "packages", "processor"} <= set(open_run(undisturbed).environment)
     assert environment.codec_versions()["liblzma"].startswith("5.")
+
+
+def test_the_packages_of_a_run_can_be_installed_again_from_its_record(undisturbed):
+    command = [sys.executable, "-m", "refsw", "anchor", "requirements", str(undisturbed)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    pins = [line.split("==") for line in lines if not line.startswith("#")]
+    assert all(importlib.metadata.version(name) == release for name, release in pins)
+    # All that the processes of a run import, such as the codecs, is there; what no index has is named.
+    program = (
+        "import sys, av, PIL, yaml, jsonschema; from refsw.evaluation.anchors import run, work; print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    owners = importlib.metadata.packages_distributions()
+    used = {re.sub(r"[-_.]+", "-", name).lower() for module in loaded for name in owners.get(module, ())}
+    assert {"av", "numpy", "pillow"} <= used
+    named = {line[2:].split()[0] for line in lines[1:] if line.startswith("#")}
+    assert used <= {name for name, _ in pins} | named
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({"installed": None}, "of an earlier version"), ({"python": "3.11\nother==1"}, "damaged"),
+     ({"installed": {"av": "1\x1b[2J"}}, "damaged")],
+)  # fmt: skip
+def test_a_record_without_the_packages_and_a_damaged_one_are_refused(undisturbed, changed, told):
+    with pytest.raises(UsageError, match=told):
+        environment.requirements({**open_run(undisturbed).environment, **changed})
 
 
 def test_a_full_disk_is_named_with_its_file_and_the_run_is_gone_on_with(tmp_path, undisturbed):

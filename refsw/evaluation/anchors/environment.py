@@ -12,11 +12,12 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import Any
 
 import refsw
+from refsw.errors import UsageError
 from refsw.evaluation.anchors.codecs import program_digests
 from refsw.evaluation.anchors.conditions import CodecChoice
 from refsw.syntax.codes import PayloadCodec
@@ -125,6 +126,40 @@ def package_versions() -> dict[str, str]:
     return found
 
 
+def installed() -> tuple[dict[str, str], dict[str, str]]:
+    """Releases of all packages that are installed: those that an index has, and those from a folder or an address."""
+    indexed: dict[str, str] = {}
+    elsewhere: dict[str, str] = {}
+    for found in distributions():
+        name = re.sub(r"[-_.]+", "-", found.metadata["Name"] or "").lower()
+        if name and name not in indexed and name not in elsewhere:  # the first one on the path is the one imported
+            (elsewhere if found.read_text("direct_url.json") else indexed)[name] = found.version
+    return dict(sorted(indexed.items())), dict(sorted(elsewhere.items()))
+
+
+def requirements(environment: Mapping[str, Any]) -> str:
+    """What pip installs to have the packages of a run again: the text of a requirements file.
+
+    Args:
+        environment: the record of a run, `environment.json`.
+
+    Raises:
+        UsageError: the record is damaged, or of a version of refsw that did not keep them.
+    """
+    indexed, elsewhere = (environment.get(name) for name in ("installed", "installed_elsewhere"))
+    if not isinstance(indexed, Mapping) or not isinstance(elsewhere, Mapping):
+        raise UsageError("the record of the run does not hold what was installed: it is of an earlier version of refsw")
+    lines = ["# " + ", ".join(str(environment.get(name, "unknown")) for name in ("python", "system", "machine"))]
+    lines += [f"{name}=={release}" for name, release in indexed.items()]
+    lines += [
+        f"# {name} {release} was not installed from a package index: install it from where it is kept"
+        for name, release in elsewhere.items()
+    ]
+    if not all(line.isprintable() for line in lines):  # of another hand, a record might slip in a line of its own
+        raise UsageError("the record of what was installed is damaged: it holds control characters")
+    return "\n".join(lines) + "\n"
+
+
 def network_versions() -> dict[str, str]:
     """What features and scores depend on beside network and data: packages, and refsw's own source."""
     packages = package_versions()
@@ -162,12 +197,15 @@ def processor() -> str:
 
 
 def environment() -> dict[str, Any]:
-    """Everything that helps to explain why two runs differ."""
+    """Everything that helps to explain why two runs differ, and to have the packages of a run again."""
+    indexed, elsewhere = installed()
     return {
         "refsw": refsw.__version__,
         "refsw_source": source_digest(),
         "codecs": codec_versions(),
         "packages": package_versions(),
+        "installed": indexed,
+        "installed_elsewhere": elsewhere,
         "python": platform.python_version(),
         "system": platform.platform(),
         "machine": platform.machine(),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import struct
 import warnings
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from refsw.errors import ErrorClass, PayloadError, UsageError
+from refsw.payload import images
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
 from refsw.payload.registry import codec
 from refsw.syntax.codes import PayloadCodec
@@ -108,8 +110,8 @@ def test_the_reversible_transform_is_used_at_any_rate() -> None:
 @pytest.mark.parametrize("kind", CODECS)
 def test_there_are_as_many_images_as_pictures(kind: PayloadCodec) -> None:
     image = image_of(kind)
-    for images, count in (([image], 2), ([image] * 3, 2), ([], 1)):
-        error = rejected(kind, payload_of(*images), count)
+    for several, count in (([image], 2), ([image] * 3, 2), ([], 1)):
+        error = rejected(kind, payload_of(*several), count)
         assert (error.error_class, error.requirement) == (ErrorClass.LENGTH_MISMATCH, "image.count")
 
 
@@ -278,10 +280,75 @@ def test_fill_bytes_before_a_marker_of_a_jpeg_are_no_harm() -> None:
     assert np.array_equal(decode(JPEG, payload_of(filled)), decode(JPEG, payload_of(plain)))
 
 
-def test_decoding_in_threads_leaves_the_settings_of_pillow_as_they_were() -> None:
-    bound, filters = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
-    payload = payload_of(*[image_of(PNG)] * 20)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: decode(PNG, payload, 20), range(40)))
-    assert bound == Image.MAX_IMAGE_PIXELS
-    assert warnings.filters == filters
+@pytest.mark.parametrize("kind", CODECS)
+def test_decoding_leaves_the_settings_of_the_process_alone(kind: PayloadCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def opened(*arguments: Any) -> Any:
+        seen.append((Image.MAX_IMAGE_PIXELS, list(warnings.filters)))
+        return really(*arguments)
+
+    really = images._opened
+    monkeypatch.setattr(images, "_opened", opened)
+    before = (Image.MAX_IMAGE_PIXELS, list(warnings.filters))
+    decode(kind, payload_of(image_of(kind)))
+    assert seen == [before]
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_settings_of_the_process_do_not_decide_what_decodes(
+    kind: PayloadCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    assert decode(kind, payload_of(image_of(kind))).shape == (1, SIZE, SIZE)
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_a_process_forked_in_the_middle_of_an_image_decodes_images(
+    kind: PayloadCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = []
+
+    def opened(*arguments: Any) -> Any:
+        monkeypatch.setattr(images, "_opened", really)
+        child = os.fork()
+        if not child:
+            signal.alarm(60)  # ends the child if it waits for a thread that it does not have
+            decode(kind, payload)
+            os._exit(0)
+        codes.append(os.waitpid(child, 0)[1])
+        return really(*arguments)
+
+    really, payload = images._opened, payload_of(image_of(kind))
+    monkeypatch.setattr(images, "_opened", opened)
+    decode(kind, payload)
+    assert codes == [0]
+
+
+@pytest.mark.parametrize("chunks", [
+    chunk(b"acTL", b""), chunk(b"acTL", struct.pack(">II", 0, 0)), chunk(b"tEXt", b"k\0" + bytes(2**21)),
+    chunk(b"iCCP", b"x\0\1"), chunk(b"cHRM", b"\1"), chunk(b"tIME", b"")[:-4] + b"\0\0\0\0", chunk(b"fcTL", bytes(26)),
+])  # fmt: skip
+def test_ancillary_chunks_that_are_broken_have_no_effect_either(chunks: bytes) -> None:
+    rows = b"".join(b"\0" + row.tobytes() for row in smooth())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(decode(PNG, payload_of(png(SIZE, SIZE, 8, rows, chunks)))[0], smooth())
+
+
+@pytest.mark.parametrize("segment", [
+    b"\xff\xe1\x00\x08Exif\0\0", b"\xff\xe1\x00\x10Exif\0\0II*\0\xff\xff\0\0", b"\xff\xe2\x00\x06MPF\0",
+    b"\xff\xee\x00\x0eAdobe\0\x64\0\0\0\0\2", b"\xff\xfe\x00\x02", b"\xff\xed\x00\x0fPhotoshop 3.0",
+])  # fmt: skip
+def test_application_segments_of_a_jpeg_have_no_effect(segment: bytes) -> None:
+    plain = image_of(JPEG)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told = decode(JPEG, payload_of(plain[:2] + segment + plain[2:]))
+    assert np.array_equal(told, decode(JPEG, payload_of(plain)))
+
+
+def test_samples_of_a_jpeg_2000_have_8_or_16_bits() -> None:
+    deep = saved(smooth(depth=16), "JPEG2000", **J2K_OPTIONS)
+    of_12_bits = deep[:42] + bytes([11]) + deep[43:]
+    assert rejected(J2K, payload_of(of_12_bits), 1, form(depth=12)).requirement == "image.grey"

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+import refsw
 from refsw.errors import ErrorClass
+from refsw.models.rans import Decoder
+from refsw.models.tables import as_tables
 from refsw.syntax.structures import STRUCTURES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,12 +29,17 @@ FROM_TABLES = {s.requirement(e.name) for s in STRUCTURES for e in s.elements()} 
 )
 
 
-def test_rendered_parts_are_up_to_date() -> None:
+def tool(name: str) -> Any:
+    """A module of tools/."""
     sys.path.insert(0, str(ROOT / "tools"))
     try:
-        import render_spec
+        return importlib.import_module(name)
     finally:
         sys.path.pop(0)
+
+
+def test_rendered_parts_are_up_to_date() -> None:
+    render_spec = tool("render_spec")
     stale = [path.name for path, text in render_spec.files().items() if path.read_text() != text]
     assert stale == [], "run: make spec"
 
@@ -81,3 +92,25 @@ def test_links_between_chapters_lead_somewhere() -> None:
     for path in [*CHAPTERS, SPEC / "README.md"]:
         for target in re.findall(r"\]\(([a-z0-9.-]+\.md)\)", path.read_text()):
             assert (SPEC / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_worked_update_of_annex_a_is_what_the_reference_decoder_makes_of_it() -> None:
+    example = tool("annex_update")
+    data = bytes.fromhex((SPEC / "annex-a-update.hex").read_text())
+    decoded, worked = refsw.apply_update(example.BASE, data), example.result()
+    assert list(decoded) == list(worked)
+    for name, array in worked.items():
+        assert (decoded[name].dtype, decoded[name].tobytes()) == (array.dtype, array.tobytes())
+
+
+def test_every_state_of_the_worked_update_is_that_of_the_reference_decoder() -> None:
+    example = tool("annex_update")
+    steps, table = example.steps(), example.frequencies()
+    payload, lanes = example.element("model_payload"), 2
+    states = np.frombuffer(payload, ">u4", lanes).astype(np.uint32)
+    words = np.frombuffer(payload, ">u2", example.element("word_count"), 4 * lanes).astype(np.uint16)
+    decoder = Decoder(as_tables([np.array(table)]), states, words)
+    symbols = np.concatenate(list(decoder.symbols(np.zeros(len(steps), np.uint8))))
+    assert symbols.tolist() == [step.symbol for step in steps]
+    assert decoder.states.tolist() == [1 << 16] * lanes
+    assert [step.word for step in steps if step.word is not None] == words.tolist()

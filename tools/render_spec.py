@@ -4,7 +4,7 @@
     python tools/render_spec.py --check    # exit 1 and name the files that differ
 
 Rendered are: the code points and syntax tables between markers in spec/06-syntax.md, the limits of the
-levels in spec/11-profiles.md, the annotated hex dump in spec/annex-a-example.md, spec/syntax.json, and the
+levels in spec/11-profiles.md, the examples of spec/annex-a-example.md, spec/syntax.json, and the
 JSON schemas of spec/schemas.
 """
 
@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
+
+import annex_update
 
 from refsw.inspection import inspect
 from refsw.profiles import LEVELS, PROFILE_CODECS, LevelLimits
@@ -59,7 +61,6 @@ ELEMENT_OF = {
     "StepMultiplier": "step_multiplier",
     "ModelCoder": "model_coder",
 }
-EXAMPLE_TITLE = "one constant and one quantized sample"
 
 
 # --- Markdown ---
@@ -171,26 +172,42 @@ def profile_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def hex_dump() -> str:
-    """The example bitstream, element by element."""
-    data = bytes.fromhex((SPEC / "annex-a-example.hex").read_text())
+def hex_dump(name: str) -> str:
+    """An example bitstream, element by element; what repeats in an array, or takes no bits there, is left out."""
+    data = bytes.fromhex((SPEC / name).read_text())
     found = inspect(data, trace=True)
     if found.error is not None:
         raise found.error
     out = ["```text", "  byte.bit  bits  bytes                     element = value"]
-    for row in found.rows:
-        value = row.value
+    rows = [row for row in found.rows if row.bits or "[" not in row.element]
+    for row, last in _runs(rows):
+        value, bits = row.value, last.bit_offset + last.bits - row.bit_offset
         shown = value.hex(" ") if isinstance(value, bytes) else _shown(row)
-        first, end = row.bit_offset // 8, (row.bit_offset + row.bits + 7) // 8
+        first, end = row.bit_offset // 8, (row.bit_offset + bits + 7) // 8
         raw = data[first:end]
         text = raw[:8].hex(" ") + (" .." if len(raw) > 8 else "")
-        if isinstance(value, bytes) and len(value) > 24:
+        if isinstance(value, bytes) and len(value) > 32:
             shown = value[:24].hex(" ") + f" .. ({len(value)} bytes)"
         place = f"{first}.{row.bit_offset % 8}"
-        out.append(f"{place:>10} {row.bits:>5}  {text:<25} {row.element} = {shown}")
+        element = row.element if row is last else f"{row.element} to {last.element[last.element.rindex('[') :]}"
+        out.append(f"{place:>10} {bits:>5}  {text:<25} {element} = {shown}")
     out += ["```", "", f"All {len(data)} bytes:", "", "```text"]
     out += [data[i : i + 16].hex(" ") for i in range(0, len(data), 16)]
     return "\n".join([*out, "```", ""])
+
+
+def _runs(rows: list[TraceRow]) -> Iterator[tuple[TraceRow, TraceRow]]:
+    """First and last row of every run of equal elements of an array; runs of two stay apart."""
+    i = 0
+    while i < len(rows):
+        name, place, end = rows[i].element.rpartition("[")[0], rows[i].value, i + 1
+        while name and end < len(rows) and (rows[end].element.rpartition("[")[0], rows[end].value) == (name, place):
+            end += 1
+        if end - i > 2:
+            yield rows[i], rows[end - 1]
+        else:
+            yield from ((row, row) for row in rows[i:end])
+        i = end
 
 
 def _shown(row: TraceRow) -> str:
@@ -266,7 +283,9 @@ def rendered() -> dict[str, str]:
     parts["code points"] = "\n".join(code_table(kind) for kind in ENUMERATIONS)
     parts["levels"] = level_table()
     parts["profiles"] = profile_table()
-    parts["example"] = hex_dump()
+    parts["example"] = hex_dump("annex-a-example.hex")
+    parts["update"] = hex_dump("annex-a-update.hex")
+    parts |= annex_update.parts()
     return parts
 
 

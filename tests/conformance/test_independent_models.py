@@ -700,3 +700,13 @@ def test_its_command_line(tmp_path: Path) -> None:
     subprocess.run([*command, base, good, tmp_path / "out.npz"], check=True)
     with np.load(tmp_path / "out.npz") as decoded:
         assert refsw.model_digest(dict(decoded)) == refsw.model_digest(refsw.apply_update(models[0], update))
+
+
+def test_the_update_of_annex_a(independent: ModuleType) -> None:
+    base = {
+        "bias": np.array([0.5, -0.25], np.float32),
+        "steps": np.array(900, np.int64),
+        "weight": (np.arange(16) / 8 - 1).astype(np.float32).reshape(4, 4),
+    }
+    expected = same(independent, base, bytes.fromhex((ROOT / "spec" / "annex-a-update.hex").read_text()))
+    assert int(expected["steps"]) == 1000

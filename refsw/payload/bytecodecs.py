@@ -19,7 +19,9 @@ XZ_LZMA2 = 0x21
 # Of the presets 0 to 9 of liblzma; and the least that the format has.
 LZMA_DICTIONARIES = (1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 22, 1 << 23, 1 << 23, 1 << 24, 1 << 25, 1 << 26)
 LZMA_LEAST_DICTIONARY = 1 << 12
-LZMA_MEMORY = (64 << 20) + (1 << 20)  # 8.2.4: a dictionary of at most 64 MiB, and the decoder's own state
+LZMA_DICTIONARY = 64 << 20  # 8.2.4
+LZMA_LARGEST_BITS = 40  # .xz file format, 5.3.1
+LZMA_MEMORY = LZMA_DICTIONARY + (1 << 20)  # and the decoder's own state
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class ByteCodec:
         try:
             raw: bytes = expander.decompress(payload, size + 1)
         except (zlib.error, lzma.LZMAError, MemoryError) as error:
-            if "emory usage limit" in str(error):
+            if self.payload_codec is PayloadCodec.LZMA and _dictionary(payload) > LZMA_DICTIONARY:
                 raise payload_error(
                     "bytes.lzma-memory",
                     "payload",
@@ -120,11 +122,30 @@ def _is_plain_xz(payload: memoryview) -> bool:
 
     The payload has been decompressed to its end: it has no damage and nothing after it.
     """
+    index = len(payload) - 12 - 4 * (int.from_bytes(payload[-8:-4], "little") + 1)
+    return payload[13] & 3 == 0 and payload[_first_filter(payload)] == XZ_LZMA2 and payload[index + 1] == 1
+
+
+def _dictionary(payload: memoryview) -> int:
+    """8.2.4 Bytes of the dictionary that the first block of an .xz stream asks for; 0 where no block is told.
+
+    The payload may be damaged, but a block header whose CRC is right is what liblzma has seen too.
+    """
+    header = payload[12 : 12 + 4 * (payload[12] + 1)] if len(payload) > 12 else memoryview(b"")
+    if len(header) < 8 or zlib.crc32(header[:-4]) != int.from_bytes(header[-4:], "little"):
+        return 0
+    kind, size, bits = bytes(payload[(place := _first_filter(payload)) : place + 3]).ljust(3, b"\0")
+    if header[1] & 3 or (kind, size) != (XZ_LZMA2, 1) or bits > LZMA_LARGEST_BITS:
+        return 0
+    return (2 | bits & 1) << (bits // 2 + 11)
+
+
+def _first_filter(payload: memoryview) -> int:
+    """Where the first block header of an .xz stream names its first filter."""
     flags, place = payload[13], 14
     for bit in (0x40, 0x80):  # optional sizes, as numbers of 7 bits a byte
         if flags & bit:
             while place < len(payload) - 1 and payload[place] & 0x80:
                 place += 1
             place += 1
-    index = len(payload) - 12 - 4 * (int.from_bytes(payload[-8:-4], "little") + 1)
-    return flags & 3 == 0 and payload[place] == XZ_LZMA2 and payload[index + 1] == 1
+    return place

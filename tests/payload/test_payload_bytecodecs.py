@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -208,6 +209,32 @@ def test_the_encoder_asks_for_no_more_dictionary_than_the_pictures_need(level: i
 def test_a_larger_xz_dictionary_is_refused(dictionary: int) -> None:
     error = rejected(PayloadCodec.LZMA, xz(pictures(8).tobytes(), dictionary))
     assert error.requirement == "bytes.lzma-memory"
+
+
+def test_a_larger_xz_dictionary_is_told_from_damage_whatever_the_library_says(monkeypatch) -> None:
+    class Other(lzma.LZMAError):
+        def __str__(self) -> str:
+            return "words of another release"
+
+    class Decompressor:
+        def __init__(self, **options: int) -> None:
+            self.inner = lzma.LZMADecompressor(**options)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            try:
+                return self.inner.decompress(data, most)
+            except lzma.LZMAError as error:
+                raise Other from error
+
+    monkeypatch.setattr(
+        "refsw.payload.bytecodecs.lzma", SimpleNamespace(**{**vars(lzma), "LZMADecompressor": Decompressor})
+    )
+    large = xz(pictures(8).tobytes(), 1 << 30)
+    assert rejected(PayloadCodec.LZMA, large).requirement == "bytes.lzma-memory"
+    for place in (20, len(large) - 10):  # the header of the block, the index
+        damaged = bytearray(xz(pictures(8).tobytes(), 4096 if place > 20 else 1 << 30))
+        damaged[place] ^= 0x55
+        assert rejected(PayloadCodec.LZMA, bytes(damaged)).requirement == "bytes.format"
 
 
 def test_a_zlib_stream_with_a_preset_dictionary_is_refused() -> None:

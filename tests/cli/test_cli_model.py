@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import resource
 import signal
@@ -118,12 +120,12 @@ def test_what_is_wrong_is_told_and_nothing_is_left(chain: list[Path], tmp_path: 
         (("model", "apply", chain[2], update, "-o", out), 65, "BASE_MODEL_MISMATCH"),
         (("model", "apply", update, "-o", out), 65, "model.base"),
         (("model", "apply", chain[0], damaged, "-o", out), 65, "unit.crc"),
-        (("model", "apply", chain[0], tmp_path / "none.dfc", "-o", out), 66, "No such file"),
-        (("model", "apply", tmp_path / "none.npz", update, "-o", out), 66, "No such file"),
+        (("model", "apply", chain[0], tmp_path / "none.dfc", "-o", out), 66, os.strerror(errno.ENOENT)),
+        (("model", "apply", tmp_path / "none.npz", update, "-o", out), 66, os.strerror(errno.ENOENT)),
         (("model", "apply", chain[0], tmp_path / "f.dfc", "-o", out), 69, "refsw decode"),
         (("decode", update, "-o", tmp_path / "x.npy"), 69, "refsw model apply"),
         (("model", "apply", chain[0], update, "-o", tmp_path / "out.txt"), 2, "models are written to"),
-        (("model", "apply", chain[0], update, "-o", tmp_path / "no/where.npz"), 73, "No such file"),
+        (("model", "apply", chain[0], update, "-o", tmp_path / "no/where.npz"), 73, os.strerror(errno.ENOENT)),
         (("model", "apply", chain[0], update, "-o", out, "--max-output", "100"), 69, "level.capacity"),
         (("model", "diff", chain[0], nan, "-o", out), 65, "fc.weight: NaN"),
         (("model", "diff", chain[0], "-o", out), 2, "give BASE and TARGET"),

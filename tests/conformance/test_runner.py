@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -62,9 +63,9 @@ def test_a_wrong_manifest_is_refused_with_its_place(small: Path, tmp_path: Path)
     assert "vectors[1].file (bytes-gzip_r1)" in broken(small, tmp_path, lambda m: m[entry][1].update(file="../x"))
     assert "vectors[0]" in broken(small, tmp_path, lambda m: m[entry][0].pop("expected"))
     assert "vectors[3]" in broken(small, tmp_path, lambda m: m[entry][3].pop("error"))
-    assert "'colour' was unexpected" in broken(small, tmp_path, lambda m: m[entry][0].update(colour=1))
+    assert "'colour'" in broken(small, tmp_path, lambda m: m[entry][0].update(colour=1))
     assert "is there twice" in broken(small, tmp_path, lambda m: m[entry].append(m[entry][0]))
-    assert "is not one of" in broken(small, tmp_path, lambda m: m[entry][3].update(kind="odd"))
+    assert "vectors[3].kind" in broken(small, tmp_path, lambda m: m[entry][3].update(kind="odd"))
     (tmp_path / "text.json").write_text("{")
     with pytest.raises(UsageError, match="not JSON"):
         load_suite(tmp_path / "text.json")
@@ -118,7 +119,7 @@ def test_a_missing_or_changed_file_is_an_error_of_the_harness(tmp_path: Path, st
     (tmp_path / "test_vectors" / "raw-n1.dfc").write_bytes(streams["raw"] + b"x")
     report = judge(path, "refsw")
     assert outcomes(report) == {"raw-n0": "HARNESS_ERROR", "raw-n1": "HARNESS_ERROR", "raw-n2": "PASS"}
-    assert "No such file" in report.results[0].reason
+    assert os.strerror(errno.ENOENT) in report.results[0].reason
     assert "not the published file" in report.results[1].reason
     assert report.exit_code == 1
 

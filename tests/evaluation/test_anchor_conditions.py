@@ -47,7 +47,7 @@ def test_the_document_is_what_was_read():
     [
         ({}, "'format' is a required property"),
         (document(format="other"), "c.yaml: format: 'refsw-conditions-1' was expected"),
-        (document(unknown=1), "('unknown' was unexpected)"),
+        (document(unknown=1), "'unknown'"),
         (document(tests=[]), "tests: [] should be non-empty"),
         (changed_test(layers=[]), "tests[0].layers: [] should be non-empty"),
         (changed_test(codecs=["x"]), "tests.sum: no codec x: uniform"),

@@ -170,7 +170,7 @@ def test_lists_that_are_no_text_are_named(tmp_path):
     with pytest.raises(DatasetError, match=r"test\.txt: no text"):
         open_dataset("voc2007", tmp_path)
     text(tmp_path / "annotations" / "instances_val2017.json", "[" * 200_000)
-    with pytest.raises(DatasetError, match="no COCO annotations: RecursionError"):
+    with pytest.raises(DatasetError, match="no COCO annotations: "):
         open_dataset("coco", tmp_path)
 
 
@@ -237,7 +237,7 @@ def test_whatever_a_damaged_picture_does_to_its_reader_it_is_named(tmp_path, mon
         with pytest.raises(DatasetError, match=f"{suffix}: damaged, or no picture"):
             read_picture(path)
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(DatasetError, match=r"folder\.png: damaged, or no picture: .*directory"):
+    with pytest.raises(DatasetError, match=r"folder\.png: damaged, or no picture: "):
         read_picture(tmp_path / "folder.png")
 
     def forbidden(_):

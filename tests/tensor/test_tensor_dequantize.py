@@ -127,8 +127,7 @@ def test_tables_rise_from_minimum_to_maximum_without_negative_zero(quantizer: Qu
 
 @pytest.mark.parametrize("quantizer", [Quantizer.UNIFORM, Quantizer.LOG, Quantizer.LOG_NONNEGATIVE])
 def test_a_table_cannot_be_written_to(quantizer: Quantizer) -> None:
-    with pytest.raises(ValueError, match="read-only"):
-        reconstruction_table(quantizer, 4, 0.0, 1.0)[0] = 1
+    assert not reconstruction_table(quantizer, 4, 0.0, 1.0).flags.writeable
 
 
 def settled(monkeypatch: pytest.MonkeyPatch) -> list[Fraction]:

@@ -5,7 +5,6 @@ Nothing is unpickled: safetensors, or PyTorch files read with `weights_only`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,12 +77,20 @@ def _read(path: Path) -> Mapping[str, Any]:
         told = " ".join(str(error).split())
         if path.suffix != ".safetensors" and not isinstance(error, OSError):
             # What PyTorch says is about its unpickler, with the advice to run what the file holds.
-            code = re.search(r"Unsupported global: GLOBAL (\S+)", told)
-            told = f"it holds {code[1]}, which is code and not run" if code else "damaged, or no file of PyTorch"
+            code = _code_in(path)
+            told = f"it holds {code[0]}, which is code and not run" if code else "damaged, or no file of PyTorch"
         raise NetworkError(f"{path}: no weights: {told[:200]}") from error
     if not isinstance(loaded, Mapping):
         raise NetworkError(f"{path}: no weights: a {type(loaded).__name__}")
     return loaded
+
+
+def _code_in(path: Path) -> list[str]:
+    """Names of the classes and functions that a file of PyTorch asks for, as far as it can be looked into."""
+    try:
+        return sorted(optional("torch.serialization").get_unsafe_globals_in_checkpoint(path))
+    except Exception:  # damaged, of the form before zip, or a PyTorch that does not tell
+        return []
 
 
 def _plain(state: Mapping[str, Any]) -> dict[str, Any]:

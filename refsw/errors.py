@@ -11,6 +11,11 @@ import json
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from refsw.text import sentence, shown
+
+LONGEST_OPERAND = 300
+"""Characters of an error's element and values that its message shows."""
+
 
 class ErrorClass(StrEnum):
     """12.3 The class of an error: what is wrong with the input."""
@@ -35,10 +40,14 @@ class ErrorClass(StrEnum):
 class RefswError(Exception):
     """Base of every error that refsw raises on purpose.
 
+    Its message is one paragraph and fit to be shown, whatever names it repeats; `args` has them as they are.
     `exit_code` is what the command line ends with.
     """
 
     exit_code: ClassVar[int] = 70
+
+    def __str__(self) -> str:
+        return sentence(super().__str__())
 
 
 class UsageError(RefswError):
@@ -99,8 +108,9 @@ class DfcError(RefswError):
         where = ""
         if self.bit_offset is not None:
             where = f" at byte {self.bit_offset // 8} (bit {self.bit_offset})"
+        element, expected, got = (shown(text, LONGEST_OPERAND) for text in (self.element, self.expected, self.got))
         return (
-            f"{self.error_class} in {self.element}{where}: expected {self.expected}, got {self.got} "
+            f"{self.error_class} in {element}{where}: expected {expected}, got {got} "
             f"[requirement {self.requirement}, phase {self.phase}]"
         )
 

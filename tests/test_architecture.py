@@ -15,6 +15,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up: a module may import from its own layer's package and from the layers below.
 LAYERS = [
+    {"text"},
     {"errors"},
     {"syntax"},
     {"tensor"},
@@ -135,6 +136,17 @@ def test_nothing_is_unpickled(path: Path) -> None:
         c for c in calls if c.startswith("pickle.load") or ("torch.load(" in c and "weights_only=True" not in c)
     ] == []
     assert [c for c in calls if "np.load(" in c and "allow_pickle=False" not in c] == []
+
+
+SPEAKS = {Path("cli", "common.py"), Path("conformance", "worker.py")}
+"""What may write to a terminal, and what talks to the runner in JSON lines."""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_text_reaches_people_in_one_place(path: Path) -> None:
+    calls = [ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+    if path.relative_to(PACKAGE) not in SPEAKS:
+        assert {"print", "click.echo", "click.secho"} & set(calls) == set()
 
 
 def test_help_is_quick_to_import() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from refsw.cli.common import progress, role
+from refsw.cli.common import complain, progress, role, say, say_all
 from refsw.errors import UsageError
+from refsw.text import sentence
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -57,16 +57,16 @@ def run(
     how = Options(jobs, options["dask"], options["data"], cache, options["keep_bitstreams"])
     with role("output"), AnchorRun(asked, output, how) as job:
         if job.finished:
-            print(f"{job.finished} of {job.point_count} records are there already")
+            say(f"{job.finished} of {job.point_count} records are there already")
         for _ in progress(job.work(), "coding", job.remaining, job.seconds_left):
             pass
         finished, failures = job.finished, job.failures
     for failure in failures[:10]:
-        click.echo(f"refsw: failed: {failure}", err=True)
+        complain(f"refsw: failed: {sentence(failure)}")
     if len(failures) > 10:
-        click.echo(f"refsw: failed: {len(failures) - 10} more", err=True)
-    print(f"{output}: {finished} of {job.point_count} records")
-    print(f"  refsw anchor report {shlex.quote(str(output))}")
+        complain(f"refsw: failed: {len(failures) - 10} more")
+    say(f"{output}: {finished} of {job.point_count} records")
+    say(f"  refsw anchor report {shlex.quote(str(output))}")
     context.exit(int(bool(failures) or finished < job.point_count))
 
 
@@ -99,13 +99,10 @@ def report(
         text, paths = write_report(
             done, output or run_dir / REPORT, against, anchor_codec=anchor_codec, codec=proposal_codec
         )
-    _say("\n".join([text, "The whole report:", *(f"  {path}" for path in paths), ""]))
-
-
-def _say(text: str) -> None:
-    """Text on standard output, with what its encoding lacks as question marks."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding), end="")
+    say_all(text)
+    say("The whole report:")
+    for path in paths:
+        say(f"  {path}")
 
 
 @command.command()
@@ -137,7 +134,7 @@ def bd(context: click.Context, /, anchor: Path, proposal: Path, as_json: bool, *
         options["proposal_codec"],
     )
     comparison = compare(open_run(anchor), open_run(proposal), rules)
-    _say(json.dumps(comparison.as_dict(), indent=1) + "\n" if as_json else as_text(comparison))
+    say_all(json.dumps(comparison.as_dict(), indent=1) if as_json else as_text(comparison).rstrip("\n"))
     context.exit(int(all(line.rate is None and line.metric is None for line in comparison.lines)))
 
 
@@ -152,7 +149,7 @@ def crosscheck(context: click.Context, first: Path, second: Path, as_json: bool)
     from refsw.evaluation.anchors.folder import open_run
 
     result = check.crosscheck(open_run(first), open_run(second))
-    print(json.dumps(result.as_dict(), indent=1) if as_json else check.as_text(result), end="\n" if as_json else "")
+    say_all(json.dumps(result.as_dict(), indent=1) if as_json else check.as_text(result).rstrip("\n"))
     context.exit(result.exit_code)
 
 
@@ -163,4 +160,4 @@ def requirements(run_dir: Path) -> None:
     from refsw.evaluation.anchors.environment import requirements as listed
     from refsw.evaluation.anchors.folder import open_run
 
-    print(listed(open_run(run_dir).environment), end="")
+    say_all(listed(open_run(run_dir).environment).rstrip("\n"))

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeVar
 
 from refsw.errors import UsageError
+from refsw.text import shown
 
 if TYPE_CHECKING:
     from refsw.models.state import Model
@@ -93,21 +94,21 @@ def progress(
             if now - last >= LINE_SECONDS:
                 last = now
                 counted = f"{done} of {total} ({100 * done // total} %)" if total else f"{done}"
-                with suppress(OSError):  # whoever read it is gone
-                    print(f"{what}: {counted}, {_clock(now - start)} so far{told(left())}", file=sys.stderr, flush=True)
+                complain(f"{shown(what)}: {counted}, {_clock(now - start)} so far{told(left())}")
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    # Names may look like markup.
     columns = (
-        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()),
-        TextColumn("{task.fields[left]}"),
+        *(TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()),
+        TextColumn("{task.fields[left]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what, total=total, left="")
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(shown(what), total=total, left="")
         for done, item in enumerate(items, 1):
             yield item
-            shown.update(task, completed=done, left=told(left()).lstrip(", "))
+            bar.update(task, completed=done, left=told(left()).lstrip(", "))
 
 
 def _clock(seconds: float) -> str:
@@ -118,9 +119,28 @@ def _clock(seconds: float) -> str:
 
 
 def say(text: str, output: Path | None = None) -> None:
-    """A line of the result on standard output, unless the output itself goes there."""
+    """A line of the result on standard output, one whatever is in it, unless the output itself goes there."""
     if output != PIPE:
-        print(text)
+        _put(shown(text), sys.stdout)
+
+
+def say_all(text: str) -> None:
+    """A result of many lines, such as a report or JSON, on standard output."""
+    _put(shown(text, None, lines=True), sys.stdout)
+
+
+def complain(text: str) -> None:
+    """Lines on standard error; nobody may be there to read them."""
+    with suppress(OSError, ValueError):
+        _put(shown(text, None, lines=True), sys.stderr)
+
+
+def _put(text: str, stream: TextIO | None) -> None:
+    """Text and an end of line for a terminal or a log, if there is one; what its encoding lacks is escaped."""
+    if stream is None:
+        return
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=stream is sys.stderr)
 
 
 def distinct(source: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from refsw.cli.common import role, say
+from refsw.cli.common import role, say, say_all
 
 if TYPE_CHECKING:
     from refsw.conformance.outcomes import Result
@@ -106,7 +106,7 @@ def run_command(
             raise
         results = write_reports(report, output)
     if as_json:
-        print(json.dumps(results, indent=1, allow_nan=False))
+        say_all(json.dumps(results, indent=1, allow_nan=False))
     else:
         _print(report, results)
         say(f"{output / HTML}: the report")
@@ -122,7 +122,12 @@ def _live(total: int) -> Iterator[OnResult | None]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[found]}"))
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[found]}", markup=False),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total, found="")
         found: dict[str, int] = {}
@@ -140,12 +145,12 @@ def _print(report: Report, results: dict[str, Any]) -> None:
 
     failures = report.failures()
     for result in failures[:SHOWN_FAILURES]:
-        print(f"{result.outcome:<16} {result.vector.id}: {' '.join(result.reason.split())}")
+        say(f"{result.outcome:<16} {result.vector.id}: {result.reason}")
     if len(failures) > SHOWN_FAILURES:
-        print(f"and {len(failures) - SHOWN_FAILURES} more")
+        say(f"and {len(failures) - SHOWN_FAILURES} more")
     for area, counts in results["areas"].items():
-        print(f"  {area:<20} {counts['PASS']:>5} of {sum(counts.values()):>5}")
-    print(f"{results['decoder']['name']}: {headline(results)} ({results['seconds']:.1f} s)")
+        say(f"  {area:<20} {counts['PASS']:>5} of {sum(counts.values()):>5}")
+    say(f"{results['decoder']['name']}: {headline(results)} ({results['seconds']:.1f} s)")
 
 
 @command.command(name="list")
@@ -157,12 +162,12 @@ def list_command(as_json: bool, **selected: Any) -> None:
     found = [vector for suite in suites for vector in suite if selection.takes(vector)]
     if as_json:
         fields = ("suite", "id", "area", "kind", "profile", "level", "title", "file", "bytes", "requirements")
-        print(json.dumps([{name: getattr(v, name) for name in fields} for v in found], indent=1))
+        say_all(json.dumps([{name: getattr(v, name) for name in fields} for v in found], indent=1))
         return
     width = max((len(v.id) for v in found), default=0)
     for v in found:
-        print(f"{v.id:<{width}}  {v.kind:<11}  {v.profile:<8} L{v.level}  {v.title}")
-    print(f"{len(found)} vectors, {sum(v.bytes for v in found):,} bytes")
+        say(f"{v.id:<{width}}  {v.kind:<11}  {v.profile:<8} L{v.level}  {v.title}")
+    say(f"{len(found)} vectors, {sum(v.bytes for v in found):,} bytes")
 
 
 @command.command(name="coverage")
@@ -192,7 +197,7 @@ def coverage_command(
         found = report(loaded, spec or _above(suites[0], "spec"), waivers or _above(suites[0], "waivers.json"))
     text = json.dumps(found.as_dict(), indent=1) + "\n" if as_json else found.as_markdown()
     if output is None:
-        print(text, end="")
+        say_all(text.rstrip("\n"))
     else:
         with output_stream(output) as file:
             file.write(text.encode())

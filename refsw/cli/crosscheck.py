@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import PIPE, input_stream
+from refsw.cli.common import PIPE, input_stream, say, say_all
 
 
 @click.command(name="crosscheck")
@@ -42,9 +42,9 @@ def command(
         data = stream.read()
     found = crosscheck(data, decoders=decoders, hevc=hevc, seconds=timeout)
     if as_json:
-        print(json.dumps(found.as_dict(), indent=1))
+        say_all(json.dumps(found.as_dict(), indent=1))
     else:
         name = "standard input" if bitstream == PIPE else str(bitstream)
         for line in found.lines(name):
-            print(line)
+            say(line)
     context.exit(found.exit_code)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from refsw.cli.common import progress, role
+from refsw.cli.common import progress, role, say, say_all
 from refsw.errors import CodecError
 from refsw.features.config import PRESETS
 
@@ -44,9 +44,9 @@ def command(output: Path, preset: str, jobs: int) -> None:
         count = sum(1 for _ in progress(demo.validated(), "validating", len(demo.bitstreams())))
         done, comparison, written = demo.report()
     _print(demo, done, comparison)
-    print(f"All {count} bitstreams conform. What to look at next:")
+    say(f"All {count} bitstreams conform. What to look at next:")
     for what in _next(demo, written):
-        print(f"  {what}")
+        say(f"  {what}")
 
 
 def _print(demo: Demo, run: Run, comparison: Comparison | None) -> None:
@@ -67,7 +67,7 @@ def _print(demo: Demo, run: Run, comparison: Comparison | None) -> None:
     if comparison is not None:
         text += [wrapped(differences.title(comparison)) + "\n"]
         text += [table.as_markdown() for table in differences.mean_tables(comparison)]
-    print("\n".join(text))
+    say_all("\n".join(text))
 
 
 def _next(demo: Demo, written: Sequence[Path]) -> list[str]:

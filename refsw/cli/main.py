@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import signal
@@ -13,7 +14,9 @@ from typing import Any
 import click
 
 from refsw import __version__
+from refsw.cli.common import complain
 from refsw.errors import DfcError, RefswError
+from refsw.text import sentence
 
 EXIT_USAGE, EXIT_NO_INPUT, EXIT_INTERNAL, EXIT_CANNOT_CREATE, EXIT_IO = 2, 66, 70, 73, 74
 
@@ -81,7 +84,7 @@ def main() -> None:
         code = tell(error)
     except KeyboardInterrupt:
         code = 130
-        print("refsw: interrupted", file=sys.stderr)
+        complain("refsw: interrupted")
     if code == EXIT_IO:
         # Standard output may be what failed; closing it again at exit would complain once more.
         os._exit(EXIT_IO)
@@ -92,7 +95,7 @@ def tell(error: Exception) -> int:
     """Explain an error in one paragraph on standard error (as JSON with --json); its exit code."""
     as_json = "--json" in sys.argv
     if isinstance(error, click.ClickException):
-        error.show()
+        _usage(error)
         return EXIT_USAGE
     if isinstance(error, click.Abort):
         return 130
@@ -105,19 +108,24 @@ def tell(error: Exception) -> int:
         return _os_exit_code(error)
     if os.environ.get("REFSW_TRACEBACK"):
         raise error
-    print(
-        f"refsw: internal error, {type(error).__name__}: {' '.join(str(error).split())}. "
-        "This is a bug in refsw; set REFSW_TRACEBACK=1 for the traceback and report it.",
-        file=sys.stderr,
+    complain(
+        f"refsw: internal error, {type(error).__name__}: {sentence(error)}. "
+        "This is a bug in refsw; set REFSW_TRACEBACK=1 for the traceback and report it."
     )
     return EXIT_INTERNAL
 
 
+def _usage(error: click.ClickException) -> None:
+    """What click has to say, with the words of the command line that it repeats on one line."""
+    text, message = io.StringIO(), error.format_message()
+    error.show(text)
+    # The message about a missing parameter has lines of its own, and repeats nothing.
+    told = message if isinstance(error, click.MissingParameter) else sentence(message)
+    complain(text.getvalue().replace(message, told).rstrip("\n"))
+
+
 def _say(fields: dict[str, Any] | None, text: str, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(fields or {"message": text}), file=sys.stderr)
-    else:
-        print(f"refsw: {text}", file=sys.stderr)
+    complain(json.dumps(fields or {"message": text}) if as_json else f"refsw: {sentence(text)}")
 
 
 def _os_exit_code(error: OSError) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import PIPE, base_model, distinct, input_stream, output_stream, progress, role, say
-from refsw.cli.inspect import print_update
+from refsw.cli.common import PIPE, base_model, distinct, input_stream, output_stream, progress, role, say, say_all
+from refsw.cli.inspect import print_metadata, print_update
 from refsw.errors import UsageError
 from refsw.inspection import inspect
 from refsw.models.apply import ApplyLimits, apply_stream
@@ -146,7 +146,7 @@ def apply(files: tuple[Path, ...], output: Path, max_output: int, as_json: bool)
         done = apply_stream(base, stream, limits=ApplyLimits(max_output), results=files_of_results.next)
         files_of_results.finish(done.model)
     if as_json:
-        print(json.dumps({"version": done.version, "digest": done.digest.hex(), "tensors": len(done.model),
+        say_all(json.dumps({"version": done.version, "digest": done.digest.hex(), "tensors": len(done.model),
                           "applied": done.applied, "passed": done.passed}))  # fmt: skip
         return
     count = f"{done.applied} update{'s' * (done.applied != 1)} applied" if done.applied else "already the newest"
@@ -163,13 +163,12 @@ def inspect_update(update: Path, base: Path | None, as_json: bool) -> None:
     with input_stream(update) as stream:
         found = inspect(stream, base=base_model(base))
     if as_json:
-        print(json.dumps(found.as_dict(), indent=2))
+        say_all(json.dumps(found.as_dict(), indent=2))
     elif found.profile:
-        print(f"{update}: DFC {found.version}, profile {found.profile}, level {found.level}, {found.bytes:,} bytes")
+        say(f"{update}: DFC {found.version}, profile {found.profile}, level {found.level}, {found.bytes:,} bytes")
         for each in found.updates:
             print_update(each)
-        for key, text in found.metadata.items():
-            print(f"  metadata  {key}: {text}")
+        print_metadata(found)
     if found.error is not None:
         raise found.error
     if found.profile != "model":
@@ -182,4 +181,4 @@ def digest(model: Path) -> None:
     """Print the digest of MODEL: what updates and feature streams name it by."""
     with role("input"):
         opened = open_model(model)
-    print(f"{model_digest(opened).hex()}  {model}")
+    say(f"{model_digest(opened).hex()}  {model}")

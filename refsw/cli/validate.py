@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import base_model, input_stream
+from refsw.cli.common import base_model, input_stream, say, say_all
 from refsw.errors import DfcError, UsageError
 from refsw.features.config import LEVELS, PROFILES
 from refsw.syntax.codes import Profile
@@ -43,7 +43,7 @@ def command(
             base=base_model(base),
         )
     if as_json:
-        print(json.dumps(report.as_dict(), indent=2))
+        say_all(json.dumps(report.as_dict(), indent=2))
     else:
         _print(bitstream, report)
     context.exit(report.exit_code)
@@ -51,11 +51,11 @@ def command(
 
 def _print(path: Path, report: Report) -> None:
     for error in report.violations:
-        print(_line("violation", error))
+        say(_line("violation", error))
     for error in report.unsupported:
-        print(_line("unsupported here", error))
+        say(_line("unsupported here", error))
     if report.profile is None or report.level is None:
-        print(f"{path}: not a conforming bitstream")
+        say(f"{path}: not a conforming bitstream")
         return
     declared = f"profile {report.profile.name.lower()}, level {report.level.value}"
     samples = ", ".join(f"{name}: {count} sample{'s' * (count != 1)}" for name, count in report.samples.items())
@@ -63,11 +63,11 @@ def _print(path: Path, report: Report) -> None:
         samples = f"{report.updates} update{'s' * (report.updates != 1)}"
     if report.violations:
         count = len(report.violations)
-        print(f"{path}: not conforming ({declared}): {count} violation{'s' * (count != 1)}")
+        say(f"{path}: not conforming ({declared}): {count} violation{'s' * (count != 1)}")
     elif report.unsupported:
-        print(f"{path}: nothing found against {declared}, but not all could be checked ({samples})")
+        say(f"{path}: nothing found against {declared}, but not all could be checked ({samples})")
     else:
-        print(f"{path}: conforms to {declared} ({samples})")
+        say(f"{path}: conforms to {declared} ({samples})")
 
 
 def _line(kind: str, error: DfcError) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from refsw.conformance.comparison import ulp_distance
 from refsw.conformance.decoders import Limits, Session, decoder_under_test, registered
-from refsw.conformance.outcomes import UNSUPPORTED_CODE, clean
+from refsw.conformance.outcomes import UNSUPPORTED_CODE
 from refsw.conformance.outputs import Found, OutputError, little_endian, output_file, read_tensors
 from refsw.errors import CodecError, DfcError, UsageError
 from refsw.features.parameters import Parameters
@@ -24,6 +24,7 @@ from refsw.features.reconstruct import UnitContent, decode_pictures
 from refsw.payload.base import DecoderSettings
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
+from refsw.text import sentence, shown
 
 LIBDE265 = ("libde265-dec265", "dec265")
 FFMPEG = "FFmpeg (PyAV)"
@@ -73,13 +74,14 @@ class CrossCheck:
 
     def lines(self, name: str) -> list[str]:
         """The result for people."""
-        widths = [max((len(getattr(row, column)) for row in self.rows), default=0) for column in ("what", "decoder")]
+        rows = [[shown(text, 300) for text in (r.what, r.decoder, (r.digest or "-")[:32], r.remark)] for r in self.rows]
+        widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
         out = [
-            f"{row.what:<{widths[0]}}  {row.decoder:<{widths[1]}}  {(row.digest or '-')[:32]:<32}"
-            f"  {row.remark}".rstrip()
-            for row in self.rows
+            f"{what:<{widths[0]}}  {decoder:<{widths[1]}}  {digest:<32}  {remark}".rstrip()
+            for what, decoder, digest, remark in rows
         ]
-        out += [f"DISAGREE: {text}" for text in self.disagreements]
+        out += [f"DISAGREE: {shown(text)}" for text in self.disagreements]
+        name = shown(name)
         digests = {row.what for row in self.rows if row.digest}
         if self.agree:
             out.append(f"{name}: all decoders agree ({len(digests)} results compared)")
@@ -159,7 +161,7 @@ def _payloads(data: bytes, programs: dict[str, str | None], found: CrossCheck) -
             except UsageError:
                 raise
             except (DfcError, CodecError) as error:
-                row.remark = clean(str(error), 300)
+                row.remark = sentence(error, 300)
                 if error.exit_code != UNSUPPORTED_CODE:
                     results.append((name, None))
             found.rows.append(row)
@@ -206,7 +208,7 @@ def _bitstreams(data: bytes, names: Sequence[str], limits: Limits, found: CrossC
 def _decode(data: bytes, session: Session, limits: Limits) -> tuple[dict[str, Array] | None, str, str | None]:
     """Tensors by name, or a remark; and the verdict if there is one on the bitstream: not where it is unsupported."""
     run = session.decode(data, limits, expected_bytes=1 << 32)
-    said = clean(" ".join(run.text.split()), 300)
+    said = sentence(run.text, 300)
     if run.error:
         raise UsageError(run.error)
     if run.stopped or run.signal or run.exit_code is None:

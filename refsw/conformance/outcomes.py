@@ -16,6 +16,7 @@ from refsw.conformance.decoders import Run
 from refsw.conformance.model_comparison import compare_models
 from refsw.conformance.outputs import TYPES, Found, OutputError, output_file, read_tensors
 from refsw.conformance.suite import ExpectedError, Kind, Vector
+from refsw.text import sentence, shown
 
 REJECTED, UNSUPPORTED_CODE, INTERNAL, PANIC = 65, 69, 70, 101
 FIRST_OF_SHELL = 126
@@ -92,22 +93,6 @@ def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return {str(outcome): found[outcome] for outcome in Outcome}
 
 
-def clean(text: str, limit: int = LONGEST_TEXT) -> str:
-    """What a decoder says, fit to be shown: no control characters, no overrides of direction, not too long."""
-    text = text.replace("\r\n", "\n")
-    if len(text) > limit:
-        text = text[:limit] + f"\n[... {len(text) - limit} characters left out ...]"
-    return "".join(c if c in "\n\t" or _printable(c) else _escaped(c) for c in text).strip("\n")
-
-
-def _printable(c: str) -> bool:
-    return c.isprintable() and not (0xD800 <= ord(c) <= 0xDFFF)
-
-
-def _escaped(c: str) -> str:
-    return f"\\x{ord(c):02x}" if ord(c) < 0x100 else f"\\u{ord(c):04x}"
-
-
 def expected_bytes(vector: Vector) -> int:
     """What the tensors of a valid vector take."""
     total = 0
@@ -130,7 +115,8 @@ def judge(
     if run.error:
         return result
     result.exit_code, result.signal = run.exit_code, run.signal
-    result.seconds, result.peak_bytes, result.stderr = run.seconds, run.peak_bytes, clean(run.text)
+    result.seconds, result.peak_bytes = run.seconds, run.peak_bytes
+    result.stderr = shown(run.text.strip("\r\n"), LONGEST_TEXT, lines=True)
     if run.left:
         result.notes.append(f"it left {run.left} process{'es' * (run.left > 1)} behind, which the runner ended")
     result.outcome, result.reason = _verdict(vector, data, run, folder, base, result)
@@ -138,7 +124,7 @@ def judge(
         differences = other_error(vector.error, run.told)
         if differences:
             result.outcome, result.reason = Outcome.WRONG_CLASS, f"another error: {differences} [strict errors]"
-    result.reason = clean(result.reason, 2000)
+    result.reason = sentence(result.reason)
     return result
 
 
@@ -223,7 +209,7 @@ def _left_output(folder: Path, result: Result) -> bool:
             return True
     except OutputError:
         pass
-    result.notes.append(f"it rejected, and left {clean(', '.join(left), 200)} behind")
+    result.notes.append(f"it rejected, and left {shown(', '.join(left), 200)} behind")
     return False
 
 
@@ -248,6 +234,6 @@ def _compare(vector: Vector, data: bytes, folder: Path, base: Path | None, resul
     for mismatch in mismatches:
         fields = mismatch.as_dict()
         for name in ("what", "expected", "got", "tensor"):
-            fields[name] = clean(fields[name], 2000)
+            fields[name] = shown(fields[name])
         result.mismatches.append(fields)
     return Outcome.MISMATCH, f"{mismatches[0]} [checkpoint {mismatches[0].checkpoint}]"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from html import escape
 from typing import Any
 
 from refsw.conformance.outcomes import MEANINGS, Outcome
 from refsw.conformance.results import headline, where, worst
+from refsw.text import for_html as escape
 
 CLASS = {Outcome.PASS: "good", Outcome.UNSUPPORTED: "open", Outcome.NOT_RUN: "open", Outcome.HARNESS_ERROR: "open"}
 
@@ -213,7 +213,7 @@ def _filter(results: dict[str, Any]) -> str:
 def _vector(v: dict[str, Any], *, details_open: bool) -> str:
     attributes = (
         f"data-id='{escape(v['id'])}' data-area='{escape(v['area'])}' data-outcome='{v['outcome']}' "
-        f"data-requirements='{escape(' '.join(v['requirements']))}'"
+        f"data-requirements='{escape(' '.join(v['requirements']), None)}'"
     )
     facts = {
         "vector": f"{v['kind']}, area {v['area']}, profile {v['profile']}, level {v['level']}, suite {v['suite']}",
@@ -223,12 +223,14 @@ def _vector(v: dict[str, Any], *, details_open: bool) -> str:
     }
     listed = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
     said = (
-        f"<p class='soft'>What the decoder said</p><pre tabindex='0'>{escape(v['stderr'])}</pre>" if v["stderr"] else ""
+        f"<p class='soft'>What the decoder said</p><pre tabindex='0'>{escape(v['stderr'], None, lines=True)}</pre>"
+        if v["stderr"]
+        else ""
     )
     why = escape(v["reason"] or v["title"])
     asked = (
         f"<details><summary><span>Requirements</span><span class='why soft'>{len(v['requirements'])} of them</span>"
-        f"</summary><div>{escape(', '.join(v['requirements']))}</div></details>"
+        f"</summary><div>{escape(', '.join(v['requirements']), None)}</div></details>"
         if v["requirements"]
         else ""
     )

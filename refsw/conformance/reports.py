@@ -15,6 +15,7 @@ from refsw.conformance.results import PLACE, Report, headline, where, worst
 from refsw.conformance.suite import check_schema
 from refsw.errors import UsageError
 from refsw.features.sinks import whole_file
+from refsw.text import for_csv, for_markdown, shown
 
 JSON, JUNIT, MARKDOWN, CSV, HTML = "results.json", "junit.xml", "report.md", "results.csv", "report.html"
 FAILURES = {
@@ -73,13 +74,15 @@ def junit(results: dict[str, Any]) -> str:
             case = SubElement(node, "testcase", names)
             if v["outcome"] != Outcome.PASS:
                 kind = "failure" if v["outcome"] in FAILURES else "error"
-                problem = SubElement(case, kind, type=v["outcome"], message=_xml(v["reason"]))
-                problem.text = _xml(_details(v))
+                problem = SubElement(case, kind, type=v["outcome"], message=v["reason"])
+                problem.text = _details(v)
             elif v["stderr"]:
-                SubElement(case, "system-err").text = _xml(v["stderr"])
+                SubElement(case, "system-err").text = v["stderr"]
     indent(root)
-    # In attributes and text; names of the decoder may hold anything as well.
-    return "<?xml version='1.0' encoding='utf-8'?>\n" + _xml(tostring(root, encoding="unicode")) + "\n"
+    # Whatever stands in attributes and text: XML 1.0 has no control characters and no halves of surrogates.
+    return (
+        "<?xml version='1.0' encoding='utf-8'?>\n" + shown(tostring(root, encoding="unicode"), None, lines=True) + "\n"
+    )
 
 
 def _totals(vectors: list[dict[str, Any]]) -> dict[str, str]:
@@ -87,12 +90,6 @@ def _totals(vectors: list[dict[str, Any]]) -> dict[str, str]:
     wrong = sum(v["outcome"] != Outcome.PASS for v in vectors) - failed
     seconds = f"{sum(v['seconds'] for v in vectors):.3f}"
     return {"tests": str(len(vectors)), "failures": str(failed), "errors": str(wrong), "skipped": "0", "time": seconds}
-
-
-def _xml(text: str) -> str:
-    """Without the characters that XML 1.0 does not have."""
-    return "".join(c if c in "\n\t" or (ord(c) >= 0x20 and not 0xD800 <= ord(c) <= 0xDFFF and ord(c) & 0xFFFE != 0xFFFE)
-                   else "\ufffd" for c in text)  # fmt: skip
 
 
 def _details(vector: dict[str, Any]) -> str:
@@ -113,11 +110,11 @@ def markdown(results: dict[str, Any]) -> str:
     """A summary for people: areas, what failed and where, requirements that are not shown."""
     decoder = results["decoder"]
     lines = [
-        f"# Conformance of {_cell(decoder['name'])}",
+        f"# Conformance of {for_markdown(decoder['name'])}",
         "",
         f"**{'PASS' if results['passed'] else 'FAIL'}**: {headline(results)}.",
         "",
-        "Suites: " + ", ".join(f"{s['suite']} {s['version']}" for s in results["suites"]) + ". "
+        "Suites: " + ", ".join(for_markdown(f"{s['suite']} {s['version']}") for s in results["suites"]) + ". "
         f"Took {results['seconds']:.1f} s, ended {results['finished']}.",
         "",
         "| Outcome | Vectors | Meaning |",
@@ -133,7 +130,7 @@ def markdown(results: dict[str, Any]) -> str:
     failed = [v for v in results["vectors"] if v["outcome"] != Outcome.PASS]
     if failed:
         lines += ["", "## Not passed", "", "| Vector | Outcome | Reason |", "|---|---|---|"]
-        lines += [f"| {v['id']} | {v['outcome']} | {_cell(v['reason'])} |" for v in failed]
+        lines += [f"| {for_markdown(v['id'])} | {v['outcome']} | {for_markdown(v['reason'], 300)} |" for v in failed]
     broken = {name: c for name, c in results["requirements"].items() if c["PASS"] < sum(c.values())}
     if broken:
         lines += ["", "## Requirements with a vector that did not pass", ""]
@@ -143,15 +140,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def _group_row(name: str, counts: dict[str, int]) -> str:
-    return f"| {name} | {counts['PASS']} | {sum(counts.values())} | {worst(counts)} |"
-
-
-def _cell(text: str, limit: int = 300) -> str:
-    """Text of a decoder in a cell: one line, nothing that Markdown or HTML would act on."""
-    text = " ".join(text.split())
-    text = text if len(text) <= limit else text[:limit] + " ..."
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join("\\" + c if c in "\\|`*_[]#!~" else c for c in text)
+    return f"| {for_markdown(name)} | {counts['PASS']} | {sum(counts.values())} | {worst(counts)} |"
 
 
 # --- CSV ---
@@ -170,12 +159,5 @@ def table(results: dict[str, Any]) -> str:
     for v in results["vectors"]:
         first = v["mismatches"][0] if v["mismatches"] else {}
         row = first | v | {"requirements": " ".join(v["requirements"]), "notes": "; ".join(v["notes"])}
-        writer.writerow([_field(row.get(name)) for name in COLUMNS])
+        writer.writerow([for_csv(row.get(name)) for name in COLUMNS])
     return out.getvalue()
-
-
-def _field(value: Any) -> Any:
-    """A spreadsheet takes text that starts like a formula for one."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refsw.conformance.decoders import DecoderUnderTest, Limits
-from refsw.conformance.outcomes import WORST_FIRST, Outcome, Result, clean, counts
+from refsw.conformance.outcomes import WORST_FIRST, Outcome, Result, counts
 from refsw.conformance.suite import Selection, Suite, Vector
+from refsw.text import shown
 
 FORMAT = "dfc-conformance-results/1"
 PLACE = ("sample", "channel", "row", "column")
@@ -93,7 +94,7 @@ class Report:
             "format": FORMAT,
             "complete": self.complete,
             "passed": self.passed,
-            "decoder": {"name": clean(plan.decoder.name), "kind": plan.decoder.kind, "identity": plan.decoder.identity},
+            "decoder": {"name": shown(plan.decoder.name), "kind": plan.decoder.kind, "identity": plan.decoder.identity},
             "suites": [
                 {"suite": s.name, "version": s.version, "specification": s.specification, "title": s.title,
                  "sha256": s.sha256}

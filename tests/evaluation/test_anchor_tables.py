@@ -12,7 +12,7 @@ from refsw.evaluation.anchors.compare import compare
 from refsw.evaluation.anchors.folder import open_run
 from refsw.evaluation.bdrate import Curve, bd_rate
 from refsw.evaluation.reports import costs, layouts, tables
-from refsw.evaluation.reports.cells import COUNT, RATE, SHARE, Figure, Pair, Table, shown
+from refsw.evaluation.reports.cells import COUNT, RATE, SHARE, Figure, Pair, Table, cell_text
 from refsw.evaluation.reports.differences import mean_times, missing
 
 for package in ("yaml", "jsonschema", "scipy"):
@@ -55,7 +55,7 @@ def edited(done, tmp_path):
 
 
 def row_of(table, *names):
-    return next([shown(cell) for cell in row] for row in table.rows if row[: len(names)] == names)
+    return next([cell_text(cell) for cell in row] for row in table.rows if row[: len(names)] == names)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_table_in_markdown_is_aligned_and_keeps_markup_as_text():
     pair = Pair(Figure(0.1, RATE), Figure(None, RATE))
     text = Table("a <b>", ("layer", "QP 12"), (("x|y", pair), ("*z`", Figure(0.25, RATE)))).as_markdown()
     assert text.splitlines() == [
-        "### a \\<b>",
+        "### a &lt;b&gt;",
         "",
         "| layer |    QP 12 |",
         "| ----- | -------: |",
@@ -146,7 +146,7 @@ def test_what_is_not_known_is_a_dash_and_not_nothing(edited):
     bare = edited(change)
     table = costs.costs(bare, bare.conditions.tests[0])
     assert row_of(table, "early")[3:] == ["-"] * 5
-    assert [shown(cell) for cell in costs.seconds(bare, bare.conditions.tests[0])[0].rows[0][1:]] == ["-"] * 4
+    assert [cell_text(cell) for cell in costs.seconds(bare, bare.conditions.tests[0])[0].rows[0][1:]] == ["-"] * 4
 
 
 def test_costs_are_those_of_an_item(done, test):

@@ -18,6 +18,7 @@ from refsw.evaluation.anchors.conditions import by_name
 from refsw.evaluation.anchors.environment import differences
 from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, Key, Record, Run, key_of, label, read_groups
 from refsw.evaluation.anchors.run import NO_CODEC, bitstream_name, derived, joined
+from refsw.text import shown
 
 EXACT = ("items", "bitstreams", "coded_bytes", "raw_bytes", "elements", "input_pixels", "input_bytes")
 DIGESTS = {
@@ -257,7 +258,7 @@ def _groups(ours: Groups, theirs: Groups) -> Iterator[Finding]:
 
 def as_text(result: Crosscheck) -> str:
     """The findings, one a line, and the verdict last."""
-    lines = [str(finding) for finding in result.findings]
+    lines = [shown(finding) for finding in result.findings]
     extra = f", {result.within_tolerance} of them within the tolerance" if result.within_tolerance else ""
     count = len(result.findings)
     lines.append(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import html
 import math
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from refsw.text import for_html, for_markdown
+
 EMPTY = "-"
 LINE = 80
-NOTHING = "\N{REPLACEMENT CHARACTER}"
-MARKUP = str.maketrans({c: f"\\{c}" for c in "\\<`*["})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +108,13 @@ class Table:
 
     def as_markdown(self) -> str:
         """As Markdown that is aligned, to be read as it is."""
-        rows = [[_in_table(shown(cell)) for cell in row] for row in (self.heading, *self.rows)]
+        rows = [[for_markdown(cell_text(cell)) for cell in row] for row in (self.heading, *self.rows)]
         widths = [max(3, *(width(row[column]) for row in rows)) for column in range(len(self.heading))]
         rule = [("-" * (w - 1)) + (":" if column >= self.texts else "-") for column, w in enumerate(widths)]
-        lines = [f"### {shielded(self.title)}", "", self._row(rows[0], widths), self._row(rule, widths)]
+        lines = [f"### {for_markdown(self.title)}", "", self._row(rows[0], widths), self._row(rule, widths)]
         lines += [self._row(row, widths) for row in rows[1:]]
         if self.notes:
-            lines += ["", *(wrapped(shielded(note)) for note in self.notes)]
+            lines += ["", *(wrapped(for_markdown(note)) for note in self.notes)]
         return "\n".join(lines) + "\n"
 
     def _row(self, cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -128,18 +127,18 @@ class Table:
     def as_html(self) -> str:
         """As HTML, every name escaped."""
         kinds = [' class="text"' if column < self.texts else "" for column in range(len(self.heading))]
-        head = "".join(f"<th{kind}>{escaped(name)}</th>" for kind, name in zip(kinds, self.heading, strict=True))
+        head = "".join(f"<th{kind}>{for_html(name)}</th>" for kind, name in zip(kinds, self.heading, strict=True))
         body = "".join(f"<tr>{self._cells(row)}</tr>" for row in self.rows)
-        notes = "".join(f"<p>{escaped(note)}</p>" for note in self.notes)
+        notes = "".join(f"<p>{for_html(note)}</p>" for note in self.notes)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f'<h3>{escaped(self.title)}</h3><div class="wide" tabindex="0">{table}</div>{notes}'
+        return f'<h3>{for_html(self.title)}</h3><div class="wide" tabindex="0">{table}</div>{notes}'
 
     def _cells(self, row: Sequence[Cell]) -> str:
         parts = []
         for column, cell in enumerate(row):
             kind = "text" if column < self.texts else _tone(cell)
             kind = f' class="{kind}"' if kind else ""
-            parts.append(f"<td{kind}>{escaped(shown(cell))}</td>")
+            parts.append(f"<td{kind}>{for_html(cell_text(cell))}</td>")
         return "".join(parts)
 
 
@@ -150,35 +149,9 @@ def _tone(cell: Cell) -> str:
     return "gain" if cell.value < 0 else "loss"
 
 
-def shown(cell: Cell) -> str:
+def cell_text(cell: Cell) -> str:
     """A cell for people."""
     return cell if isinstance(cell, str) else cell.text
-
-
-def clean(text: str) -> str:
-    """Text without what no file or terminal should get: control characters and halves of surrogates."""
-    if text.isprintable():
-        return text
-    return "".join(" " if c in "\t\n\r" else NOTHING if _odd(c) else c for c in text)
-
-
-def _odd(character: str) -> bool:
-    # U+FFFE and U+FFFF are no characters in XML; they count as unassigned.
-    return unicodedata.category(character) in ("Cc", "Cs") or ord(character) in (0xFFFE, 0xFFFF)
-
-
-def shielded(text: str) -> str:
-    """Text whose markup Markdown leaves alone."""
-    return clean(text).translate(MARKUP)
-
-
-def _in_table(text: str) -> str:
-    return shielded(text).replace("|", "\\|")
-
-
-def escaped(text: object) -> str:
-    """Text for HTML."""
-    return html.escape(clean(str(text)))
 
 
 def width(text: str) -> int:

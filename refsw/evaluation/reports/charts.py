@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from refsw.evaluation.extras import optional
-from refsw.evaluation.reports.cells import Table, clean
+from refsw.evaluation.reports.cells import Table
 from refsw.evaluation.reports.palette import COLOURS
+from refsw.text import for_workbook
 
 CHART_HEIGHT, CHART_WIDTH = 8.2, 14.0  # centimetres
 LINE_WIDTH = 19050  # 1.5 points in EMU
@@ -39,7 +40,7 @@ def bars(sheet: Any, row: int, table: Table, first: int) -> int:
     last = first + len(table.rows) - 1
     for number, name in enumerate(table.heading[1:]):
         values = charts.Reference(sheet, min_col=2 + 2 * number, min_row=first, max_row=last)
-        series = charts.Series(values, title=clean(name))
+        series = charts.Series(values, title=for_workbook(name))
         series.graphicalProperties.solidFill = COLOURS[number % len(COLOURS)].lstrip("#")
         chart.series.append(series)
     chart.set_categories(charts.Reference(sheet, min_col=1, min_row=first, max_row=last))
@@ -72,7 +73,7 @@ def curves(sheet: Any, place: str, metric: str, columns: tuple[int, int], spans:
     for index, (name, first, last) in enumerate(spans):
         x = charts.Reference(sheet, min_col=rate, min_row=first, max_row=last)
         y = charts.Reference(sheet, min_col=column, min_row=first, max_row=last)
-        series = charts.Series(y, x, title=clean(name))
+        series = charts.Series(y, x, title=for_workbook(name))
         colour = COLOURS[index % len(COLOURS)].lstrip("#")
         series.marker.symbol, series.marker.size = SYMBOLS[(index + index // len(COLOURS)) % len(SYMBOLS)], 7
         series.marker.graphicalProperties = _shape(solidFill=colour)

@@ -16,10 +16,10 @@ from refsw.evaluation.reports.cells import (
     Figure,
     Table,
     bullets,
-    shielded,
     wrapped,
 )
 from refsw.evaluation.reports.selection import metric_name
+from refsw.text import for_markdown
 
 TIMES = ("EncT", "DecT")
 NOTES = (
@@ -31,10 +31,13 @@ NOTES = (
 
 def as_text(comparison: Comparison) -> str:
     """The comparison in Markdown, aligned to be read in a terminal."""
-    parts = [f"{wrapped(shielded(title(comparison)))}\n", *(table.as_markdown() for table in all_tables(comparison))]
+    parts = [
+        f"{wrapped(for_markdown(title(comparison)))}\n",
+        *(table.as_markdown() for table in all_tables(comparison)),
+    ]
     reasons, notes = missing(comparison), remarks(comparison)
-    parts += [f"No figure:\n\n{bullets(map(shielded, reasons))}"] if reasons else []
-    parts += [f"Notes:\n\n{bullets(map(shielded, notes))}"] if notes else []
+    parts += [f"No figure:\n\n{bullets(map(for_markdown, reasons))}"] if reasons else []
+    parts += [f"Notes:\n\n{bullets(map(for_markdown, notes))}"] if notes else []
     return "\n".join(parts)
 
 

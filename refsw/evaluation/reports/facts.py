@@ -7,8 +7,9 @@ import json
 from refsw.evaluation.anchors.checks import missing_of
 from refsw.evaluation.anchors.conditions import CodecChoice
 from refsw.evaluation.anchors.folder import Run
-from refsw.evaluation.reports.cells import SCORE, bullets, shielded
+from refsw.evaluation.reports.cells import SCORE, bullets
 from refsw.evaluation.reports.selection import DISTORTION, metric_name
+from refsw.text import for_markdown
 
 DIGEST = 64
 
@@ -78,4 +79,4 @@ def _short(value: str) -> str:
 
 def as_markdown(run: Run) -> str:
     """The facts as a list."""
-    return bullets(f"{shielded(name)}: {shielded(fact)}" for name, fact in facts(run))
+    return bullets(f"{for_markdown(name)}: {for_markdown(fact)}" for name, fact in facts(run))

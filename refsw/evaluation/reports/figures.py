@@ -11,8 +11,8 @@ from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Run
 from refsw.evaluation.extras import optional
 from refsw.evaluation.reports import palette
-from refsw.evaluation.reports.cells import clean
 from refsw.evaluation.reports.selection import fixed, labels, metric_name, points
+from refsw.text import shown
 
 RATE = "bits_per_element"
 WIDTH, PANEL, ABOVE, BETWEEN, AXIS, ROW = 5.2, 3.5, 0.95, 0.9, 0.6, 0.22  # inches
@@ -70,8 +70,8 @@ def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:
     for test in run.conditions.tests:
         metrics = metrics_of(run, test)
         # Quality, the metric that the task is known by, and the SNR.
-        shown = list(dict.fromkeys([*metrics[:2], *metrics[-1:]]))
-        found = {test.name: rate_quality(run, test, shown, anchor), f"{test.name}{RATIOS}": ratios(run, test)}
+        first = list(dict.fromkeys([*metrics[:2], *metrics[-1:]]))
+        found = {test.name: rate_quality(run, test, first, anchor), f"{test.name}{RATIOS}": ratios(run, test)}
         for name, figure in found.items():
             for kind in ("png", "svg") if figure is not None else ():
                 made[f"{name}.{kind}"] = palette.as_bytes(figure, kind)
@@ -250,7 +250,7 @@ class _Legend:
 
 def short(text: str, most: int) -> str:
     """Text that has room, its middle left out if need be."""
-    text = clean(text)
+    text = shown(text)
     most = max(most, 10)
     return text if len(text) <= most else f"{text[: most * 2 // 3 - 3]}...{text[-(most // 3) :]}"
 
@@ -277,7 +277,7 @@ def _logarithmic(axes: Any) -> None:
 
 
 def _dress(axes: Any, title: str) -> None:
-    axes.set_title(clean(title), loc="left", fontsize=10, color=palette.INK, parse_math=False)
+    axes.set_title(shown(title), loc="left", fontsize=10, color=palette.INK, parse_math=False)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.grid(color=palette.FAINT, linewidth=0.7)
     axes.set_axisbelow(True)

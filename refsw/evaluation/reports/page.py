@@ -12,10 +12,10 @@ from refsw.evaluation.anchors.compare import Comparison
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.reports import differences, facts, figures
-from refsw.evaluation.reports.cells import clean, escaped
 from refsw.evaluation.reports.palette import COLOURS
 from refsw.evaluation.reports.selection import labels, point_name, published, swept
 from refsw.evaluation.reports.tables import Section
+from refsw.text import for_html, shown
 
 TEMPLATE = Path(__file__).parent / "page.html"
 OPEN = ("Rate and quality", "Without a swept parameter", "Tiled against quilted")
@@ -35,17 +35,17 @@ def as_html(
 ) -> str:
     """The page, with the data of the run and those of the anchor inside, and the tables for who runs no scripts."""
     tests = [_test(run, anchor, test) for test in run.conditions.tests]
-    shown = {
+    content = {
         "colours": COLOURS,
         "axes": AXES,
         "tests": [test for test in tests if any(point["run"] == "run" for point in test["points"])],
     }
     # A closing tag inside a string would end the script.
-    data = json.dumps(shown, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    data = json.dumps(_shown(content), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     told = facts.facts(run)
     parts = {
-        "TITLE": escaped(run.conditions.title),
-        "STATE": "" if facts.complete(run) else f'<p class="partial">{escaped(facts.state(run))}</p>',
+        "TITLE": for_html(run.conditions.title),
+        "STATE": "" if facts.complete(run) else f'<p class="partial">{for_html(facts.state(run))}</p>',
         "FACTS": "".join(map(_fact, told[:FIRST])),
         "MORE": "".join(map(_fact, told[FIRST:])),
         "MEANS": _means(comparison) if comparison else "",
@@ -56,8 +56,17 @@ def as_html(
     return re.sub("@([A-Z]+)@", lambda found: parts[found[1]], TEMPLATE.read_text(encoding="utf-8"))
 
 
+def _shown(value: Any) -> Any:
+    """JSON values with their texts fit to be shown."""
+    if isinstance(value, dict):
+        return {shown(key): _shown(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(inner) for inner in value]
+    return shown(value) if isinstance(value, str) else value
+
+
 def _fact(fact: tuple[str, str]) -> str:
-    return f"<dt>{escaped(fact[0])}</dt><dd>{escaped(fact[1])}</dd>"
+    return f"<dt>{for_html(fact[0])}</dt><dd>{for_html(fact[1])}</dd>"
 
 
 def _test(run: Run, anchor: Run | None, test: Test) -> dict[str, Any]:
@@ -67,7 +76,7 @@ def _test(run: Run, anchor: Run | None, test: Test) -> dict[str, Any]:
         points += [_point(record, "anchor", told[True]) for record in anchor.records if record["test"] == test.name]
     metrics = figures.metrics_of(run, test)
     return {
-        "title": clean(test.title),
+        "title": test.title,
         "layers": list(dict.fromkeys([*test.layers, *(point["layer"] for point in points)])),
         "metrics": metrics,
         "names": {metric: figures.axis_name(metric) for metric in metrics},
@@ -101,7 +110,7 @@ def _published(run: Run, test: Test) -> Iterator[dict[str, Any]]:
                         yield {
                             "run": "published",
                             "layer": layer,
-                            "codec": f"published: {clean(entry['source'])}",
+                            "codec": f"published: {entry['source']}",
                             "point": point_name(parameter, float(value)),
                             "rate": rate,
                             "bits_per_element": FLOAT_BITS * rate,
@@ -111,7 +120,7 @@ def _published(run: Run, test: Test) -> Iterator[dict[str, Any]]:
 
 def _means(comparison: Comparison) -> str:
     tables = "".join(table.as_html() for table in differences.mean_tables(comparison))
-    return f"<h2>Comparison</h2><p>{escaped(differences.title(comparison))}</p>{tables}"
+    return f"<h2>Comparison</h2><p>{for_html(differences.title(comparison))}</p>{tables}"
 
 
 def _layers(comparison: Comparison | None) -> str:
@@ -120,11 +129,11 @@ def _layers(comparison: Comparison | None) -> str:
     parts = [table.as_html() for table in differences.line_tables(comparison)]
     for title, texts in (("No figure", differences.missing(comparison)), ("Notes", differences.remarks(comparison))):
         if texts:
-            parts.append(f"<h3>{title}</h3><ul>{''.join(f'<li>{escaped(text)}</li>' for text in texts)}</ul>")
+            parts.append(f"<h3>{title}</h3><ul>{''.join(f'<li>{for_html(text)}</li>' for text in texts)}</ul>")
     return f"<details open><summary>Comparison, layer by layer</summary>{''.join(parts)}</details>"
 
 
 def _section(section: Section) -> str:
     tables = "".join(table.as_html() for table in section.tables)
     unfolded = " open" if section.title in OPEN else ""
-    return f"<details{unfolded}><summary>{escaped(section.title)}</summary>{tables}</details>"
+    return f"<details{unfolded}><summary>{for_html(section.title)}</summary>{tables}</details>"

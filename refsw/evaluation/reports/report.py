@@ -17,16 +17,16 @@ from refsw.evaluation.anchors.compare import Comparison, Rules
 from refsw.evaluation.anchors.folder import Run
 from refsw.evaluation.bdrate import NonMonotone
 from refsw.evaluation.reports import differences, facts, figures, page, sheets, tables
-from refsw.evaluation.reports.cells import clean, shielded, wrapped
+from refsw.evaluation.reports.cells import wrapped
 from refsw.evaluation.reports.tables import Section
 from refsw.features.sinks import whole_file
+from refsw.text import for_csv, for_markdown
 
 MARKDOWN, CSV, BD_CSV, XLSX, PAGE = "report.md", "results.csv", "bd.csv", "results.xlsx", "index.html"
 SHORT = ("Rate and quality", "Without a swept parameter", "Tiled against quilted")
 PARETO = (
     "Of a curve whose quality does not rise with its rate, the points that are better than every cheaper one count."
 )
-FORMULA = ("=", "+", "-", "@")
 
 
 def write_report(
@@ -96,11 +96,11 @@ def as_markdown(
     run: Run, sections: Sequence[Section], comparison: Comparison | None = None, *, means_only: bool = False
 ) -> str:
     """The tables of a run, and those of a comparison before them."""
-    parts = [f"# {shielded(run.conditions.title)}\n", facts.as_markdown(run)]
+    parts = [f"# {for_markdown(run.conditions.title)}\n", facts.as_markdown(run)]
     if comparison is not None:
         parts.append("## Comparison\n")
         if means_only:
-            parts.append(f"{wrapped(shielded(differences.title(comparison)))}\n")
+            parts.append(f"{wrapped(for_markdown(differences.title(comparison)))}\n")
             parts += [table.as_markdown() for table in differences.mean_tables(comparison)]
         else:
             parts.append(differences.as_text(comparison))
@@ -113,15 +113,6 @@ def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Rows as comma-separated values, numbers with all their digits."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([_text(column) for column in columns])
-    writer.writerows([_text(value) for value in row] for row in rows)
+    writer.writerow([for_csv(column) for column in columns])
+    writer.writerows([for_csv(value) for value in row] for row in rows)
     return out.getvalue()
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, float):
-        return repr(value)
-    if not isinstance(value, str):
-        return value
-    # A spreadsheet would take such text for a formula, and run it.
-    return f"'{clean(value)}" if value.startswith(FORMULA) else clean(value)

@@ -19,9 +19,10 @@ from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.extras import optional
 from refsw.evaluation.reports import charts, differences, facts
-from refsw.evaluation.reports.cells import CHANGE, Figure, Pair, Table, clean, width
+from refsw.evaluation.reports.cells import CHANGE, Figure, Pair, Table, width
 from refsw.evaluation.reports.selection import labels, metric_name, point_name
 from refsw.evaluation.reports.tables import Section, flat_records
+from refsw.text import for_workbook, is_formula, shown
 
 HEAD_FILL, GAIN, LOSS, LINK = "1F3864", "E2F0D9", "FBE5D6", "0563C1"
 WIDEST, LINE_HEIGHT = 34, 15  # characters, points
@@ -85,7 +86,7 @@ def _own(run: Run, test: str, layer: str) -> list[Record]:
 
 def _sheet_name(test: str, layer: str, taken: set[str]) -> str:
     """At most 31 characters, none that Excel forbids, told apart without regard to case; the layer stays readable."""
-    test, layer = (FORBIDDEN.sub("_", clean(text)).strip("'") for text in (test, layer))
+    test, layer = (FORBIDDEN.sub("_", shown(text)).strip("'") for text in (test, layer))
     base = f"{test[: max(8, LONGEST_NAME - 1 - len(layer))]} {layer}"
     if len(base) > LONGEST_NAME:
         base = f"{base[:17]}~{base[-13:]}"
@@ -100,10 +101,10 @@ def _sheet_name(test: str, layer: str, taken: set[str]) -> str:
 def _put(sheet: Any, row: int, column: int, value: Any) -> Any:
     """A cell; text stays text, whatever it begins with."""
     cell = sheet.cell(row, column)
-    cell.value = clean(value) if isinstance(value, str) else value
+    cell.value = for_workbook(value) if isinstance(value, str) else value
     if isinstance(value, str):
         cell.data_type = "s"
-        cell.quotePrefix = value.startswith(("=", "+", "-", "@"))
+        cell.quotePrefix = is_formula(value)
     return cell
 
 

@@ -20,16 +20,42 @@ from typing import Any
 
 import numpy as np
 
-from refsw.errors import CodecError
+from refsw.errors import CodecError, FeatureError, UsageError
 from refsw.evaluation.anchors.conditions import CodecChoice
 from refsw.payload import commands
 from refsw.tensor.axes import Array
 
 Features = Array | dict[str, Array]
+TOKENS = "NHC"
+"""Axes of features of three, items first: tokens in rows (6.4), a channel in each column."""
 
 
-def encode(features: Features, layer: str, codec: CodecChoice, value: float | None) -> bytes:
+def check_features(features: Features, layer: str, codec: CodecChoice, axes: str = "") -> None:
+    """Code the features of one item, so that what a codec does not take is known before a run begins.
+
+    Programs are not run: what they take is theirs to say.
+
+    Raises:
+        UsageError: the codec takes no features of this shape or dtype; layer, shape and reason are named.
+    """
+    if codec.external:
+        return
+    try:
+        encode(features, layer, codec, codec.values[0], axes)
+    except (UsageError, FeatureError) as error:
+        told = features.values() if isinstance(features, Mapping) else [features]
+        shapes = " and ".join(f"{array.dtype} {array.shape}" for array in told)
+        raise UsageError(f"layer {layer}: codec {codec.name} does not take its features, {shapes}: {error}") from error
+
+
+def encode(features: Features, layer: str, codec: CodecChoice, value: float | None, axes: str = "") -> bytes:
     """Features of a group -> one bitstream.
+
+    Args:
+        features: items along the first axis; of several tensors a mapping.
+        layer: name of one tensor.
+        codec, value: the point.
+        axes: letters of the axes, items first; "" for NC, NHC or NCHW.
 
     Raises:
         CodecError: an external encoder failed or wrote nothing.
@@ -38,7 +64,9 @@ def encode(features: Features, layer: str, codec: CodecChoice, value: float | No
     if not codec.external:
         import refsw
 
-        return refsw.encode(features if isinstance(features, Mapping) else {layer: features}, codec.config(value))
+        named = features if isinstance(features, Mapping) else {layer: features}
+        has_tokens = any(array.ndim == len(TOKENS) for array in named.values())
+        return refsw.encode(named, codec.config(value), axes=axes or (TOKENS if has_tokens else None))
     with commands.work_folder() as folder:
         source = folder / ("features.npz" if isinstance(features, Mapping) else "features.npy")
         output = folder / "bitstream.bin"

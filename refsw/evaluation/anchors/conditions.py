@@ -91,6 +91,7 @@ class Test:
         codecs: names.
         group: items that share a bitstream.
         quality: the metric beside the rate in tables; more is better.
+        axes: letters of the axes of features by layer, items first, where they are not the usual ones.
     """
 
     __test__ = False  # for pytest, which collects classes of this name
@@ -102,6 +103,7 @@ class Test:
     codecs: tuple[str, ...]
     group: int
     quality: str
+    axes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,11 @@ def _test(entry: Mapping[str, Any], document: Mapping[str, Any], where: str) -> 
     for name in codecs:
         if name not in document["codecs"]:
             raise UsageError(f"{where}: tests.{entry['name']}: no codec {name}: {', '.join(document['codecs'])}")
-    condition = {k: v for k, v in entry.items() if k not in ("codecs", "group", "quality", "title")}
+    axes = entry.get("axes", {})
+    for layer in axes:
+        if layer not in entry["layers"]:
+            raise UsageError(f"{where}: tests.{entry['name']}.axes: no layer {layer}: {', '.join(entry['layers'])}")
+    condition = {k: v for k, v in entry.items() if k not in ("codecs", "group", "quality", "title", "axes")}
     return Test(
         entry["name"],
         entry.get("title", entry["name"]),
@@ -270,6 +276,7 @@ def _test(entry: Mapping[str, Any], document: Mapping[str, Any], where: str) -> 
         codecs,
         int(entry.get("group", 1)),
         entry.get("quality", "fidelity"),
+        axes,
     )
 
 

@@ -23,7 +23,7 @@ class Task(Protocol):
         """Ids of the items of the data set, in order."""
 
     def features(self, item: str, layer: str) -> Features:
-        """Features of an item at a cut, binary32: C, CHW, or NCHW with N = 1; a dictionary at a cut of several."""
+        """Features of an item at a cut: C, LC, CHW, or NCHW with N = 1; a dictionary at a cut of several."""
 
     def outputs(self, item: str, layer: str, decoded: Features) -> Any:
         """What the network makes of decoded features: JSON types and arrays."""
@@ -48,6 +48,7 @@ class Job:
         basis: what the results depend on, as the process that started the run has it.
         cache: folder of kept features.
         keep: give the bitstream back as well.
+        axes: letters of the axes of a group's features; "" for the usual ones.
     """
 
     test: str
@@ -62,6 +63,7 @@ class Job:
     basis: Mapping[str, Any] = field(default_factory=dict)
     cache: str | None = None
     keep: bool = False
+    axes: str = ""
 
     @property
     def place(self) -> Record:
@@ -83,11 +85,22 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Open a task, check its data, and tell what a run must know of it."""
+    """Open a task, check its data, and tell what a run must know of it.
+
+    Args:
+        test, condition: name, and what `open_task` is given.
+        layers: cuts whose features are coded.
+        codecs: that are to take them.
+        group: items that share a bitstream.
+        axes: letters of the axes of features by layer, where they are not the usual ones.
+    """
 
     test: str
     condition: Mapping[str, Any]
     layers: tuple[str, ...]
+    codecs: tuple[CodecChoice, ...] = ()
+    group: int = 1
+    axes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +188,10 @@ def optional_of(task: Task, name: str, *arguments: Any) -> Any:
 
     fingerprint() -> dict of text: digests of weights and pre-processing, and versions; item_digest(item) -> str;
     annotations() -> str: digest of what scores depend on beside items and outputs; check(): raises UsageError for
-    missing or damaged data; support() -> ids of which `score` needs the outputs of the whole network beside those of
-    the items; input_pixels(item), input_bytes(item) -> int; complexity(layer) -> dict of numbers, such as macs_front.
+    missing or damaged data; check_groups(size): raises it for items whose features cannot share a bitstream;
+    example(layer) -> features of one item, which every codec is tried on before the run begins; support() -> ids of
+    which `score` needs the outputs of the whole network beside those of the items; input_pixels(item),
+    input_bytes(item) -> int; complexity(layer) -> dict of numbers, such as macs_front.
     """
     method = getattr(task, name, None)
     return None if method is None else method(*arguments)

@@ -122,7 +122,17 @@ class AnchorRun:
 
     def _look_around(self) -> dict[str, Any]:
         """Open every task once, check its data, and find out what results depend on."""
-        looks = [Look(test.name, self._resolved[test.name], test.layers) for test in self.conditions.tests]
+        looks = [
+            Look(
+                test.name,
+                self._resolved[test.name],
+                test.layers,
+                tuple(self.conditions.codecs[name] for name in test.codecs),
+                test.group,
+                test.axes,
+            )
+            for test in self.conditions.tests
+        ]
         self._seen = {seen.test: seen for seen in self._workers.look(looks)}
         tests = {}
         for name, seen in self._seen.items():
@@ -239,7 +249,8 @@ class AnchorRun:
                 for codec in codecs:
                     for value in codec.values:
                         job = Job(test.name, condition, number, items, layer, codec, value, False, inputs,
-                                  bases[codec.name], cache, self.options.keep_bitstreams)  # fmt: skip
+                                  bases[codec.name], cache, self.options.keep_bitstreams,
+                                  test.axes.get(layer, ""))  # fmt: skip
                         if number in missing.get(key_of(job.place), ()):
                             yield job
 

@@ -109,12 +109,17 @@ def given_up(order: Order, reason: str) -> Outcome:
 def _look(look: Look) -> Seen:
     task = task_here(look.condition)
     optional_of(task, "check")
+    optional_of(task, "check_groups", look.group)
     items, support = list(task.items()), list(optional_of(task, "support") or ())
     for what, ids in (("items", items), ("references", support)):
         if len(set(ids)) != len(ids):
             raise UsageError(f"test {look.test}: {what} that are there twice")
     if not items:
         raise UsageError(f"test {look.test}: no items")
+    for layer in look.layers:
+        example = optional_of(task, "example", layer)
+        for codec in look.codecs if example is not None else ():
+            codecs.check_features(_together([example], layer), layer, codec, look.axes.get(layer, ""))
     inputs = {item: optional_of(task, "item_digest", item) for item in dict.fromkeys([*items, *support])}
     data = {"annotations": optional_of(task, "annotations")}
     return Seen(
@@ -223,7 +228,7 @@ def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
     times = [time.perf_counter()]
     features = _features(job, task)
     times.append(time.perf_counter())
-    bitstream = codecs.encode(features, job.layer, codec, job.value)
+    bitstream = codecs.encode(features, job.layer, codec, job.value, job.axes)
     times.append(time.perf_counter())
     decoded = codecs.decode(bitstream, features, codec, job.value)
     times.append(time.perf_counter())
@@ -255,7 +260,7 @@ def _features(job: Job, task: Task) -> Features:
         parts = [_one(job, task, item) for item in job.items]
         first = parts[0]
         _here.shapes = {k: v.shape for k, v in first.items()} if isinstance(first, Mapping) else {"": first.shape}
-        _here.features, _here.features_of = _together(parts, job), wanted
+        _here.features, _here.features_of = _together(parts, job.layer), wanted
         _here.digest = digest(_here.features)
     return _here.features
 
@@ -285,23 +290,23 @@ def _extracted(task: Task, item: str, layer: str) -> Features:
     return features
 
 
-def _together(parts: Sequence[Features], job: Job) -> Features:
-    if isinstance(parts[0], Mapping):
-        names = list(parts[0])
-        return {name: _stack([part[name] for part in parts], job) for name in names}
-    return _stack(parts, job)  # type: ignore[arg-type]
+def _together(parts: Sequence[Features], layer: str) -> Features:
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {name: _stack([part[name] for part in parts], f"layer {layer}, {name}") for name in first}
+    return _stack(parts, f"layer {layer}")  # type: ignore[arg-type]
 
 
-def _stack(arrays: Sequence[Array], job: Job) -> Array:
-    """(C), (C, H, W) or (1, C, H, W) each -> (N, ...)."""
+def _stack(arrays: Sequence[Array], where: str) -> Array:
+    """(C), (L, C), (C, H, W) or (1, C, H, W) each -> (N, ...)."""
     if len({array.shape for array in arrays}) != 1:
         shapes = ", ".join(sorted({str(array.shape) for array in arrays}))
-        raise UsageError(f"items with features of different shapes share no bitstream (group: 1): {shapes}")
+        raise UsageError(f"{where}: items with features of different shapes share no bitstream (group: 1): {shapes}")
     first = arrays[0]
     if first.ndim == 4 and first.shape[0] == 1:
         return np.ascontiguousarray(np.concatenate(arrays))
-    if first.ndim not in (1, 3):
-        raise UsageError(f"features of shape {first.shape}: C, CHW or 1CHW")
+    if first.ndim not in (1, 2, 3):
+        raise UsageError(f"{where}: features of shape {first.shape} for an item: C, LC, CHW or 1CHW")
     return np.ascontiguousarray(np.stack(arrays))
 
 

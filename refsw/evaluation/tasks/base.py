@@ -12,12 +12,14 @@ import numpy as np
 
 from refsw.errors import UsageError
 from refsw.evaluation.datasets.base import Dataset, Item
-from refsw.evaluation.errors import EvaluationError, NetworkError
+from refsw.evaluation.errors import DatasetError, EvaluationError, NetworkError
 from refsw.evaluation.networks.base import Cut, Network, check_cut
-from refsw.evaluation.pictures import Geometry, Preprocessing
+from refsw.evaluation.pictures import Fit, Geometry, Preprocessing
 from refsw.tensor.axes import Array
 
 Features = Array | dict[str, Array]
+RANKS = (2, 3, 4)
+"""Axes of features, that of the pictures with them: as many as a feature tensor has (7.1)."""
 OPEN_CUTS = 2
 """How many are kept open: work goes layer by layer, and the halves of an ONNX model hold their weights each."""
 
@@ -37,6 +39,7 @@ class Task(ABC):
     def __init__(self, dataset: Dataset, network: Network, preprocessing: Preprocessing) -> None:
         self.dataset, self.network, self.preprocessing = dataset, network, preprocessing
         self._cuts: dict[str, Cut] = {}
+        self._ranks: dict[str, dict[str, int]] = {}
         self.layers: tuple[str, ...] = ()
 
     def items(self) -> list[str]:
@@ -47,15 +50,28 @@ class Task(ABC):
         """Features of a picture at a cut.
 
         Returns:
-            Binary32 (binary16 where the network has that), (C, H, W) or (C,); at a cut with several tensors a
-            dictionary of them.
+            What the network has there, of one to three axes, such as (C, H, W), (L, C) or (C,), and of its own dtype;
+            at a cut with several tensors a dictionary of them.
 
         Raises:
             UsageError: there is no such picture or cut.
             DatasetError: the picture is missing or damaged.
+            NetworkError: they are of another shape.
         """
-        tensors = {name: np.asarray(tensor[0]) for name, tensor in self.cut(layer).front(self._input(item)[0]).items()}
+        tensors = {}
+        for name, tensor in self.cut(layer).front(self._input(item)[0]).items():
+            if tensor.ndim not in RANKS or tensor.shape[0] != 1 or 0 in tensor.shape:
+                raise NetworkError(
+                    f"layer {layer}: tensor {name} is of shape {tensor.shape} for one picture: features have one to "
+                    "three axes behind that of the pictures, which comes first"
+                )
+            tensors[name] = np.asarray(tensor[0])
+        self._ranks[layer] = {name: tensor.ndim for name, tensor in tensors.items()}
         return tensors if len(tensors) > 1 else next(iter(tensors.values()))
+
+    def example(self, layer: str) -> Features:
+        """Features of the first picture at a cut."""
+        return self.features(self.dataset.items[0].id, layer)
 
     def outputs(self, item: str, layer: str, decoded: Features) -> Array:
         """What the rest of the network makes of decoded features of a picture.
@@ -72,7 +88,10 @@ class Task(ABC):
         tensors = decoded if isinstance(decoded, Mapping) else dict.fromkeys(cut.tensors, decoded)
         if set(tensors) != set(cut.tensors) or (len(cut.tensors) > 1 and not isinstance(decoded, Mapping)):
             raise UsageError(f"cut {layer} takes {', '.join(cut.tensors)}, not {', '.join(tensors)}")
-        batch = {name: tensor if tensor.ndim in (2, 4) else tensor[None] for name, tensor in tensors.items()}
+        if layer not in self._ranks:
+            self.example(layer)
+        ranks = self._ranks[layer]
+        batch = {name: tensor[None] if tensor.ndim == ranks[name] else tensor for name, tensor in tensors.items()}
         return self._interpreted(item, cut.back(batch))
 
     def reference(self, item: str) -> Array:
@@ -130,6 +149,25 @@ class Task(ABC):
     def check_cut(self, layer: str, tolerance: float = 1e-4) -> float:
         """Prove on the first picture that a cut is one (`refsw.evaluation.networks.check_cut`)."""
         return check_cut(self.cut(layer), self._input(self.dataset.items[0].id)[0], tolerance=tolerance)
+
+    def check_groups(self, size: int) -> None:
+        """Make sure that the pictures of a group give inputs of one shape, and so features of one shape.
+
+        Args:
+            size: pictures of a group.
+
+        Raises:
+            DatasetError: two do not.
+        """
+        if self.preprocessing.fit is not Fit.NONE or size == 1:
+            return
+        for start in range(0, len(self.dataset.items), size):
+            first, *others = self.dataset.items[start : start + size]
+            shape = self.dataset.picture(first).shape
+            for other in others:
+                if self.dataset.picture(other).shape != shape:
+                    told = f"{other.path}: a picture of another size than {first.path.name}, in the same group"
+                    raise DatasetError(f"{told}: group: 1, or another pre-processing")
 
     def fingerprint(self) -> dict[str, str]:
         """What features and outputs depend on beside the pictures and the versions of libraries."""

@@ -4,8 +4,8 @@ on purpose. Run it with `python dfc_decoder.py IN.dfc OUT.npz`, or call decode(d
 Exit code 0: OUT.npz has one member for each tensor, under its name (9.2); bfloat16, which numpy does not have, is
 written as float32, which holds it exactly, with "@bfloat16" after the name. 65: IN.dfc does not conform, 69: it needs
 what this decoder lacks, such as VVC of 8 bits; then there is no output file. Needs numpy, Pillow, PyAV, and ml_dtypes
-for bfloat16. HEVC and VVC are in dfc_video.py, what is constrained within HEVC in dfc_h265.py; bitstreams of profile
-MODEL (chapter 10) are for dfc_models.py, which shares the units.
+for bfloat16. HEVC and VVC are in dfc_video.py, what is constrained within HEVC in dfc_h265.py, the forms of images in
+dfc_images.py; bitstreams of profile MODEL (chapter 10) are for dfc_models.py, which shares the units.
 """
 import hashlib
 import io
@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import dfc_images
 from dfc_video import Reject, hevc_pictures, need, vvc_pictures
 
 UNITS = FPS, DATA, DIGEST, METADATA, END, MODEL_HEADER, MODEL_DATA = 1, 2, 3, 4, 5, 8, 9      # code points (6.2)
@@ -40,10 +41,7 @@ LIMITS = {"sample-elements": (20, 24, 28), "unit-elements": (22, 26, 28), "pictu
           "parameter-sets": (3, 4, 6), "model-tensors": (12, 16, 20), "model-elements": (26, 30, 34),
           "model-unit-elements": (24, 27, 30)}      # powers of two (11.3)
 MODEL, CAPACITY = 6, 1 << 30       # profile_idc; elements of all samples that this decoder keeps (11.4)
-# What images look like: depth and colour type; SOF0; SIZ and COD; first and last chunk or marker (8.3).
-IMAGES = {PNG: ("PNG", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR.{8}[\x08\x10]\0.*\0{4}IEND\xaeB`\x82"),
-          JPEG: ("JPEG", b"\xff\xd8.*\xff\xc0\0\x0b\x08.{4}\x01.\x11.*\xff\xd9"),
-          J2K: ("JPEG2000", b"\xffO\xffQ..[\0-\x3f].{33}\0\1[\x07\x0f]\1\1.*\xffR.{10}[\0-\x3f\x80-\xbf]\1.*\xff\xd9")}
+IMAGES = {PNG: "PNG", JPEG: "JPEG", J2K: "JPEG2000"}
 
 def known(value, code_points, requirement, minor):
     """value, unless it is reserved in this version (syntax.reserved, bitstream.version-minor)."""
@@ -368,11 +366,14 @@ def expand(codec, payload, size):
     return out
 
 def read_image(t, data):
-    name, pattern = IMAGES[t.codec]
-    need(re.fullmatch(pattern, data, re.S), "image." + name.lower())
+    depth = 8 * t.word.itemsize
+    if t.codec == JPEG:
+        data = dfc_images.jpeg(data, t.height, t.width)
+    else:
+        data = (dfc_images.png if t.codec == PNG else dfc_images.jpeg2000)(data, t.height, t.width, depth)
     Image.MAX_IMAGE_PIXELS = None
     try:
-        image = Image.open(io.BytesIO(data), formats=[name])
+        image = Image.open(io.BytesIO(data), formats=[IMAGES[t.codec]])
         need(image.mode == ("L" if t.depth <= 8 else "I;16"), "image.grey", image.mode)
         need(image.size == (t.width, t.height), "image.size")
         return np.asarray(image).astype(t.word)

@@ -2,6 +2,9 @@
 into dictionaries. Part of dfc_decoder.py; ValueError: a NAL unit ends early, or is something else.
 """
 
+class Wrong(ValueError):
+    """Something that 8.4.8 names; its text is the requirement."""
+
 class Fields:
     """The bits of a NAL unit after its header, without emulation prevention."""
     def __init__(self, nal):
@@ -30,14 +33,13 @@ class Fields:
 
 def sps(nal):
     f, s = Fields(nal), {}
-    f.u(4)
-    layers = f.u(3)
+    s["vps"], layers = f.u(4), f.u(3)
     f.u(97)
     flags = [(f.u(), f.u()) for _ in range(layers)]
     f.u(2 * (8 - layers) if layers else 0)
     for has_profile, has_level in flags:
         f.u(88 * has_profile + 8 * has_level)
-    f.ue()
+    s["id"] = f.ue()
     if f.ue() == 3:                                     # chroma_format_idc
         f.u()
     width, height = f.ue(), f.ue()
@@ -45,12 +47,15 @@ def sps(nal):
     f.many(2)
     s["poc"] = f.ue() + 4
     f.many(3 * (layers + 1 if f.u() else 1))
-    block = f.ue() + 3 + f.ue()
-    if not 4 <= block <= 6:
-        raise ValueError("coding tree blocks of another size")
+    least, block = (least := f.ue() + 3), least + f.ue()
+    if s["id"] > 15 or least > 6 or not 4 <= block <= 6 or s["poc"] > 16:
+        raise Wrong("hevc.configuration" if s["id"] > 15 else "hevc.sps")
     blocks = (width + (1 << block) - 1 >> block) * (height + (1 << block) - 1 >> block)
     s["address"] = max(0, blocks - 1).bit_length()
-    f.many(4)
+    small, large = (small := f.ue() + 2), small + f.ue()
+    s["right"] = layers <= 6 and width and height and not (width | height) % (1 << least) and small < least
+    s["right"] = s["right"] and large <= min(block, 5)
+    f.many(2)
     if f.u() and f.u():
         scaling_lists(f)
     f.u()
@@ -134,7 +139,7 @@ def usability(f, layers):
 
 def pps(nal):
     f, p = Fields(nal), {}
-    number, _ = f.ue(), f.ue()
+    number, p["sps"] = f.ue(), f.ue()
     p["dependent"], p["output"], p["extra"], _, p["init"] = f.u(), f.u(), f.u(3), f.u(), f.u()
     p["active"] = f.ue() + 1, f.ue() + 1
     p["qp"] = 26 + f.se()
@@ -167,29 +172,34 @@ def pps(nal):
         f.end()
     return number, p
 
-def constraints(s, pictures, depth):
-    """8.4.1: requirement and whether it holds, for an SPS and all PPSs."""
+def constraints(vps, s, pictures, depth):
+    """8.4.1, 8.4.8: requirement and whether it holds, for a VPS, an SPS and all PPSs with their ids."""
+    ids = [s["vps"] == vps[2] >> 4, *(number <= 63 and p["sps"] == s["id"] for number, p in pictures)]
+    pictures = [p for _, p in pictures]
     excluded = s["other"], s["precision"], s["alignment"], *(p[k] for p in pictures for k in ("other", "cross", "chroma"))
-    return {"hevc.profile": not any(excluded),
+    return {"hevc.configuration": all(ids), "hevc.sps": s["right"], "hevc.profile": not any(excluded),
             "hevc.bypass": not (any(p["bypass"] for p in pictures) and (s["rotation"] or s["implicit"])),
             "hevc.weights": not (any(any(p["weighted"]) for p in pictures) and s["offsets"]),
             "hevc.qp": depth != 12 or not any(p["delta"] for p in pictures)}
 
-def slice_qp(nal, s, pictures):
-    """SliceQpY (7.3.6.1, 7-54); None in a dependent slice segment."""
+def slice_header(nal, s, pictures, depth):
+    """slice_type, and at 12 bits SliceQpY (7.3.6.1, 7-54); I and 0 for a dependent slice segment."""
     f, kind = Fields(nal[:4096]), nal[0] >> 1
     first = f.u()
-    f.u(kind >= 16)
+    if kind >= 16 and f.u():
+        raise Wrong("hevc.picture-count")               # no_output_of_prior_pics_flag
     if (number := f.ue()) not in pictures:
-        raise ValueError("a slice of no PPS")
+        raise Wrong("hevc.slice-header")
     p = pictures[number]
     if not first:
         dependent = p["dependent"] and f.u()
         f.u(s["address"])
         if dependent:
-            return None
+            return 2, 0
     f.u(p["extra"])
     slice_type, used, motion = f.ue(), 0, 0             # 0 B, 1 P, 2 I
+    if depth != 12:
+        return slice_type, 0
     f.u(p["output"])
     if kind not in (19, 20):
         f.u(s["poc"])
@@ -225,4 +235,4 @@ def slice_qp(nal, s, pictures):
             for entries in n:
                 f.many(2 * sum([f.u() for _ in range(entries)]))
         f.ue()
-    return p["qp"] + f.se()
+    return slice_type, p["qp"] + f.se()

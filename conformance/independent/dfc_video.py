@@ -19,6 +19,7 @@ def nal_units(stream):
     first, *units = (part.rstrip(b"\0") for part in re.split(b"\0\0\1", stream))
     need(units and not first, "hevc.start-code")
     need(all(len(unit) >= 3 for unit in units), "hevc.nal-length")
+    need(all(unit[0] < 128 and unit[1] & 7 for unit in units), "hevc.nal-header")
     return units
 
 def hevc_pictures(t, payload=b"", total=0):
@@ -27,11 +28,14 @@ def hevc_pictures(t, payload=b"", total=0):
     kinds = [nal[0] if nal[1] < 8 else 0 for nal in units]              # nal_unit_type and nuh_layer_id
     need(kinds[:2] == [64, 66] and len(kinds) > 2 and set(kinds[2:]) == {68}, "hevc.configuration")
     try:
-        sps, sets = dfc_h265.sps(units[1]), dict(map(dfc_h265.pps, units[2:]))
+        sps, sets = dfc_h265.sps(units[1]), list(map(dfc_h265.pps, units[2:]))
+    except dfc_h265.Wrong as error:
+        raise Reject(str(error)) from error
     except ValueError as error:
         raise Reject("hevc.configuration", str(error)) from error
-    for requirement, holds in dfc_h265.constraints(sps, sets.values(), t.depth).items():
+    for requirement, holds in dfc_h265.constraints(units[0], sps, sets, t.depth).items():
         need(holds, requirement)
+    sets = dict(sets)                                                   # of those with one id, the last
     decoder = av.CodecContext.create("hevc", "r")
     decoder.thread_count, decoder.options = 1, {"err_detect": "explode+crccheck+bitstream+buffer"}
     decoder.extradata = start_code + start_code.join(units)
@@ -49,18 +53,21 @@ def hevc_pictures(t, payload=b"", total=0):
         units = [nal for nal in units if nal[0] < 78]                   # SEI has no effect
         starts = [i for i, nal in enumerate(units) if nal[2] & 0x80]    # first_slice_segment_in_pic_flag
         need(units and units[0][0] >> 1 in (19, 20) and starts[:1] == [0], "hevc.first-picture")
-        need(len(starts) == total and not any(nal[0] >= 32 and nal[2] & 0x40 for nal in units), "hevc.picture-count")
-        for nal in units if t.depth == 12 else ():
-            need((dfc_h265.slice_qp(nal, sps, sets) or 0) <= 49, "hevc.qp")
+        need(len(starts) == total, "hevc.picture-count")
+        for nal in units:
+            slice_type, qp = dfc_h265.slice_header(nal, sps, sets, t.depth)
+            need(t.inter or slice_type == 2, "hevc.intra-only")
+            need(qp <= 49, "hevc.qp")
         for a, b in zip(starts, [*starts[1:], None], strict=True):
             frames += decoder.decode(av.Packet(start_code + start_code.join(units[a:b])))
         frames += decoder.decode(None)
+    except dfc_h265.Wrong as error:
+        raise Reject(str(error)) from error
     except (ValueError, av.error.FFmpegError) as error:
         raise Reject("hevc.decodes" if total else "hevc.stream", str(error)) from error
     need(len(frames) == total, "hevc.picture-count", f"{len(frames)} pictures come out")
     for frame in frames:
         need(not frame.is_corrupt, "hevc.decodes")
-        need(t.inter or frame.pict_type == av.video.frame.PictureType.I, "hevc.intra-only")
         need((frame.width, frame.height, frame.format.name) == (t.width, t.height, expected), "hevc.picture-size")
     return np.stack([frame.to_ndarray() for frame in frames])
 

@@ -43,6 +43,7 @@ HEVC = [
     "hevc.profile",
     "hevc.start-code",
     "hevc.nal-length",
+    "hevc.nal-header",
     "hevc.configuration",
     "hevc.sps",
     "hevc.chroma-format",
@@ -196,6 +197,8 @@ def _of_payload(p: Parameters, units: list[UnitContent], profile: Profile) -> It
             yield "bytes.bool"
     elif code in (PayloadCodec.PNG, PayloadCodec.JPEG, PayloadCodec.JPEG2000):
         yield from (*IMAGES, f"image.{code.name.lower()}")
+        if code is PayloadCodec.PNG:
+            yield "image.png-data"
         if code is PayloadCodec.JPEG:
             yield from ("image.jpeg-idct", "image.jpeg-range")
     elif code is PayloadCodec.HEVC:

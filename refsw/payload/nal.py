@@ -66,7 +66,7 @@ def split(stream: bytes | memoryview, element: str = "payload") -> list[Nal]:
     """8.4.2 The NAL units of a byte stream: each after 0x000001, without trailing zero bytes.
 
     Raises:
-        PayloadError: bytes before the first start code, or a NAL unit too short for its header.
+        PayloadError: bytes before the first start code, or a NAL unit whose header is too short or not one of H.265.
     """
     data = bytes(stream)
     parts = data.split(START_CODE)
@@ -80,6 +80,9 @@ def split(stream: bytes | memoryview, element: str = "payload") -> list[Nal]:
             raise payload_error(
                 "hevc.nal-length", element, "a NAL unit of at least 3 bytes", f"{len(body)}", offset=8 * place
             )
+        if body[0] & 0x80 or not body[1] & 7:
+            expected = "forbidden_zero_bit 0 and a nuh_temporal_id_plus1 above 0"
+            raise payload_error("hevc.nal-header", element, expected, body[:2].hex(" "), offset=8 * place)
         nals.append(Nal(body, place))
         place += len(part)
     return nals

@@ -75,6 +75,10 @@ def _configuration(c: Catalog) -> None:
     _bad(
         c, "nal.length-zeros", "A NAL unit of one byte and zero bytes", "hevc.nal-length", (), [["insert", 1, "280000"]]
     )
+    header = "hevc.nal-header"
+    _bad(c, "nal.header-configuration", "forbidden_zero_bit of an SPS is 1", header, [["patch", 1, 0, 128]])
+    _bad(c, "nal.header-forbidden", "forbidden_zero_bit of a slice segment is 1", header, (), [["patch", 0, 0, 128]])
+    _bad(c, "nal.header-temporal", "nuh_temporal_id_plus1 of a slice segment is 0", header, (), [["patch", 0, 1, 1]])
     _bad(c, "sps-block.128", "Coding tree blocks of 128 x 128", "hevc.sps", [["sps", "log2_diff_block", 4]])
     _bad(c, "sps-block.8", "Coding tree blocks of 8 x 8", "hevc.sps", [["sps", "log2_diff_block", 0]])
     for value in (1, 3):

@@ -5,6 +5,7 @@ Pillow's own ways of opening an image hang on settings of the whole process (its
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,9 +17,17 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PALETTE = 3
 IHDR = struct.Struct(">IIBBBBB")
+IEND = b"\0\0\0\0IEND\xae\x42\x60\x82"
+ADAM7 = (  # first row and column of a pass, and the steps from one to the next
+    *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
+)
+CHUNK = 1 << 20
 JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 SIZ = struct.Struct(">HIIIIIIIIHB")  # T.800, A.5.1, from Rsiz on
-APP0, APP15, COM, SOS, SOF0 = 0xE0, 0xEF, 0xFE, 0xDA, 0xC0
+SOT, SOD, COD, COC = 0xFF90, 0xFF93, 0xFF52, 0xFF53
+STYLE_PLACES = {COD: 12, COC: 9}  # of the code-block style, after which the transform stands (T.800, A.6.1, A.6.2)
+APP0, APP15, COM, SOS, SOF0, DHT, DQT = 0xE0, 0xEF, 0xFE, 0xDA, 0xC0, 0xC4, 0xDB
+SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -32,6 +41,7 @@ class ImageHeader:
         depth: bits of a sample.
         conforms: whether the image is of the form that 8.3.2 to 8.3.4 describe.
         body: the image without what has no effect on its samples.
+        interlaced: of a PNG image.
     """
 
     height: int
@@ -40,6 +50,7 @@ class ImageHeader:
     depth: int
     conforms: bool
     body: bytes
+    interlaced: bool = False
 
 
 def png_header(data: bytes) -> ImageHeader | None:
@@ -50,15 +61,21 @@ def png_header(data: bytes) -> ImageHeader | None:
     head = chunks[0][1]
     if len(head) != 12 + IHDR.size or zlib.crc32(head[4:-4]) != int.from_bytes(head[-4:], "big"):
         return None
-    width, height, depth, colour, *_ = IHDR.unpack_from(head, 8)
+    width, height, depth, colour, compression, filtering, interlace = IHDR.unpack_from(head, 8)
     if colour not in COLOUR_TYPES:
         return None
     components = COLOUR_TYPES[colour]
     kind = "palette" if colour == PALETTE else "grey" if components == 1 else f"{components} components"
     # Ancillary chunks have a small first letter, and no effect.
-    body = PNG_SIGNATURE + b"".join(chunk for name, chunk in chunks if not name[0] & 0x20)
-    conforms = data.endswith(b"\0\0\0\0IEND\xae\x42\x60\x82")
-    return ImageHeader(height, width, kind, depth, conforms, body)
+    critical = [(name, chunk) for name, chunk in chunks if not name[0] & 0x20]
+    names = [name for name, _ in critical]
+    first = [b"IHDR", b"PLTE"] if colour == PALETTE else [b"IHDR"]
+    count = len(names) - len(first) - 1
+    in_order = count > 0 and names == [*first, *[b"IDAT"] * count, b"IEND"]
+    conforms = in_order and chunks[-1] == (b"IEND", IEND) and (compression, filtering, interlace >> 1) == (0, 0, 0)
+    return ImageHeader(
+        height, width, kind, depth, conforms, PNG_SIGNATURE + b"".join(chunk for _, chunk in critical), interlace == 1
+    )
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -66,18 +83,45 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     if not data.startswith(PNG_SIGNATURE):
         return
     place = len(PNG_SIGNATURE)
-    while place + 8 <= len(data):
+    while place < len(data):
         end = place + 12 + int.from_bytes(data[place : place + 4], "big")
-        yield data[place + 4 : place + 8], data[place:end]
+        yield data[place + 4 : place + 8].ljust(4, b"\0"), data[place:end]
         place = end
+
+
+def png_rows_are_exact(header: ImageHeader) -> bool:
+    """8.3.2 Whether the IDAT chunks are one zlib stream of the filtered rows, and nothing more.
+
+    Raises:
+        zlib.error: it is no zlib stream.
+    """
+    size = 0
+    for y, x, rows, columns in ADAM7 if header.interlaced else ((0, 0, 1, 1),):
+        h, w = -(-(header.height - y) // rows), -(-(header.width - x) // columns)
+        size += h * (1 + w * header.depth // 8) if h > 0 and w > 0 else 0
+    expander, found = zlib.decompressobj(), 0
+    for _, chunk in _chunks(header.body):
+        waiting = chunk[8:-4] if chunk[4:8] == b"IDAT" else b""
+        while waiting and found <= size:
+            if expander.eof:
+                return False
+            found += len(expander.decompress(waiting, CHUNK))
+            waiting = expander.unconsumed_tail or expander.unused_data
+    return found == size and expander.eof
+
+
+def png_is_intact(header: ImageHeader) -> bool:
+    """8.3.2 Whether the CRCs of all critical chunks are right, those after the last row as well."""
+    return all(zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big") for _, chunk in _chunks(header.body))
 
 
 def jpeg_header(data: bytes) -> ImageHeader | None:
     """8.3.3 A JPEG image; None if it does not begin as one, or has no frame header before its first scan."""
     if not data.startswith(b"\xff\xd8"):
         return None
-    place, frames, body = 2, [], [data[:2]]
-    while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != SOS:
+    place, frames, body, scan = 2, [], [data[:2]], b""
+    tables: set[tuple[int, int]] = set()
+    while place + 4 <= len(data) and data[place] == 0xFF and not scan:
         if data[place + 1] == 0xFF:  # a fill byte (T.81, B.1.1.2)
             place += 1
             continue
@@ -85,6 +129,10 @@ def jpeg_header(data: bytes) -> ImageHeader | None:
         segment = data[place : place + 2 + size]
         if marker in FRAMES:
             frames.append((marker, segment[4:]))
+        elif marker in (DHT, DQT):
+            tables |= set(_tables(marker, segment[4:]))
+        elif marker == SOS:
+            scan = segment
         if not (APP0 <= marker <= APP15 or marker == COM):
             body.append(segment)
         place += 2 + size
@@ -93,9 +141,30 @@ def jpeg_header(data: bytes) -> ImageHeader | None:
         return None
     frame = frames[0][1]
     depth, height, width, components = struct.unpack_from(">BHHB", frame)
-    conforms = [marker for marker, _ in frames] == [SOF0] and len(frame) == 9 and frame[7] == 0x11
+    conforms = (
+        [marker for marker, _ in frames] == [SOF0]
+        and len(frame) == 9
+        and frame[7] == 0x11
+        and (len(scan), scan[4:6]) == (10, b"\x01" + frame[6:7])
+        and {(DQT, frame[8]), (DHT, scan[6] >> 4), (DHT, 0x10 | scan[6] & 15)} <= tables
+        and _scan_end(data, place) == len(data) - 2
+        and data.endswith(b"\xff\xd9")
+    )
     kind = "grey" if components == 1 else f"{components} components"
-    return ImageHeader(height, width, kind, depth, conforms and data.endswith(b"\xff\xd9"), b"".join(body))
+    return ImageHeader(height, width, kind, depth, conforms, b"".join(body))
+
+
+def _tables(marker: int, data: bytes) -> Iterator[tuple[int, int]]:
+    """T.81, B.2.4: (DHT, class and destination) or (DQT, destination) of the tables of a segment."""
+    while data:
+        yield marker, data[0] if marker == DHT else data[0] & 15
+        data = data[1 + (16 + sum(data[1:17]) if marker == DHT else 64 << (data[0] >> 4 & 1)) :]
+
+
+def _scan_end(data: bytes, place: int) -> int:
+    """Where the entropy-coded data from `place` on end: at a marker that is neither RSTm nor a stuffed byte."""
+    found = SCAN_END.search(data, place)
+    return found.start() if found else len(data)
 
 
 def jpeg2000_header(data: bytes) -> ImageHeader | None:
@@ -103,23 +172,46 @@ def jpeg2000_header(data: bytes) -> ImageHeader | None:
     start = 0
     if data.startswith(JP2_SIGNATURE):  # a file format around it
         start = max(0, data.find(b"\xff\x4f\xff\x51"))
-    if not data.startswith(b"\xff\x4f\xff\x51", start) or len(data) < start + 6 + SIZ.size:
+    if not data.startswith(b"\xff\x4f\xff\x51", start) or len(data) < start + 6 + SIZ.size + 2:
         return None
-    rsiz, right, lower, left, upper, *_, components, precision = SIZ.unpack_from(data, start + 6)
+    fields = SIZ.unpack_from(data, start + 6)
+    rsiz, right, lower, left, upper, _, _, tile_left, tile_upper, components, precision = fields
     kind = "grey" if components == 1 else f"{components} components"
-    cod = data.find(b"\xff\x52")
     conforms = (
         start == 0
-        and data.endswith(b"\xff\xd9")
-        and 40 < cod < len(data) - 13
-        # Part 1, code-blocks of Part 1, the 5-3 transform (A.6.1); unsigned and without subsampling (A.5.1)
-        and rsiz & 0xC000 == 0
-        and data[cod + 12] & 0x40 == 0
-        and data[cod + 13] == 1
-        and precision < 0x80
-        and data[43:45] == b"\x01\x01"
+        and rsiz & 0xC000 == 0  # Part 1
+        and (left, upper, tile_left, tile_upper) == (0, 0, 0, 0)
+        and precision < 0x80  # unsigned
+        and data[43:45] == b"\x01\x01"  # without subsampling
+        and _is_reversible(data)
     )
     return ImageHeader(max(0, lower - upper), max(0, right - left), kind, (precision & 0x7F) + 1, conforms, data)
+
+
+def _is_reversible(data: bytes) -> bool:
+    """8.3.4 Whether every COD and COC has code-blocks of Part 1 and the 5-3 transform, and EOC ends the data."""
+    place, part_end, styles = 2, 0, 0
+    while place + 2 < len(data):
+        marker = int.from_bytes(data[place : place + 2], "big")
+        if marker == SOD:
+            if part_end < place + 2:
+                return False
+            place, part_end = part_end, 0
+            continue
+        size = int.from_bytes(data[place + 2 : place + 4], "big")
+        segment = data[place : place + 2 + size]
+        if marker == SOT:
+            length = int.from_bytes(segment[6:10], "big")
+            part_end = place + length if length else len(data) - 2
+        elif marker in STYLE_PLACES:
+            style = segment[STYLE_PLACES[marker] :]
+            if len(style) < 2 or style[0] & 0x40 or style[1] != 1:
+                return False
+            styles += marker == COD
+        if marker < 0xFF00 or size < 2:
+            return False
+        place += 2 + size
+    return bool(styles) and data[place:] == b"\xff\xd9"
 
 
 HEADERS: dict[PayloadCodec, Callable[[bytes], ImageHeader | None]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from refsw.errors import CodecError, ErrorClass, PayloadError
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, guarded, no_configuration, payload_error
-from refsw.payload.image_headers import HEADERS
+from refsw.payload.image_headers import HEADERS, ImageHeader, png_is_intact, png_rows_are_exact
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
 
@@ -89,6 +90,8 @@ class ImageCodec:
                 return np.asarray(image)
 
         name = NAMES[self.payload_codec]
+        if self.payload_codec is PayloadCodec.PNG:
+            _check_rows(header)
         decoded = guarded(
             "image.format", f"a {name} image", pixels, OSError, ValueError, SyntaxError, EOFError, KeyError
         )
@@ -151,6 +154,19 @@ class ImageCodec:
         return errors
 
 
+def _check_rows(header: ImageHeader) -> None:
+    """8.3.2 The data of a PNG image, which Pillow reads no further than it needs to."""
+    try:
+        exact = png_rows_are_exact(header)
+    except zlib.error as error:
+        raise payload_error("image.format", "payload", "a PNG image", str(error)) from error
+    if not png_is_intact(header):
+        raise payload_error("image.format", "payload", "right CRCs of all critical chunks", "a wrong one")
+    if not exact:
+        expected = "one zlib stream of the image's rows in the IDAT chunks, and nothing after it"
+        raise payload_error("image.png-data", "payload", expected, "another", ErrorClass.LENGTH_MISMATCH)
+
+
 def _opened(payload_codec: PayloadCodec, file: io.BytesIO) -> Any:
     """An image as Pillow's class for its format opens it; `Image.open` would ask settings of the whole process."""
     if payload_codec is PayloadCodec.PNG:
@@ -167,8 +183,8 @@ def _opened(payload_codec: PayloadCodec, file: io.BytesIO) -> Any:
 
 
 FORMS = {
-    PayloadCodec.PNG: ("image.png", "a datastream that ends with IEND"),
-    PayloadCodec.JPEG: ("image.jpeg", "a baseline image of one component, from SOI to EOI"),
+    PayloadCodec.PNG: ("image.png", "a datastream of the chunks IHDR, IDAT and IEND, and ancillary ones"),
+    PayloadCodec.JPEG: ("image.jpeg", "a baseline image of one component and scan with its tables, from SOI to EOI"),
     PayloadCodec.JPEG2000: ("image.jpeg2000", "a codestream with the reversible transform, to EOC"),
 }
 

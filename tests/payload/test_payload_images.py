@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import signal
 import struct
@@ -352,3 +353,107 @@ def test_samples_of_a_jpeg_2000_have_8_or_16_bits() -> None:
     deep = saved(smooth(depth=16), "JPEG2000", **J2K_OPTIONS)
     of_12_bits = deep[:42] + bytes([11]) + deep[43:]
     assert rejected(J2K, payload_of(of_12_bits), 1, form(depth=12)).requirement == "image.grey"
+
+
+def chunk(name: bytes, data: bytes = b"") -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png_of(*chunks: tuple[bytes, bytes], interlace: int = 0, filtering: int = 0) -> bytes:
+    head = struct.pack(">IIBBBBB", SIZE, SIZE, 8, 0, 0, filtering, interlace)
+    parts = [chunk(b"IHDR", head), *(chunk(*c) for c in chunks), chunk(b"IEND")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+ROWS = b"".join(b"\0" + bytes(row) for row in smooth())
+DATA = zlib.compress(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "image"),
+    [
+        ("image.png", png_of((b"PLTE", bytes(3)), (b"IDAT", DATA))),
+        ("image.png", png_of((b"IDAT", DATA), (b"PLTE", bytes(3)))),
+        ("image.png", png_of((b"NEWc", b""), (b"IDAT", DATA))),
+        ("image.png", png_of((b"IDAT", DATA), (b"IEND", b""))),
+        ("image.png", png_of()),
+        ("image.png", png_of((b"IDAT", DATA), filtering=1)),
+        ("image.png", png_of((b"IDAT", DATA), interlace=2)),
+        ("image.png", png_of((b"IDAT", DATA)) + b"\0"),
+        ("image.png-data", png_of((b"IDAT", DATA + b"\0"))),
+        ("image.png-data", png_of((b"IDAT", DATA), (b"IDAT", b"more"))),
+        ("image.png-data", png_of((b"IDAT", zlib.compress(ROWS + b"\0")))),
+        ("image.png-data", png_of((b"IDAT", zlib.compress(ROWS[:-1])))),
+        ("image.png-data", png_of((b"IDAT", DATA[:-4]))),
+        ("image.png-data", png_of((b"IDAT", DATA), interlace=1)),
+        ("image.format", png_of((b"IDAT", DATA[:-1] + b"\0"))),
+        (
+            "image.format",
+            png_of((b"IDAT", DATA), (b"IDAT", b"")).replace(zlib.crc32(b"IDAT").to_bytes(4, "big"), bytes(4)),
+        ),
+    ],
+)
+def test_a_png_image_has_its_chunks_and_its_rows_and_nothing_else(requirement: str, image: bytes) -> None:
+    assert rejected(PNG, payload_of(image)).requirement == requirement
+
+
+@pytest.mark.parametrize("parts", [1, 2, 7])
+def test_the_data_of_a_png_image_may_be_cut_anywhere(parts: int) -> None:
+    cuts = [len(DATA) * i // parts for i in range(parts + 1)]
+    chunks = [(b"IDAT", DATA[a:b]) for a, b in itertools.pairwise(cuts)]
+    image = png_of((b"tEXt", b"key\0text"), *chunks, (b"IDAT", b""), (b"tIME", b"broken"))
+    assert (decode(PNG, payload_of(image))[0] == smooth()).all()
+
+
+def segment_of(marker: int, data: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+
+def test_a_jpeg_image_has_its_tables_and_one_scan() -> None:
+    image = image_of(JPEG)
+    assert decode(JPEG, payload_of(image)).shape == (1, SIZE, SIZE)
+    segments, place = [], 2
+    while image[place + 1] != 0xDA:
+        end = place + 2 + int.from_bytes(image[place + 2 : place + 4], "big")
+        segments.append(image[place:end])
+        place = end
+    scan = image[place:]
+    wrong = [
+        image + b"\0",
+        image + b"\xff\xd9",
+        image[:-2] + scan,
+        image[:-2] + segment_of(0xDC, b"\0\x10") + b"\xff\xd9",
+    ]
+    for marker in (0xC4, 0xDB):  # without a table
+        kept = [s for s in segments if s[1] != marker]
+        assert len(kept) < len(segments)
+        wrong.append(image[:2] + b"".join(kept) + scan)
+    for frame in [s for s in segments if s[1] == 0xC0]:  # a second frame
+        wrong.append(image[:2] + b"".join(segments) + frame + scan)
+    for data in wrong:
+        assert rejected(JPEG, payload_of(data)).requirement == "image.jpeg"
+    ignored = [
+        segment_of(0xE2, b"MPF\0II*\0" + bytes(8)),
+        segment_of(0xEE, b"Adobe" + bytes(7)),
+        segment_of(0xFE, b"hi"),
+    ]
+    free = image[:2] + b"".join([*ignored, *segments]) + scan
+    assert (decode(JPEG, payload_of(free)) == decode(JPEG, payload_of(image))).all()
+
+
+def test_every_coding_style_of_a_jpeg_2000_image_counts() -> None:
+    image = image_of(J2K)
+    place = image.index(b"\xff\x52")
+    cod = image[place : place + 2 + int.from_bytes(image[place + 2 : place + 4], "big")]
+    start = image.index(b"\xff\x93")  # of the data of the only tile-part
+    part = image.index(b"\xff\x90")
+
+    def with_style(style: int, transform: int) -> bytes:
+        inner = cod[:12] + bytes([style, transform]) + cod[14:]
+        length = int.from_bytes(image[part + 6 : part + 10], "big") + len(inner)
+        head = image[: part + 6] + struct.pack(">I", length) + image[part + 10 : start]
+        return head + inner + image[start:]
+
+    assert (decode(J2K, payload_of(with_style(cod[12], 1))) == decode(J2K, payload_of(image))).all()
+    for data in (with_style(0x40, 1), with_style(cod[12], 0), image[:-2] + b"\0\xff\xd9", image + b"\xff\xd9"):
+        assert rejected(J2K, payload_of(data)).requirement == "image.jpeg2000"

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 import refsw
+
+# On a machine with much else to do an example may take any time.
+settings.register_profile("refsw", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("refsw")
 
 ROOT = Path(__file__).resolve().parent.parent
 Features = Callable[..., NDArray[np.float32]]

@@ -1,8 +1,20 @@
-"""Processes as /proc shows them."""
+"""Processes as /proc shows them, and waiting for what they do: for the event, never for a time."""
 
 from __future__ import annotations
 
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+
+def until(condition: Callable[[], object], process: subprocess.Popen[Any] | None = None) -> None:
+    """Wait for what a process, or one that it started, is going to do; it fails if that process ends without."""
+    while not condition():
+        ended = process is not None and process.poll() is not None
+        assert not ended or condition(), "the process has ended"
+        time.sleep(0.01)
 
 
 def alive(pid: int) -> bool:

@@ -169,3 +169,35 @@ def test_decoding_needs_no_extra(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip() == "[]"
+
+
+CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time"}
+
+
+def clocks_read(text: str) -> list[str]:
+    """Calls that read a clock, or wait with a limit of time, in the text of a test."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            last = called.rpartition(".")[2]
+            numbers = [n for n in node.args if isinstance(n, ast.Constant) and isinstance(n.value, int | float)]
+            reads = called in ("time.time", "time.time_ns") or last.removesuffix("_ns") in CLOCKS
+            limited = any(word.arg == "timeout" for word in node.keywords) or (last in ("wait", "join") and numbers)
+            if reads or limited:
+                found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_reads_a_clock(path: Path) -> None:
+    assert clocks_read(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("time.perf_counter() + monotonic() + time.time()", 3), ("p.wait(30); p.communicate(timeout=3); t.join(1.5)", 3),
+     ("time.sleep(1); p.wait(); 'x'.join(parts); datetime.time(3)", 0)],
+)  # fmt: skip
+def test_clocks_are_seen_in_whatever_form(text: str, count: int) -> None:
+    assert len(clocks_read(text)) == count

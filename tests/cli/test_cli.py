@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from processes import until
 from safetensors.numpy import load_file, save_file
 
 import refsw
@@ -71,7 +71,7 @@ def process(
     *words: object, data: bytes = b"", cwd: Path | None = None, **more: Any
 ) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", "from refsw.cli.main import main; main()", *map(str, words)]
-    return subprocess.run(command, input=data, capture_output=True, check=False, cwd=cwd, timeout=60, **more)
+    return subprocess.run(command, input=data, capture_output=True, check=False, cwd=cwd, **more)
 
 
 def features(*shape: int, seed: int = 1) -> NDArray[np.float32]:
@@ -338,7 +338,7 @@ def test_a_reader_that_goes_away_makes_no_noise_but_one_line(stream: Path) -> No
         assert child.stderr is not None
         child.stdout.close()
         said = child.stderr.read().decode()
-        assert child.wait(30) not in (0, 1, 2, 70)  # not done, nor done with failures, nor a bug
+        assert child.wait() not in (0, 1, 2, 70)  # not done, nor done with failures, nor a bug
     assert "Traceback" not in said
     assert "Exception ignored" not in said
 
@@ -593,13 +593,9 @@ def test_a_command_that_is_ended_leaves_nothing_behind(tmp_path: Path, array: Pa
         assert child.stdin is not None
         child.stdin.write(data[:-30])
         child.stdin.flush()
-        for _ in range(1000):
-            if left(tmp_path) != before:
-                break
-            time.sleep(0.01)
-        assert left(tmp_path) != before
+        until(lambda: left(tmp_path) != before, child)
         child.terminate()
-        assert child.wait(30) not in (0, 1, 70)
+        assert child.wait() not in (0, 1, 70)
     assert left(tmp_path) == before
 
 

@@ -9,12 +9,12 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from processes import alive, children, until
 
 from refsw.cli.main import cli
 from refsw.conformance.decoders import Limits, decoder_under_test
@@ -190,17 +190,18 @@ def test_two_runs_in_one_folder(small: Path, tmp_path: Path) -> None:
 
 # --- going on ---
 
-SLOW = """#!/bin/sh
+STOPPING = """#!/bin/sh
 read n < $1
-echo $n >> {log}
-sleep 0.05
+echo $n >> {folder}/log
+while [ $n -ge 30 ] && [ ! -e {folder}/go ]; do sleep 0.05; done
 exit 65
 """
 
 
-def slow_decoder(folder: Path) -> str:
-    script = folder / "slow.sh"
-    script.write_text(SLOW.replace("{log}", str(folder / "log")))
+def stopping_decoder(folder: Path) -> str:
+    """The command of a decoder that does not get beyond the 30th vector until there is a file `go`."""
+    script = folder / "stopping.sh"
+    script.write_text(STOPPING.replace("{folder}", str(folder)))
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return f"{script} {{input}} {{output}}"
 
@@ -210,6 +211,11 @@ def texts(folder: Path, count: int) -> Path:
     return making.suite(folder, entries)
 
 
+def lines(folder: Path) -> int:
+    path = folder / RECORDS
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
 def records(folder: Path) -> list[dict[str, Any]]:
     path = folder / RECORDS
     return [json.loads(line) for line in path.read_text().splitlines()[1:]] if path.exists() else []
@@ -217,21 +223,17 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_run_that_is_killed_goes_on_without_loss_and_nothing_twice(tmp_path: Path) -> None:
     path, out = texts(tmp_path, 60), tmp_path / "report"
-    words = ["conformance", "run", path, "-o", out, "-j", "2", "--decoder", slow_decoder(tmp_path)]
+    words = ["conformance", "run", path, "-o", out, "-j", "2", "--decoder", stopping_decoder(tmp_path)]
     first = subprocess.Popen(
         [sys.executable, "-m", "refsw", *map(str, words)], env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
-    end = time.monotonic() + 20
-    while not (out / RECORDS).exists() or (out / RECORDS).read_bytes().count(b"\n") < 20:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: lines(out) > 20, first)
+    guards = children(first.pid)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    empty, end = 0, time.monotonic() + 20
-    while empty < 10 and time.monotonic() < end:  # a guard may have had one more request, whose decoder it ends at once
-        empty = 0 if processes_of(str(tmp_path)) else empty + 1
-        time.sleep(0.02)
-    assert empty == 10  # decoders end with the runner
+    until(lambda: not any(map(alive, guards)))
+    assert processes_of(str(tmp_path)) == []  # decoders end with the runner
+    (tmp_path / "go").touch()
     before = records(out)
     assert 10 <= len(before) < 60
     with (out / RECORDS).open("ab") as file:
@@ -250,13 +252,12 @@ def test_a_run_that_is_killed_goes_on_without_loss_and_nothing_twice(tmp_path: P
 
 def test_an_interrupted_run_reports_what_was_not_run(tmp_path: Path) -> None:
     path, out = texts(tmp_path, 60), tmp_path / "report"
-    words = ["conformance", "run", path, "-o", out, "--decoder", slow_decoder(tmp_path)]
+    words = ["conformance", "run", path, "-o", out, "--decoder", stopping_decoder(tmp_path)]
     first = subprocess.Popen(
         [sys.executable, "-m", "refsw", *map(str, words)], env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    while not (out / RECORDS).exists() or (out / RECORDS).read_bytes().count(b"\n") < 5:
-        time.sleep(0.01)
+    until(lambda: lines(out) > 5, first)
     first.send_signal(signal.SIGINT)
     assert first.wait() == 130
     results = json.loads((out / "results.json").read_text())

@@ -33,7 +33,7 @@ def test_workers_with_another_refsw_are_named(tmp_path, monkeypatch):
         with pytest.raises(UsageError, match=r"dask worker .*: has another refsw than this machine"):
             run(tmp_path, dask=cluster.scheduler_address)
         monkeypatch.setattr(workers, "SOURCE_THERE", "__import__('refsw.nowhere')")
-        with pytest.raises(UsageError, match=r"dask worker .*: No module named 'refsw\.nowhere'"):
+        with pytest.raises(UsageError, match=r"dask worker .*: .*refsw\.nowhere"):
             run(tmp_path, dask=cluster.scheduler_address)
 
 

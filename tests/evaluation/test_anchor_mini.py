@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from anchor_runs import run
 
@@ -58,11 +56,9 @@ def test_the_three_tasks_run_on_what_ships(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_mini_conditions_take_less_than_three_minutes_and_their_trends_hold(tmp_path):
-    start = time.monotonic()
+def test_the_trends_of_the_mini_conditions_hold(tmp_path):
     asked = load_conditions(find_conditions("mini"))
     _, failures = run(tmp_path, asked, jobs=2)
-    assert time.monotonic() - start < 180
     assert failures == []
     done = open_run(tmp_path)
     assert len(done.records) == 60

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import lzma
 import random
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -115,13 +114,7 @@ def test_damage_is_rejected_or_without_effect(updates: dict[str, Case]) -> None:
 
 @pytest.mark.slow
 def test_10000_damaged_updates_are_rejected_or_without_effect(updates: dict[str, Case]) -> None:
-    rejected, slowest = 0, 0.0
-    for case in damaged(updates, FULL, seed=2):
-        start = time.perf_counter()
-        rejected += check(*case)
-        slowest = max(slowest, time.perf_counter() - start)
-    assert rejected > 0.95 * FULL
-    assert slowest < 3
+    assert sum(check(*case) for case in damaged(updates, FULL, seed=2)) > 0.95 * FULL
 
 
 def test_every_byte_of_a_body_changed_behind_right_crcs(updates: dict[str, Case]) -> None:
@@ -143,14 +136,13 @@ def test_every_byte_of_a_body_changed_behind_right_crcs(updates: dict[str, Case]
 # --- hostile directories ---
 
 
-def costs(make: Callable[[], Any]) -> tuple[DfcError, int, float]:
-    """The error, the most memory in use, and the time."""
+def costs(make: Callable[[], Any]) -> tuple[DfcError, int]:
+    """The error, and the most memory in use."""
     tracemalloc.start()
-    start = time.perf_counter()
     try:
         with pytest.raises(DfcError) as caught:
             make()
-        return caught.value, tracemalloc.get_traced_memory()[1], time.perf_counter() - start
+        return caught.value, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
@@ -175,10 +167,9 @@ def new_ones(*shapes: tuple[int, ...], kind: ElementType = ElementType.FLOAT64) 
 )
 def test_elements_that_are_promised_cost_nothing(shapes: list[tuple[int, ...]], requirement: str) -> None:
     update = new_ones(*shapes)
-    error, memory, seconds = costs(lambda: refsw.apply_update(None, update))
+    error, memory = costs(lambda: refsw.apply_update(None, update))
     assert error.requirement == requirement
     assert memory < 8 << 20
-    assert seconds < 5
 
 
 def test_words_that_are_promised_cost_nothing() -> None:
@@ -186,7 +177,7 @@ def test_words_that_are_promised_cost_nothing() -> None:
     for element, lanes in (("word_count", 0), ("word_count", 12)):
         unit = data([[1, 2, 3]], lanes_log2=lanes, **{element: 2**32 - 2})
         update = stream(full_header(tensors), unit)
-        error, memory, _ = costs(lambda update=update: refsw.apply_update(None, update))
+        error, memory = costs(lambda update=update: refsw.apply_update(None, update))
         assert error.requirement == "model.payload-length"
         assert memory < 8 << 20
 
@@ -199,7 +190,7 @@ def test_labels_along_an_axis_of_an_empty_tensor_cost_nothing() -> None:
         unit = data([[]], tables=[table] * 2, table_count_minus1=0, label_word_count=0, word_count=0,
                     payload=lambda *_: state * 2, **groups)  # fmt: skip
         update = stream(header(None, (), [new_tensor("x", shape, EXACT)]), unit)
-        error, memory, _ = costs(lambda update=update: refsw.apply_update(None, update))
+        error, memory = costs(lambda update=update: refsw.apply_update(None, update))
         assert error.requirement == "model.label-count"
         assert memory < 8 << 20
 
@@ -207,16 +198,15 @@ def test_labels_along_an_axis_of_an_empty_tensor_cost_nothing() -> None:
 def test_an_expanding_xz_stream_is_bounded_by_what_the_tensor_holds() -> None:
     bomb = lzma.compress(bytes(1 << 26), check=lzma.CHECK_NONE)
     update = stream(full_header({"x": np.zeros(1000, np.uint8)}), xz_data(bomb))
-    error, memory, _ = costs(lambda: refsw.apply_update(None, update))
+    error, memory = costs(lambda: refsw.apply_update(None, update))
     assert error.requirement == "bytes.size"
     assert memory < 16 << 20  # the dictionary that the stream asks for is 8 MiB
 
 
 def test_the_same_name_a_thousand_times() -> None:
     new = [new_tensor("x", (1,), EXACT)] * 1000
-    error, _, seconds = costs(lambda: refsw.apply_update(None, stream(header(None, (), new))))
+    error, _ = costs(lambda: refsw.apply_update(None, stream(header(None, (), new))))
     assert error.requirement == "model.name-unique"
-    assert seconds < 3
 
 
 def test_copies_of_copies() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from typing import Any
 
@@ -148,14 +147,12 @@ def test_a_header_of_more_tensors_than_the_level_allows_costs_little() -> None:
     # Three bits a tensor: what is kept of each has to be little, or the count has to be checked first.
     update = stream(header({}, [TensorMode.REMOVED] * 100_000))
     tracemalloc.start()
-    start = time.perf_counter()
     try:
         with pytest.raises(DfcError):
             refsw.apply_update({}, update)
         assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - start < 2
 
 
 def test_integers_at_both_ends() -> None:

@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -41,13 +41,14 @@ SYNC_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as it lies in its folder; `identity` is what its results depend on."""
+    """A run as it lies in its folder; `identity` is what its results depend on, `notes` are on the data, by test."""
 
     folder: Path
     conditions: Conditions
     identity: Mapping[str, Any]
     environment: Mapping[str, Any]
     records: list[Record]
+    notes: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -277,6 +278,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     if told.get("format") != FORMAT:
         raise UsageError(f"{folder}: a run of format {told.get('format')}, this refsw reads {FORMAT}")
     _check_fields(told, {"conditions": dict, "identity": dict}, str(folder / RUN))
+    notes = told.get("notes", {})
+    _check_fields({"notes": notes}, {"notes": dict}, str(folder / RUN))
+    _check_fields(notes, dict.fromkeys(notes, list), f"{folder / RUN}, notes")
     _check_fields(told["identity"], {"conditions": str, "versions": dict, "tests": dict}, str(folder / RUN))
     _check_fields(told["identity"]["tests"], dict.fromkeys(told["identity"]["tests"], dict), str(folder / RUN))
     return told
@@ -292,7 +296,8 @@ def open_run(folder: Path) -> Run:
     conditions = parse_conditions(told["conditions"], str(folder / RUN))
     environment = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
     records = in_order(list(read_records(folder / RECORDS)), conditions)
-    return Run(folder, conditions, told["identity"], environment, records)
+    notes = {name: list(map(str, texts)) for name, texts in told.get("notes", {}).items()}
+    return Run(folder, conditions, told["identity"], environment, records, notes)
 
 
 def pack(output: Any) -> Any:

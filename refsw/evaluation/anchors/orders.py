@@ -112,8 +112,9 @@ class Seen:
         items, support: ids of what is coded, and of what scoring needs beside it.
         inputs: digests of all of them by id, as far as the task tells them.
         basis: what features and outputs depend on: the fingerprint of the task.
-        data: what scores depend on beside that, such as labels.
+        data: what scores depend on beside that, such as labels, and which class has which number.
         complexity: of each layer; None where it is not known.
+        notes: what a user should know of the data.
     """
 
     test: str
@@ -121,8 +122,9 @@ class Seen:
     support: list[str]
     inputs: dict[str, str]
     basis: dict[str, str]
-    data: dict[str, str]
+    data: dict[str, Any]
     complexity: dict[str, Any]
+    notes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +189,12 @@ def optional_of(task: Task, name: str, *arguments: Any) -> Any:
     """What a task offers beyond what it must: None where it does not.
 
     fingerprint() -> dict of text: digests of weights and pre-processing, and versions; item_digest(item) -> str;
-    annotations() -> str: digest of what scores depend on beside items and outputs; check(): raises UsageError for
-    missing or damaged data; check_groups(size): raises it for items whose features cannot share a bitstream;
-    example(layer) -> features of one item, which every codec is tried on before the run begins; support() -> ids of
-    which `score` needs the outputs of the whole network beside those of the items; input_pixels(item),
-    input_bytes(item) -> int; complexity(layer) -> dict of numbers, such as macs_front.
+    annotations() -> str: digest of what scores depend on beside items and outputs; mapping() -> which class has which
+    number, as JSON types; notes() -> what people should know of the data; check(): raises UsageError for missing or
+    damaged data; check_groups(size): raises it for items whose features cannot share a bitstream; example(layer) ->
+    features of one item, which every codec is tried on before the run begins; support() -> ids of which `score` needs
+    the outputs of the whole network beside those of the items; input_pixels(item), input_bytes(item) -> int;
+    complexity(layer) -> dict of numbers, such as macs_front.
     """
     method = getattr(task, name, None)
     return None if method is None else method(*arguments)

@@ -116,6 +116,11 @@ class AnchorRun:
         """Records that the run has when it is complete."""
         return sum(1 for _ in self.conditions.points())
 
+    @property
+    def notes(self) -> dict[str, list[str]]:
+        """What a user should know of the data of each test, such as files that are left out."""
+        return {name: seen.notes for name, seen in self._seen.items() if seen.notes}
+
     def seconds_left(self) -> float | None:
         """How long what is left will take, as far as it can be told from what is done; None at the beginning."""
         return self._left.seconds()
@@ -165,7 +170,7 @@ class AnchorRun:
                 raise UsageError(f"{self.folder}: {present[0]} without {files.RUN}: no run to go on with")
             files.write_json(self.folder / files.ENVIRONMENT, environment())
             written = {"format": files.FORMAT, "conditions": self.conditions.document, "identity": identity}
-            files.write_json(told, written)
+            files.write_json(told, written | {"notes": self.notes})
         if self.options.keep_bitstreams:
             (self.folder / files.BITSTREAMS).mkdir(exist_ok=True)
         if self.options.cache:

@@ -121,15 +121,16 @@ def _look(look: Look) -> Seen:
         for codec in look.codecs if example is not None else ():
             codecs.check_features(_together([example], layer), layer, codec, look.axes.get(layer, ""))
     inputs = {item: optional_of(task, "item_digest", item) for item in dict.fromkeys([*items, *support])}
-    data = {"annotations": optional_of(task, "annotations")}
+    data = {name: optional_of(task, name) for name in ("annotations", "mapping")}
     return Seen(
         look.test,
         items,
         support,
         {item: value for item, value in inputs.items() if value is not None},
         {k: str(v) for k, v in (_here.fingerprint or {}).items()},
-        {k: v for k, v in data.items() if v is not None},
+        {k: v for k, v in data.items() if v},
         {layer: optional_of(task, "complexity", layer) for layer in look.layers},
+        list(optional_of(task, "notes") or ()),
     )
 
 

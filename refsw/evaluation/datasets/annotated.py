@@ -12,7 +12,8 @@ import numpy as np
 
 from refsw.evaluation.boxes import COLUMNS
 from refsw.evaluation.datasets.base import Dataset, Item
-from refsw.evaluation.datasets.folders import existing, pictures_in, read_text
+from refsw.evaluation.datasets.classes import Choice, Classes, given_classes
+from refsw.evaluation.datasets.files import existing, left_out, pictures_in, read_text
 from refsw.evaluation.errors import DatasetError
 from refsw.tensor.axes import Array
 
@@ -40,9 +41,16 @@ def open_voc(name: str, root: Path, *, split: str = "test") -> Dataset:
 
 
 def open_coco(
-    name: str, root: Path, *, split: str = "val2017", annotations: str = "annotations/instances_val2017.json"
+    name: str,
+    root: Path,
+    *,
+    split: str = "val2017",
+    annotations: str = "annotations/instances_val2017.json",
+    classes: Choice = "",
 ) -> Dataset:
-    """COCO: an instances file over a folder of pictures; classes are the categories in the order of their ids.
+    """COCO: an instances file over a folder of pictures.
+
+    A class is the place of its category in the order of their ids, unless `classes` says it.
 
     Raises:
         DatasetError: the file is missing or is no COCO file.
@@ -50,44 +58,70 @@ def open_coco(
     path = existing(root) / annotations
     try:
         content = json.loads(read_text(path))
-        categories = sorted(content["categories"], key=lambda category: int(category["id"]))
-        number = {category["id"]: i for i, category in enumerate(categories)}
-        rows: dict[int, list[list[float]]] = {image["id"]: [] for image in content["images"]}
-        for entry in content["annotations"]:
+        given = given_classes(classes, root) if classes else None
+        ids = _by_id(content["categories"], path, "category")
+        number = {
+            key: place if given is None else given.number_of(str(ids[key]["name"]), f"{path}: category {key}")
+            for place, key in enumerate(sorted(ids))
+        }
+        images = _by_id(content["images"], path, "picture")
+        rows: dict[int, list[list[float]]] = {key: [] for key in images}
+        for place, entry in enumerate(content["annotations"]):
             if entry["image_id"] not in rows or entry["category_id"] not in number:
                 odd = f"picture {entry['image_id']}, category {entry['category_id']}"
                 raise DatasetError(f"{path}: an annotation of {odd}, which it does not list")
+            where = f"{path}: annotation {entry.get('id', place)} of {images[entry['image_id']]['file_name']}"
             left, top, width, height = map(float, entry["bbox"])
             row = [left, top, left + width, top + height, number[entry["category_id"]], entry.get("iscrowd", 0)]
-            rows[entry["image_id"]].append(row)
-        images = sorted(content["images"], key=lambda image: int(image["id"]))
+            rows[entry["image_id"]].append(_table([row], where)[0].tolist())
         items = [
             Item(
-                image["file_name"],
-                root / split / image["file_name"],
-                boxes=_table(rows[image["id"]], image["file_name"]),
+                image["file_name"], root / split / image["file_name"], boxes=_table(rows[key], f"{path}: picture {key}")
             )
-            for image in images
+            for key, image in sorted(images.items())
         ]
-        return Dataset(name, items, classes=[str(category["name"]) for category in categories])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        names = [str(ids[key]["name"]) for key in sorted(ids)] if given is None else given.names
+        return Dataset(name, items, classes=names, is_numbered=given is not None, ids=number)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DatasetError(f"{path}: no COCO annotations: {type(error).__name__} {error}") from error
 
 
-def open_yolo(name: str, root: Path) -> Dataset:
+def _by_id(entries: Any, path: Path, what: str) -> dict[int, Any]:
+    """Entries of a COCO file by their ids, none of which is there twice."""
+    found: dict[int, Any] = {}
+    for entry in entries:
+        if type(entry["id"]) is not int:
+            raise DatasetError(f"{path}: {what} {entry['id']!r}: an id is a whole number")
+        if entry["id"] in found:
+            raise DatasetError(f"{path}: {what} {entry['id']} is there twice")
+        found[entry["id"]] = entry
+    return found
+
+
+def open_yolo(name: str, root: Path, *, classes: Choice = "") -> Dataset:
     """images/ and labels/: lines `class x y width height`, centre and size relative to the picture.
 
-    A picture without a file of labels has no objects.
+    A picture without a file of labels has no objects. Names of the classes, by number, are those of `classes`, such as
+    the file data.yaml that such data come with.
 
     Raises:
-        DatasetError: a folder is missing, or a line is none, or a picture is damaged; the folder of labels may be
-            empty, but has to be there.
+        DatasetError: a folder is missing, or a line is none, or names none of `classes`, or a picture is damaged; the
+            folder of labels may be empty, but has to be there.
     """
-    items = []
-    existing(existing(root) / "labels")
+    items, taken = [], []
+    given = given_classes(classes, root) if classes else None
+    labels = existing(existing(root) / "labels")
     for path in pictures_in(existing(root / "images")):
-        items.append(Item(path.name, path, boxes=_yolo_boxes(root / "labels" / f"{path.stem}.txt", path)))
-    return Dataset(name, items)
+        own = labels / f"{path.stem}.txt"
+        if own in taken:
+            raise DatasetError(f"{path}: another picture has the same file of labels, {own.name}")
+        taken.append(own)
+        items.append(Item(path.name, path, boxes=_yolo_boxes(own, path, given)))
+    without = sum(not path.is_file() for path in taken)
+    notes = left_out([root / "images", labels], [*(item.path for item in items), *taken])
+    notes += [f"{without} of {len(items)} pictures have no file of labels: no objects"] if without else []
+    names = given.names if given else ()
+    return Dataset(name, items, classes=names, notes=notes, is_numbered=given is not None)
 
 
 def _voc_boxes(path: Path) -> Array:
@@ -115,7 +149,7 @@ def _text(entry: Any, name: str) -> str:
     return str(text)
 
 
-def _yolo_boxes(path: Path, picture: Path) -> Array:
+def _yolo_boxes(path: Path, picture: Path, classes: Classes | None) -> Array:
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
@@ -134,6 +168,8 @@ def _yolo_boxes(path: Path, picture: Path) -> Array:
         except ValueError as error:
             told = f"class, x, y, width, height, the last four from 0 to 1, not {line!r}"
             raise DatasetError(f"{path}:{number}: {told}") from error
+        if classes is not None:
+            classes.number_of(str(int(kind)), f"{path}:{number}: class {int(kind)}")
         row = [(x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height, kind, 0]
         rows.append(row)
     return _table(rows, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,17 +44,29 @@ class Dataset:
         items: what is coded: the test pictures, or the queries of a retrieval set.
         references: what queries are compared with.
         classes: names, by class number; may be empty.
+        notes: what a user should know of it: files that are left out, an order of classes that may surprise.
+        is_numbered: the numbers of the classes are those of the network, as somebody said, not a place in an order.
+        ids: numbers that the data set itself has for its classes -> their class numbers.
 
     Raises:
         DatasetError: no pictures, or two with the same id.
     """
 
     def __init__(
-        self, name: str, items: Sequence[Item], references: Sequence[Item] = (), classes: Sequence[str] = ()
+        self,
+        name: str,
+        items: Sequence[Item],
+        references: Sequence[Item] = (),
+        classes: Sequence[str] = (),
+        *,
+        notes: Sequence[str] = (),
+        is_numbered: bool = False,
+        ids: Mapping[int, int] | None = None,
     ) -> None:
         if not items:
             raise DatasetError(f"{name}: no pictures")
         self.name, self.items, self.references, self.classes = name, tuple(items), tuple(references), tuple(classes)
+        self.notes, self.is_numbered, self.ids = tuple(notes), is_numbered, dict(ids or {})
         self._found = {item.id: item for item in self.items}
         if len(self._found) != len(self.items):
             twice = next(item.id for i, item in enumerate(self.items) if self._found[item.id] is not self.items[i])

@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from refsw.evaluation.datasets.base import Dataset, Item
+from refsw.evaluation.datasets.classes import Choice, given_classes
+from refsw.evaluation.datasets.files import class_folders, entries, existing, label_of, left_out, pictures_in
 from refsw.evaluation.errors import DatasetError
 
-FILES, CLASSES = ("file", "ImageId"), ("index", "label", "synset", "PredictionString")
-"""Names of the columns of lists."""
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+TEXT_ORDER = "classes have the numbers of their folders in natural order ({0} is {1}, {2} is {3}), not in that of text"
 
 
-def open_folder(name: str, root: Path, *, queries: int = 0) -> Dataset:
-    """A folder for each class or identity, as ImageNet's training pictures lie; a class is its place in their order.
+def open_folder(name: str, root: Path, *, queries: int = 0, classes: Choice = "") -> Dataset:
+    """A folder for each class or identity, as ImageNet's training pictures lie.
 
+    A class is its place in the natural order of their names, in which 10 comes after 2, unless `classes` says it.
     Pictures that lie in the root itself, without such folders, have no label.
 
     Args:
         name: of the data set.
         root: the folder.
         queries: for retrieval, the first so many pictures of each folder are queries, the others references.
+        classes: see `refsw.evaluation.datasets.classes`.
 
     Raises:
-        DatasetError: there is no such folder, or no picture in it or in a folder within.
+        DatasetError: there is no such folder, or no picture in it or in a folder within, or one is no class of
+            `classes`.
     """
     folders = class_folders(root)
     if not folders:
         if queries:
             raise DatasetError(f"{root}: no folder for each identity, of which queries could be the first pictures")
-        return Dataset(name, [Item(path.name, path) for path in pictures_in(root)])
+        pictures = pictures_in(root)
+        return Dataset(name, [Item(path.name, path) for path in pictures], notes=left_out([root], pictures))
+    given = given_classes(classes, root) if classes else None
     items: list[Item] = []
     references: list[Item] = []
-    for label, folder in enumerate(folders):
+    for place, folder in enumerate(folders):
+        label = place if given is None else given.number_of(folder.name, folder)
         for number, path in enumerate(pictures_in(folder)):
             item = Item(f"{folder.name}/{path.name}", path, label)
             (items if not queries or number < queries else references).append(item)
-    return Dataset(name, items, references, [folder.name for folder in folders])
+    notes = left_out([root], [item.path for item in (*items, *references)])
+    names = [folder.name for folder in folders]
+    if given is None:
+        return Dataset(name, items, references, names, notes=[*notes, *_other_order(names)])
+    return Dataset(name, items, references, given.names, notes=notes, is_numbered=True)
 
 
-def open_list(name: str, root: Path, *, labels: str, queries: int = 0) -> Dataset:
+def _other_order(names: Sequence[str]) -> list[str]:
+    """A note where text, as many programs sort it, has another order."""
+    other = next((i for i, (name, text) in enumerate(zip(names, sorted(names), strict=True)) if name != text), None)
+    if other is None:
+        return []
+    note = TEXT_ORDER.format(names[other], other, sorted(names)[other], names.index(sorted(names)[other]))
+    return [f"{note}; if those of the network are others, say them with classes"]
+
+
+def open_list(name: str, root: Path, *, labels: str, queries: int = 0, classes: Choice = "") -> Dataset:
     """Pictures that a text file lists, each with its class or identity.
 
     Args:
@@ -51,19 +68,22 @@ def open_list(name: str, root: Path, *, labels: str, queries: int = 0) -> Datase
         labels: the list, from the root: lines `path class`, as ImageNet's val.txt; or CSV with a header and columns
             `file` and `index` or `label`.
         queries: for retrieval, the first so many of each class are queries, the others references.
+        classes: see `refsw.evaluation.datasets.classes`; the list may have names then.
 
     Raises:
-        DatasetError: there is no such list, or a line of it is none.
+        DatasetError: there is no such list, or a line of it is none, or it has a class that is none of `classes`.
     """
     items: list[Item] = []
     references: list[Item] = []
     seen: dict[int, int] = {}
-    for where, path, value in entries(existing(root) / labels):
-        label = label_of(where, value)
+    listed = existing(root) / labels
+    given = given_classes(classes, root) if classes else None
+    for where, path, value in entries(listed):
+        label = label_of(where, value) if given is None else given.number_of(value, where)
         item = Item(path, root / path, label)
         seen[label] = seen.get(label, 0) + 1
         (items if not queries or seen[label] <= queries else references).append(item)
-    return Dataset(name, items, references)
+    return Dataset(name, items, references, given.names if given else (), is_numbered=given is not None)
 
 
 def open_vehicle_id(name: str, root: Path, *, size: int = 800) -> Dataset:
@@ -102,101 +122,3 @@ def open_msmt17(name: str, root: Path) -> Dataset:
             items.append(Item(path, root / pictures / path, label_of(where, value), int(fields[2])))
         sides.append(items)
     return Dataset(name, sides[0], sides[1])
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Picture files in a folder, by name; digits in names count as numbers, so that 10 comes after 9."""
-    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
-    return sorted(found, key=lambda path: _in_order(path.name))
-
-
-def existing(path: Path) -> Path:
-    """A folder that is there.
-
-    Raises:
-        DatasetError: it is not.
-    """
-    if not path.is_dir():
-        raise DatasetError(f"{path}: no such folder")
-    return path
-
-
-def read_text(path: Path) -> str:
-    """A text file.
-
-    Raises:
-        DatasetError: it is missing, or no text.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: {error}") from error
-    if "\0" in text:
-        raise DatasetError(f"{path}: no text: it has bytes of 0")
-    return text
-
-
-def entries(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Place in the file, picture, and class of each line of a list, as text.
-
-    Raises:
-        DatasetError: there is no such list, or a line of it is none.
-    """
-    text = read_text(path)
-    rows: Sequence[Sequence[str | None]]
-    if path.suffix.lower() == ".csv":
-        table = list(csv.DictReader(io.StringIO(text)))
-        columns = [next((key for key in keys if table and key in table[0]), "") for keys in (FILES, CLASSES)]
-        if not all(columns):
-            raise DatasetError(f"{path}: columns {' or '.join(FILES)}, and {' or '.join(CLASSES)}, are needed")
-        first, rows = 2, [(row[columns[0]], row[columns[1]]) for row in table]
-    else:
-        first, rows = 1, [line.rsplit(maxsplit=1) for line in text.splitlines()]
-    for number, row in enumerate(rows, first):
-        if not row:
-            continue
-        if len(row) != 2 or not row[0] or not row[1]:
-            told = " ".join(str(cell) for cell in row if cell)
-            raise DatasetError(f"{path}:{number}: a picture and its class, not {told!r}")
-        yield f"{path}:{number}", row[0], row[1]
-
-
-def label_of(where: str, value: str) -> int:
-    """A class or an identity as a number.
-
-    Raises:
-        DatasetError: it is none.
-    """
-    try:
-        return int(value)
-    except ValueError as error:
-        raise DatasetError(f"{where}: a picture and its class, not {value!r}") from error
-
-
-def class_folders(root: Path) -> list[Path]:
-    """Folders in a folder, in order, all of them with pictures; hidden ones do not count.
-
-    Raises:
-        DatasetError: there is no such folder, or one within has no pictures while others have: whether it is a class
-            decides on the numbers of all that come after it.
-    """
-    folders = sorted(path for path in existing(root).iterdir() if path.is_dir() and path.name[0] != ".")
-    empty = [folder for folder in folders if not pictures_in(folder)]
-    if empty and len(empty) < len(folders):
-        raise DatasetError(f"{empty[0]}: no pictures, in a folder beside those of classes")
-    return [] if empty else folders
-
-
-def _in_order(name: str) -> list[tuple[int, int, str]]:
-    parts, digits = [], ""
-    for character in name + "\0":
-        if character.isascii() and character.isdigit():
-            digits += character
-            continue
-        if digits:
-            parts.append((0, int(digits), digits))
-            digits = ""
-        parts.append((1, 0, character))
-    return parts

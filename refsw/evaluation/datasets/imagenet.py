@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from refsw.evaluation.datasets.base import Dataset, Item
-from refsw.evaluation.datasets.folders import class_folders, entries, existing, label_of, pictures_in, read_text
+from refsw.evaluation.datasets.files import (
+    class_folders,
+    entries,
+    existing,
+    label_of,
+    left_out,
+    pictures_in,
+    read_text,
+)
 from refsw.evaluation.errors import DatasetError
 from refsw.evaluation.extras import optional
 
@@ -42,7 +50,8 @@ def open_imagenet(name: str, root: Path, *, labels: str = "", synsets: str = "")
             if label < 0:
                 raise DatasetError(f"{folder}: no synset of {synsets}")
         items = [Item(f"{f.name}/{path.name}", path, label) for f, label in classes.items() for path in pictures_in(f)]
-        return Dataset(name, items, classes=names or [folder.name for folder in folders])
+        notes = left_out([root], [*(item.path for item in items), root / synsets])
+        return Dataset(name, items, classes=names or [folder.name for folder in folders], notes=notes)
     items = [
         Item(file, root / file, known[value] if value in known else _numbered(where, value, known))
         for where, file, value in _listed(root, root / labels)

@@ -60,6 +60,12 @@ def open_dataset(kind: str, root: str | Path, *, limit: int | None = None, **opt
         raise UsageError(f"data set {kind}: {', '.join(missing)} is missing")
     given = {"root": root, **options} | ({} if limit is None else {"limit": limit})
     for name, value in given.items():
+        if known.get(name) == "Choice":
+            if not isinstance(value, str | list | tuple | Mapping) or not value:
+                raise UsageError(
+                    f"data set {kind}: {name} is {value!r}: names, a mapping of names to numbers, or a file"
+                )
+            continue
         text = known.get(name, "int" if name == "limit" else "str") == "str"
         fits = isinstance(value, str | Path) if text else type(value) is int and value >= 0
         if not fits:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from refsw.evaluation.datasets.base import Dataset, Item
-from refsw.evaluation.datasets.folders import existing, pictures_in
+from refsw.evaluation.datasets.files import existing, left_out, pictures_in
 from refsw.evaluation.errors import DatasetError
 
 NAME = re.compile(r"(-?\d+)_c(\d+)")
@@ -24,7 +24,7 @@ def open_market(name: str, root: Path) -> Dataset:
     Raises:
         DatasetError: a folder is missing, or a name has no identity.
     """
-    sides = []
+    sides, taken = [], []
     for folder in ("query", "bounding_box_test"):
         items = []
         for path in pictures_in(existing(root / folder)):
@@ -32,6 +32,8 @@ def open_market(name: str, root: Path) -> Dataset:
             if found is None:
                 raise DatasetError(f"{path}: no identity and camera in its name")
             if int(found[1]) != JUNK:
+                taken.append(path)
                 items.append(Item(f"{folder}/{path.name}", path, int(found[1]), int(found[2])))
         sides.append(items)
-    return Dataset(name, sides[0], sides[1])
+    notes = left_out([root / "query", root / "bounding_box_test"], taken)
+    return Dataset(name, sides[0], sides[1], notes=notes)

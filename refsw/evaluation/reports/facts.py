@@ -35,6 +35,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
             pristine = ", ".join(f"{metric_name(name)} {SCORE.text(value)}" for name, value in kept.items())
             told = f"{own['items']} items in {own['bitstreams']} bitstreams a point"
             found.append((test.title, f"{told}; without coding: {pristine}" if pristine else told))
+        found += [(f"Data of {test.name}", note) for note in run.notes.get(test.name, ())]
     found.append(("Rate", "bytes of the bitstreams / bytes of the features before coding; parameter sets included"))
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -189,6 +189,15 @@ class Task(ABC):
         total.update(json.dumps(self.dataset.classes).encode())
         return total.hexdigest()
 
+    def mapping(self) -> dict[str, Any]:
+        """Which class has which number, by name, as JSON types; empty where no order and no list decides it."""
+        numbers = {name: number for number, name in enumerate(self.dataset.classes) if name}
+        return {"classes": numbers} if numbers else {}
+
+    def notes(self) -> list[str]:
+        """What a user should know of the data set: files that are left out, say."""
+        return list(self.dataset.notes)
+
     def picture_of(self, item: str) -> Item:
         """The picture of an id.
 
@@ -237,15 +246,17 @@ def paired(outputs: Mapping[str, Any], references: Mapping[str, Any]) -> tuple[l
     return items, [np.asarray(outputs[i]) for i in items], [np.asarray(references[i]) for i in items]
 
 
-def known_options(options: Mapping[str, Any], known: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Options with their defaults filled in.
+def known_options(
+    options: Mapping[str, Any], known: Mapping[str, Any], where: str, *, also: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Options with their defaults filled in; the names of `also` are only for the message.
 
     Raises:
         UsageError: an option that does not exist, or of another type.
     """
     for name, value in options.items():
         if name not in known:
-            raise UsageError(f"{where}: no option {name}: {', '.join(known) or 'it has none'}")
+            raise UsageError(f"{where}: no option {name}: {', '.join([*known, *also]) or 'it has none'}")
         default = known[name]
         fits = isinstance(value, int | float) if isinstance(default, int | float) else isinstance(value, type(default))
         if not fits or isinstance(value, bool) != isinstance(default, bool):

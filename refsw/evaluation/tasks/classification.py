@@ -29,6 +29,7 @@ class Classification(Task):
     ) -> None:
         super().__init__(dataset, network, preprocessing)
         self._options = known_options(options, {"literal": False}, "classification")
+        self._scores: int | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -43,6 +44,7 @@ class Classification(Task):
         """
         super().check(progress)
         data, scores = self.dataset, self.reference(self.dataset.items[0].id)
+        self._scores = scores.size
         if scores.ndim != 1:
             raise NetworkError(f"the network gives {scores.shape} for a picture, not a score for each class")
         if not self._has_labels_of(scores.size):
@@ -54,9 +56,19 @@ class Classification(Task):
         if highest.label >= scores.size:
             raise DatasetError(f"{highest.path}: class {highest.label}, the network has {scores.size}, from 0")
 
+    def notes(self) -> list[str]:
+        """As all tasks, and why there is no accuracy."""
+        count, labelled = len(self.dataset.classes), any(item.label >= 0 for item in self.dataset.items)
+        if labelled and (self._scores is None or self._has_labels_of(self._scores)):
+            return super().notes()
+        told = f"{self.dataset.name} has no labels"
+        if labelled:
+            told = f"{self.dataset.name} has {count} classes, the network {self._scores}"
+        return [*super().notes(), f"{told}: no accuracy, only fidelity (classes says which number each class has)"]
+
     def _has_labels_of(self, scores: int) -> bool:
         """Whether labels are numbers of the network's classes; those of folders are not if there are not as many."""
-        return len(self.dataset.classes) in (0, scores)
+        return self.dataset.is_numbered or len(self.dataset.classes) in (0, scores)
 
     def interpret(self, item: Item, output: Array, geometry: Geometry) -> Array:
         """The scores as they are.

@@ -17,6 +17,7 @@ from refsw.evaluation.fidelity import detection_fidelity
 from refsw.evaluation.networks.base import Network
 from refsw.evaluation.pictures import Geometry, Preprocessing
 from refsw.evaluation.tasks.base import Task, known_options, paired
+from refsw.evaluation.tasks.labels import ORDER, REFUSE, Labels
 from refsw.evaluation.yolox import FIXED, STRIDES, objects
 from refsw.tensor.axes import Array
 
@@ -25,8 +26,9 @@ class Detection(Task):
     """The output of a picture is its objects, binary64 (objects, 6): corners in pixels, confidence, class.
 
     Options: `format` (of what the network gives: yolox, see `refsw.evaluation.yolox`; or boxes, rows of corners in
-    pixels of its input, confidence and class, as detectors with a suppression of their own give them), `first_class`
-    (number that the network gives the first class of the data set: 1 where 0 is the background), `strides` (of a
+    pixels of its input, confidence and class, as detectors with a suppression of their own give them), `labels`,
+    `first_class` and `unknown` (which class a number of the network is, see `refsw.evaluation.tasks.labels`; a
+    `first_class` of 1 is for networks whose 0 is the background), `strides` (of a
     YOLOX's levels), `least` (confidence that is kept for average precision), `confidence` (from which on an object
     counts for fidelity), `overlap` (of a YOLOX's suppression), `rules` (coco, voc2007 or voc), `literal` (fidelity as
     printed).
@@ -42,8 +44,9 @@ class Detection(Task):
     ) -> None:
         super().__init__(dataset, network, preprocessing)
         known = {"strides": list(STRIDES), "least": 0.01, "confidence": 0.25, "overlap": 0.65}
-        known |= {"format": "yolox", "first_class": 0}
-        chosen = known_options(options, {**known, "rules": "coco", "literal": False}, "detection")
+        known |= {"format": "yolox", "first_class": 0, "unknown": REFUSE, "rules": "coco", "literal": False}
+        plain = {name: value for name, value in options.items() if name != "labels"}
+        chosen = known_options(plain, known, "detection", also=["labels"])
         if chosen["rules"] not in RULES:
             raise UsageError(f"detection: no rules {chosen['rules']}: {', '.join(RULES)}")
         if chosen["format"] not in FORMATS:
@@ -53,22 +56,35 @@ class Detection(Task):
                 raise UsageError(f"detection: {name} {chosen[name]}: from 0 to 1")
         if not all(type(stride) is int and stride > 0 for stride in chosen["strides"]):
             raise UsageError(f"detection: strides {chosen['strides']}: whole numbers from 1")
-        self._chosen = chosen
+        self._labels = Labels(
+            dataset,
+            options.get("labels"),
+            chosen["first_class"],
+            chosen["unknown"],
+            is_counted=chosen["format"] == "yolox",
+        )
+        self._chosen = chosen | {"labels": self._labels.choice}
 
     def check(self, progress: Callable[[], None] | None = None) -> None:
-        """As all tasks, and that a YOLOX has the classes of the data set.
+        """As all tasks, that a YOLOX has the classes of the data set, and that labels of the first picture are classes.
 
         Raises:
             DatasetError: it has others than the data set names, or fewer than an annotation says.
+            EvaluationError: a label is no class of the data set.
         """
         super().check(progress)
-        if self._chosen["format"] != "yolox":
-            return
+        if self._chosen["format"] == "yolox":
+            self._check_yolox()
+        self.reference(self.dataset.items[0].id)
+
+    def _check_yolox(self) -> None:
         data = self.dataset
         output = self.network.run(self._input(data.items[0].id)[0])[0]
         if output.ndim != 2:
             raise NetworkError(f"an output of shape {output.shape} is none of a YOLOX")
         classes = output.shape[1] - FIXED - self._chosen["first_class"]
+        if self._chosen["labels"] != ORDER:
+            return
         if data.classes and len(data.classes) != classes:
             told = f"{len(data.classes)} classes, the network {classes}"
             raise DatasetError(f"{data.name} has {told} (kind: folder takes the pictures alone, for fidelity)")
@@ -80,7 +96,18 @@ class Detection(Task):
     @property
     def options(self) -> dict[str, Any]:
         """What decides which objects there are."""
-        return {name: self._chosen[name] for name in ("format", "first_class", "strides", "least", "overlap")}
+        deciding = ("format", "first_class", "labels", "unknown", "strides", "least", "overlap")
+        return {name: self._chosen[name] for name in deciding}
+
+    def mapping(self) -> dict[str, Any]:
+        """As all tasks, and the class of each number that the network gives."""
+        return super().mapping() | {"labels": self._labels.as_dict()}
+
+    def notes(self) -> list[str]:
+        """As all tasks, and whether labels of the network can be held against classes of the data set."""
+        known = self.dataset.classes or self._chosen["format"] == "yolox"
+        told = "names no classes: labels of the network are taken for numbers of its annotations"
+        return super().notes() + ([] if known else [f"{self.dataset.name} {told}"])
 
     def interpret(self, item: Item, output: Array, geometry: Geometry) -> Array:
         """Objects that are confident enough, best first, at most `MOST`, in pixels of the picture."""
@@ -97,7 +124,7 @@ class Detection(Task):
             )
         else:
             table = listed(output, confidence=chosen["least"], most=MOST)
-        table[:, 5] -= chosen["first_class"]
+        table[:, 5] = self._labels.classes(table[:, 5], item.id)
         table = table[table[:, 5] >= 0]
         table[:, :4] = geometry.undo(table[:, :4])
         return table

@@ -139,6 +139,12 @@ def _broken(c: Catalog) -> None:
     _bad(c, "format-data", "A PNG image with damaged data", "image.format", images(bytes(crc)))
     _bad(c, "png-truncated", "A PNG image without its IEND", "image.png", images(good[:-12]))
     _bad(c, "png-after", "A byte after IEND", "image.png", images(good + b"\0"))
+    for name, what in (
+        (b"PLTE", "a palette, which a grey PNG image must not have"),
+        (b"DATa", "a critical chunk that is not one of PNG"),
+    ):
+        _bad(c, f"png-critical.{name.decode().lower()}", f"PNG: {what}", "image.png",
+             images(png(_one(), extra=chunk(name, bytes(12)))))  # fmt: skip
     _bad(c, "grey-16", "An image of 16 bits for levels of 8", "image.grey", images(png(_one(16), bits=16)))
     _bad(c, "grey-8", "An image of 8 bits for levels of 12", "image.grey", images(good), bits=12)
     palette = png(_one(2), extra=chunk(b"PLTE", bytes(12)), colour=3)

@@ -347,11 +347,12 @@ def _bases(c: Catalog) -> None:
     _bad(c, "passed-order", "An update that is passed over has too many values", "model.coded-order",
          [update({"a": "EXACT_DIFFERENCE"}), values([1, 1, 1, 1], [1]), update({"b": "EXACT"}), values([1, 2])],
          "model-chain-good_r1/0", start="two")  # fmt: skip
-    x = new("x", "FLOAT32", [4], "COPY", copy=0)
+    x, y = new("x", "FLOAT32", [4], "COPY", copy=0), new("y", "INT8", [1], "EXACT")
     passed: dict[str, tuple[str, dict[str, str], list[Any], list[Any]]] = {
         "unique": ("model.name-unique", {}, [x, x], []),
         "source": ("model.source-once", {}, [new("x", "FLOAT32", [4], "UNCHANGED", source=0)], []),
         "copy": ("model.copy", {"w": "REMOVED"}, [x], []),
+        "formats": ("model.copy", {}, [y, new("x", "FLOAT32", [1], "COPY", copy=1)], [values([1])]),
         "type": ("model.quantized-type", {}, [new("x", "INT8", [1], "QUANTIZED")], [values([1])]),
         "complete": ("model.complete", {"w": "EXACT"}, [], []),
         "mode": ("model.new-mode", {}, [new("x", "INT8", [1], "REMOVED")], []),

@@ -15,6 +15,7 @@ from refsw.payload.base import EncoderSettings
 from refsw.payload.registry import codec
 from refsw.payload.x265 import qp_bounds
 from refsw.syntax.codes import PayloadCodec, Profile, Quantizer, RangeScope, UnitType
+from refsw.syntax.declaration import Values
 from refsw.syntax.structures import FEATURE_DATA
 from refsw.syntax.units import pack_body, pack_unit
 from refsw.tensor.axes import Array
@@ -83,10 +84,27 @@ def quantize_sample(p: Parameters, values: npt.NDArray[np.float32], limits: Rang
 
 @dataclass(frozen=True, slots=True)
 class CodedUnit:
-    """A feature data unit as bytes, and as what a decoder reads from it."""
+    """A feature data unit: what is in it.
 
-    data: bytes
+    Args:
+        values: of its syntax elements.
+        content: what a decoder reads from it; where an external encoder made it, with parameters of its own: the
+            configuration that came with this unit.
+    """
+
+    values: Values
     content: UnitContent
+
+    @property
+    def data(self) -> bytes:
+        """The unit as bytes."""
+        p = self.content.parameters
+        active = {"range_scope": p.range_scope, "quantizer": p.quantizer}
+        return pack_unit(UnitType.FEATURE_DATA, pack_body(FEATURE_DATA, self.values, active))
+
+    def with_payload(self, payload: bytes) -> CodedUnit:
+        """The same unit with another payload."""
+        return CodedUnit(self.values | {"payload": payload}, replace(self.content, payload=payload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +157,11 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
             raise FeatureError(f"{p.name}, sample {index}: {error}") from error
     ranges = [one.limits for one in prepared if one.limits is not None]
     coded = [one for one in prepared if one.pictures is not None]
-    payload = _encode_pictures(plan, coded) if coded else b""
+    configuration, payload = _encode_pictures(plan, coded) if coded else (p.configuration, b"")
+    if plan.settings.command:
+        p = replace(p, configuration=configuration)
+    elif configuration != p.configuration:
+        raise CodecError("the payload encoder changed its parameter sets from one sample to the next")
     content = UnitContent(
         p,
         first_sample,
@@ -155,20 +177,16 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
         "sample_maximum": [high for _, high in ranges],
         "payload": payload,
     }
-    active = {"range_scope": p.range_scope, "quantizer": p.quantizer}
-    return CodedUnit(pack_unit(UnitType.FEATURE_DATA, pack_body(FEATURE_DATA, values, active)), content)
+    return CodedUnit(values, content)
 
 
-def _encode_pictures(plan: Plan, coded: list[_Prepared]) -> bytes:
+def _encode_pictures(plan: Plan, coded: list[_Prepared]) -> tuple[bytes, bytes]:
     p, settings = plan.parameters, plan.settings
     if coded[0].qp_shift:
         bounds = qp_bounds(p.bit_depth)
         settings = replace(settings, qp=min(max(settings.qp + coded[0].qp_shift, bounds[0]), bounds[1]))
     stack = np.concatenate([one.pictures for one in coded if one.pictures is not None])
-    configuration, payload = codec(p.payload_codec).encode(stack, p.picture_format(plan.profile), settings)
-    if configuration != p.configuration:
-        raise CodecError("the payload encoder changed its parameter sets from one sample to the next")
-    return payload
+    return codec(p.payload_codec).encode(stack, p.picture_format(plan.profile), settings)
 
 
 def _prepare(plan: Plan, sample: Array) -> _Prepared:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from refsw.errors import FeatureError, UsageError
+from refsw.errors import CodecError, FeatureError, PayloadError, UsageError
 from refsw.features.coding import CodedUnit, Plan, encode_unit
 from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.digest import RunningDigest
-from refsw.features.parameters import check_limits, over, to_values
+from refsw.features.layout import layout_of
+from refsw.features.parameters import Parameters, check_limits, to_values
 from refsw.features.plan import make_plan
 from refsw.features.pool import Pool
 from refsw.features.ranges import with_measured_ranges
 from refsw.features.reconstruct import decode_unit
 from refsw.payload.base import DecoderSettings
+from refsw.payload.external import refused
+from refsw.payload.hevc import hevc_configuration
+from refsw.payload.sharing import SharedSets
 from refsw.profiles import LEVELS, default_profile
-from refsw.syntax.codes import DigestKind, Level, Profile, UnitType
+from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, UnitType
 from refsw.syntax.structures import DIGEST, END_OF_BITSTREAM, FEATURE_PARAMETER_SET, METADATA
 from refsw.syntax.units import crc32, pack_body, pack_header, pack_unit
 from refsw.tensor.axes import Array, Axes
@@ -32,6 +37,7 @@ from refsw.tensor.foreign import as_array
 DIGEST_BYTES = 16
 CRC_BYTES = 4
 MAX_NAME_BYTES = 255
+HELD_IN_MEMORY = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +88,25 @@ class Encoder:
         self._chain = 0
         base = config or EncoderConfig.preset()
         self._tensors = [
-            _Tensor(number, name, spec, spec.config or base) for number, (name, spec) in enumerate(tensors.items())
+            _Tensor(number, name, spec, replace(spec.config or base, level=base.level))
+            for number, (name, spec) in enumerate(tensors.items())
         ]
         _check_names(self._tensors, base)
         if len({tensor.config.samples_per_unit for tensor in self._tensors}) > 1:
             raise UsageError("all tensors have the same number of samples per unit, so that access units stay in order")
         self._by_name = {tensor.name: tensor for tensor in self._tensors}
         self._profile = base.profile or _profile(self._tensors)
-        self._level = base.level or _level(self._tensors)
+        self._level = _level(self._tensors, base.level)
         self._waiting: deque[tuple[_Tensor, Future[CodedUnit]]] = deque()
         self._started: list[_Tensor] = []
         self._finished = False
         self._last_first = 0
+        self._held: Held | None = None
         self._put(pack_header(self._profile, self._level))
         if base.metadata:
             self._unit(UnitType.METADATA, pack_body(METADATA, _metadata(base.metadata)))
+        if any(tensor.shared is not None for tensor in self._tensors):
+            self._held = Held()
 
     def write(self, samples: Any) -> None:
         """Code one sample of every tensor, or of those given.
@@ -128,15 +138,15 @@ class Encoder:
 
     def _start(self, tensor: _Tensor, first: Array | None) -> None:
         plan = make_plan(tensor.name, tensor.number, tensor.axes, tensor.dtype, tensor.config, self._profile, first)
-        pictures = plan.parameters.packing.pictures(tensor.axes.channels)
-        for error in (
-            *check_limits(plan.parameters, self._profile, self._level, None),
-            *over(LEVELS[self._level], "unit_pictures", pictures, "grid_rows_minus1", None),
-        ):
+        for error in check_limits(plan.parameters, self._profile, self._level, None):
             raise UsageError(f"{plan.parameters.name}: {error.expected}, not {error.got} [{error.requirement}]")
         tensor.start(plan)
         self._started.append(tensor)
-        self._unit(UnitType.FEATURE_PARAMETER_SET, pack_body(FEATURE_PARAMETER_SET, to_values(plan.parameters)))
+        if self._held is None:
+            self._parameter_set(plan.parameters)
+
+    def _parameter_set(self, p: Parameters) -> None:
+        self._unit(UnitType.FEATURE_PARAMETER_SET, pack_body(FEATURE_PARAMETER_SET, to_values(p)))
 
     def _submit(self, tensor: _Tensor) -> None:
         plan = tensor.plan
@@ -149,15 +159,13 @@ class Encoder:
                 f"{tensor.name}: write sample {first} of all tensors before sample {self._last_first} of any"
             )
         self._last_first = first
-        if len(group) * tensor.axes.elements > LEVELS[self._level].unit_elements:
-            raise UsageError(f"{tensor.name}: {len(group)} samples in a unit exceed level {self._level.name}")
         self._waiting.append((tensor, self._pool.submit(encode_unit, plan, group, first)))
 
     def _drain(self, allowed: int) -> None:
         while len(self._waiting) > allowed or (self._waiting and self._window == 1):
             tensor, task = self._waiting.popleft()
             coded = self._pool.result(task)
-            self._put(coded.data)
+            self._put((coded if tensor.shared is None else tensor.share(coded)).data)
             if tensor.digests:
                 for levels, elements in decode_unit(coded.content, self._profile, DecoderSettings()):
                     for digest in tensor.digests:
@@ -194,6 +202,7 @@ class Encoder:
         self._drain(0)
         for tensor in self._tensors:
             self._write_digests(tensor)
+        self._release()
         values = {
             "tensor_count": len(self._started),
             "sample_count": [tensor.samples for tensor in self._started],
@@ -203,6 +212,16 @@ class Encoder:
         self._finished = True
         self._stream.flush()
 
+    def _release(self) -> None:
+        """Write what was held until all parameter sets were known."""
+        if self._held is None:
+            return
+        held, self._held = self._held, None
+        for tensor in self._started:
+            self._parameter_set(tensor.parameters(self._profile))
+        for data in held:
+            self._put(data)
+
     def _unit(self, unit_type: UnitType, body: bytes) -> None:
         self._put(pack_unit(unit_type, body))
 
@@ -210,6 +229,9 @@ class Encoder:
         limit = LEVELS[self._level].unit_bytes
         if len(data) > limit:
             raise UsageError(f"a unit of {len(data)} bytes exceeds level {self._level.name} ({limit} bytes)")
+        if self._held is not None:
+            self._held.add(data)
+            return
         self._stream.write(data)
         self._chain = crc32(data[-CRC_BYTES:], self._chain)
 
@@ -221,7 +243,33 @@ class Encoder:
             if kind is None:
                 self.finish()
         finally:
+            if self._held is not None:
+                self._held.close()
             self._pool.__exit__(kind, error, at)
+
+
+class Held:
+    """Units that wait until they may be written, in memory as long as they are few bytes, else on disk."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(HELD_IN_MEMORY)  # noqa: SIM115
+        self._sizes: list[int] = []
+
+    def add(self, data: bytes) -> None:
+        """Keep a unit."""
+        self._file.write(data)
+        self._sizes.append(len(data))
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The units in the order in which they came; afterwards there are none."""
+        self._file.seek(0)
+        for size in self._sizes:
+            yield self._file.read(size)
+        self.close()
+
+    def close(self) -> None:
+        """Forget all."""
+        self._file.close()
 
 
 class _Tensor:
@@ -237,10 +285,39 @@ class _Tensor:
         self.plan: Plan | None = None
         self.group: list[Array] = []
         self.digests: list[RunningDigest] = []
+        by_command = config.payload is PayloadCodec.HEVC and config.settings.command is not None
+        self.shared = SharedSets() if by_command else None
 
     def start(self, plan: Plan) -> None:
         self.plan = plan
         self.digests = [RunningDigest(plan.parameters, kind) for kind in DigestKind if kind in plan.parameters.digests]
+
+    def share(self, coded: CodedUnit) -> CodedUnit:
+        """A unit of an external encoder, referring to parameter sets that hold for all units.
+
+        Raises:
+            CodecError: there can be none.
+        """
+        assert self.shared is not None
+        configuration, payload = coded.content.parameters.configuration, coded.content.payload
+        try:
+            return coded.with_payload(self.shared.take(configuration + payload))
+        except PayloadError as error:
+            first = coded.content.first_sample
+            raise CodecError(f"{self.name or 'the tensor'}, unit of sample {first}: {refused(error)}") from error
+
+    def parameters(self, profile: Profile) -> Parameters:
+        """The parameter set, when all units are coded."""
+        assert self.plan is not None
+        p = self.plan.parameters
+        if self.shared is None:
+            return p
+        try:
+            if self.shared.empty:  # no unit has pictures: any configuration of their format will do
+                return replace(p, configuration=hevc_configuration(p.picture_format(profile), self.plan.settings))
+            return replace(p, configuration=self.shared.configuration)
+        except PayloadError as error:
+            raise refused(error) from error
 
     def check(self, sample: Array) -> None:
         if sample.shape != self.axes.sample_shape:
@@ -268,14 +345,14 @@ def _profile(tensors: Iterable[_Tensor]) -> Profile:
     return default_profile({tensor.config.payload for tensor in tensors}, inter)
 
 
-def _level(tensors: list[_Tensor]) -> Level:
-    """The narrowest level whose limits on elements and tensors all tensors keep."""
-    for level, limits in LEVELS.items():
-        unit = max(t.axes.elements * t.config.samples_per_unit for t in tensors)
-        sample = max(t.axes.elements for t in tensors)
-        if sample <= limits.sample_elements and unit <= limits.unit_elements and len(tensors) <= limits.parameter_sets:
-            return level
-    raise UsageError("the tensors exceed the highest level (spec/11-profiles.md)")
+def _level(tensors: list[_Tensor], wanted: Level | None) -> Level:
+    """The level asked for, or the narrowest that takes all tensors."""
+    levels = [layout_of(t.name or f"tensor{t.number}", t.axes, t.config, t.dtype)[0] for t in tensors]
+    enough = [level for level, limits in LEVELS.items() if len(tensors) <= limits.parameter_sets]
+    if not enough or (wanted is not None and wanted < enough[0]):
+        most = LEVELS[wanted or Level.L3].parameter_sets
+        raise UsageError(f"{len(tensors)} tensors: at most {most} at this level [requirement level.parameter-sets]")
+    return wanted or max(*levels, enough[0])
 
 
 def _metadata(entries: tuple[tuple[str, str], ...]) -> dict[str, Any]:

@@ -291,10 +291,14 @@ def check_limits(p: Parameters, profile: Profile, level: Level, offset: int | No
             expected=f"a codec of profile {profile.name}",
             got=p.payload_codec.name,
         )
-    limits = LEVELS[level]
-    side = max(p.packing.coded_height, p.packing.coded_width)
-    picture = p.packing.coded_height * p.packing.coded_width
-    yield from over(limits, "sample_elements", p.axes.elements, "axis_extent_minus1", offset)
+    yield from size_limits(p.axes, p.packing, LEVELS[level], offset)
+
+
+def size_limits(axes: Axes, packing: Packing, limits: LevelLimits, offset: int | None) -> Iterator[DfcError]:
+    """11.3 The size of a sample and of its pictures against a level."""
+    side = max(packing.coded_height, packing.coded_width)
+    picture = packing.coded_height * packing.coded_width
+    yield from over(limits, "sample_elements", axes.elements, "axis_extent_minus1", offset)
     yield from over(limits, "picture_side", side, "coded_width_minus1", offset)
     yield from over(limits, "picture_elements", picture, "coded_width_minus1", offset)
 

@@ -10,17 +10,15 @@ import numpy as np
 from refsw.errors import UsageError
 from refsw.features.coding import Plan, Range, binary32_range, quantize_sample, sample_range
 from refsw.features.config import ChannelOrder, DigestScope, EncoderConfig
-from refsw.features.parameters import MAX_MARGIN, Parameters
+from refsw.features.layout import layout_of
+from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import all_levels
-from refsw.payload.base import VIDEO
 from refsw.payload.hevc import hevc_configuration
 from refsw.payload.registry import codec
-from refsw.payload.x265 import MIN_SIDE
-from refsw.profiles import LEVELS
-from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
+from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
 from refsw.tensor.axes import FLOAT_TYPES, Array, Axes, element_type_of
 from refsw.tensor.quantize import to_binary32
-from refsw.tensor.repack import Packing, choose_grid, order_by_mean, order_by_similarity
+from refsw.tensor.repack import order_by_mean, order_by_similarity
 
 
 def make_plan(name: str, number: int, axes: Axes, dtype: np.dtype[Any], config: EncoderConfig, profile: Profile,
@@ -47,7 +45,7 @@ def make_plan(name: str, number: int, axes: Axes, dtype: np.dtype[Any], config: 
         range_scope=scope,
         ranges=_ranges(config, scope, axes),
         payload_codec=config.payload,
-        packing=_packing(config, axes),
+        packing=layout_of(name or f"tensor{number}", axes, config, dtype)[1],
         network_id=config.network_id,
         layer_id=name,
         model_digest=config.model_digest,
@@ -78,24 +76,6 @@ def _digests(config: EncoderConfig) -> frozenset[DigestKind]:
     return frozenset({DigestKind.TENSOR, DigestKind.LEVELS} if levels else {DigestKind.TENSOR})
 
 
-def _packing(config: EncoderConfig, axes: Axes) -> Packing:
-    video = config.payload in VIDEO
-    align = config.align if config.align is not None else (8 if video else 1)
-    if not 1 <= align <= MAX_MARGIN // 2:
-        raise UsageError(f"align {align}: from 1 to {MAX_MARGIN // 2}")
-    fitting = [level for level, limits in LEVELS.items() if axes.elements <= limits.sample_elements]
-    limits = LEVELS[config.level or (fitting[0] if fitting else Level.L3)]
-    grid = (1, 1)
-    if config.layout is not RepackLayout.SEQUENCE:
-        grid = config.grid or choose_grid(axes.channels, axes.rows, axes.columns, limits.picture_side - align)
-        if min(grid) < 1 or grid[0] * grid[1] >= 2 * axes.channels + 64:
-            raise UsageError(f"grid {grid[0]}x{grid[1]} does not suit {axes.channels} channels")
-    height, width = grid[0] * axes.rows, grid[1] * axes.columns
-    smallest = MIN_SIDE if video else 1
-    coded = [max(smallest, -(-side // align) * align) for side in (height, width)]
-    return Packing(config.layout, axes.rows, axes.columns, *grid, *coded)
-
-
 def _measured(plan: Plan, sample: Array | None) -> Plan:
     """Add what is measured on the first sample: channel order and codec configuration."""
     p, config = plan.parameters, plan.config
@@ -120,9 +100,12 @@ def _ordered(plan: Plan, order: tuple[int, ...]) -> Plan:
 
 
 def _with_configuration(plan: Plan) -> Plan:
-    """The codec configuration; it depends on format and settings only, not on what is in the pictures."""
+    """The codec configuration; with x265 it depends on format and settings only, not on what is in the pictures.
+
+    That of an external encoder is known when all units are coded.
+    """
     p = plan.parameters
-    if p.payload_codec is not PayloadCodec.HEVC:
+    if p.payload_codec is not PayloadCodec.HEVC or plan.settings.command:
         return plan
     configuration = hevc_configuration(p.picture_format(plan.profile), plan.settings)
     return dataclasses.replace(plan, parameters=dataclasses.replace(p, configuration=configuration))

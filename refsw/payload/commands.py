@@ -70,8 +70,8 @@ def check_command(template: str, names: Collection[str], needed: Collection[str]
             raise UsageError(f"command {template!r}: {{{name}}} is missing")
 
 
-def run(template: str, fields: Mapping[str, str | int]) -> None:
-    """Run a command to its end.
+def run(template: str, fields: Mapping[str, str | int]) -> str:
+    """Run a command to its end, and give the last of what it said.
 
     What it says goes to files, so that a program that it leaves behind keeps nobody waiting, and one that says much
     fills no memory. The program has a process group of its own, which is ended with it.
@@ -100,6 +100,7 @@ def run(template: str, fields: Mapping[str, str | int]) -> None:
             raise CrashError(f"{words[0]} was ended by signal {-code}")
         if code:
             raise CodecError(f"{words[0]} ended with exit code {code}: {_told(err) or _told(out) or 'no message'}")
+        return _told(err) or _told(out)
 
 
 def _told(file: BinaryIO) -> str:

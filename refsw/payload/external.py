@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from refsw.errors import CodecError, ErrorClass, PayloadError, UnsupportedError
-from refsw.payload import nal
 from refsw.payload.base import EncoderSettings, PictureFormat, payload_error
 from refsw.payload.commands import CrashError, run, words_of, work_folder
-from refsw.payload.ffmpeg import decode_packets
+from refsw.profiles import LEVELS
 from refsw.tensor.axes import Array
+
+MAX_STREAM = max(limits.unit_bytes for limits in LEVELS.values())
 
 
 def run_encoder(
@@ -32,7 +33,7 @@ def run_encoder(
     """Pictures (P, height, width) -> the byte stream of an external encoder, and its {recon} if it gives one.
 
     Raises:
-        CodecError: it failed or wrote nothing.
+        CodecError: it failed, or wrote nothing or too much.
     """
     template = settings.command or ""
     with work_folder() as folder:
@@ -48,35 +49,56 @@ def run_encoder(
             "bit_depth": picture_format.bit_depth,
             "qp": settings.qp,
         }
-        run(template, fields)
-        if not output.exists() or not output.stat().st_size:
-            raise CodecError(f"{words_of(template)[0]} wrote no stream")
+        said = run(template, fields)
+        size = output.stat().st_size if output.is_file() else 0
+        if not 0 < size <= MAX_STREAM:
+            told = f"a stream of {size:,} bytes, which no level takes (11.3)" if size else "no stream"
+            raise CodecError(f"{words_of(template)[0]} ended well and wrote {told}{f': {said}' if said else ''}")
         stream = output.read_bytes()
-        return stream, _read(recon, len(pictures), picture_format) if "{recon}" in template else None
+        if "{recon}" not in template:
+            return stream, None
+        try:
+            return stream, _read(recon, len(pictures), picture_format)
+        except PayloadError as error:
+            raise CodecError(f"the external encoder's {{recon}}: expected {error.expected}, got {error.got}") from error
 
 
-def compare(recon: Array | None, decoded: Array) -> None:
-    """Compare an encoder's own reconstruction with what a decoder gives.
+def compare(recon: Array | None, decoded: Array, otherwise: str) -> None:
+    """Compare the pictures that should be with what a decoder gives.
 
     Raises:
         CodecError: they differ.
     """
     if recon is not None and not np.array_equal(recon, decoded):
-        raise CodecError("the external encoder's own reconstruction differs from the decoded pictures")
+        raise CodecError(f"the external encoder's stream: {otherwise}")
 
 
-def encode_with_command(settings: EncoderSettings, pictures: Array, picture_format: PictureFormat) -> bytes:
-    """Pictures (P, height, width) -> HEVC byte stream, checked by decoding: count, size, and {recon} if given."""
-    stream, recon = run_encoder(settings, pictures, picture_format)
-    try:
-        groups = nal.pictures_of(nal.split(stream))
-        packets = [nal.join(group) for group in groups if any(unit.is_slice for unit in group)]
-        compare(recon, decode_packets("hevc", packets, len(pictures), picture_format))
-    except PayloadError as error:
-        raise CodecError(
-            f"the external encoder's stream does not hold the pictures that it was given: {error}"
-        ) from error
-    return stream
+REMEDIES = {
+    "hevc.start-code": "let it write a raw byte stream, not a file format around one (ffmpeg: -f hevc)",
+    "hevc.configuration": "let its options be the same for every unit, and parameter sets come before pictures",
+    "hevc.sps": "give it coding tree blocks of at least 16x16 (x265: --ctu 16)",
+    "hevc.profile": "switch these tools off",
+    "hevc.bypass": "switch lossless coding or these tools off",
+    "hevc.weights": "switch weighted prediction off (x265: --no-weightp)",
+    "hevc.qp": "code at constant QP, at 12 bits up to 49, without rate control or adaptive quantization (x265: "
+    "--qp {qp} in place of --crf, --bitrate and --aq-mode)",
+    "hevc.chroma-format": "let it code 4:0:0 (x265: --input-csp i400; ffmpeg: -pix_fmt gray)",
+    "hevc.bit-depth": "give it {bit_depth} (x265: --input-depth {bit_depth} --output-depth {bit_depth})",
+    "hevc.picture-size": "give it {width} and {height}",
+    "hevc.cropping": "give it {width} and {height}",
+    "hevc.payload-nal-types": "code closed groups of pictures (x265: --no-open-gop; HM: DecodingRefreshType 2)",
+    "hevc.first-picture": "let every unit begin with an IDR picture (x265: --no-open-gop; HM: DecodingRefreshType 2)",
+    "hevc.picture-count": "let it code every picture once ({frames} of them), and put every one out",
+    "hevc.intra-only": "code I pictures only (x265: --keyint 1), or take --profile inter",
+    "vvc.pictures": "give it {width}, {height}, {bit_depth} and {frames}, and 4:0:0",
+}
+
+
+def refused(error: PayloadError) -> CodecError:
+    """What an encoder's stream breaks, and what helps."""
+    told = f"expected {error.expected}, got {error.got} [requirement {error.requirement}]"
+    remedy = REMEDIES.get(error.requirement)
+    return CodecError(f"the external encoder's stream: {told}{f'; {remedy}' if remedy else ''}")
 
 
 def decode_with_command(template: str, stream: bytes, count: int, picture_format: PictureFormat) -> Array:

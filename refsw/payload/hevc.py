@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from refsw.errors import CodecError, ErrorClass, PayloadError
 from refsw.payload import nal, slices, x265
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, payload_error
-from refsw.payload.external import decode_with_command, encode_with_command
+from refsw.payload.external import compare, decode_with_command, refused, run_encoder
 from refsw.payload.ffmpeg import decode_packets, inter_error
-from refsw.payload.nal import NalType
+from refsw.payload.sharing import separate
 from refsw.tensor.axes import Array
 
 BIT_DEPTHS = (8, 10, 12)
@@ -30,16 +28,38 @@ class HevcCodec:
 
         Raises:
             UsageError: a size, bit depth or QP that the encoder does not take.
-            CodecError: the encoder failed.
+            CodecError: the encoder failed, or its stream breaks a requirement.
         """
         x265.check_encodable(picture_format, settings)
         if settings.command:
-            stream = encode_with_command(settings, pictures, picture_format)
-            return separate(stream)
+            return self._by_command(pictures, picture_format, settings)
         stream = x265.encode(pictures, picture_format, settings)
         if not picture_format.intra_only and not _hashes_agree(stream, len(pictures), picture_format):
             stream = x265.encode(pictures, picture_format, settings, intra=True)
-        return separate(stream)
+        configuration, payload = separate(stream)
+        for error in self.check(configuration, memoryview(payload), len(pictures), picture_format):
+            raise CodecError(f"x265's stream does not conform: {error}")
+        return configuration, payload
+
+    def _by_command(
+        self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings
+    ) -> tuple[bytes, bytes]:
+        """8.4.7 The stream of another encoder, held against 8.4 and decoded, as it came and as it will be sent."""
+        stream, recon = run_encoder(settings, pictures, picture_format)
+        count = len(pictures)
+        try:
+            configuration, payload = separate(stream)
+            for error in self.check(configuration, memoryview(payload), count, picture_format):
+                raise error
+            sent = self.decode(configuration, memoryview(payload), count, picture_format, DecoderSettings())
+            groups = nal.pictures_of(nal.split(stream))
+            packets = [nal.join(group) for group in groups if any(unit.is_slice for unit in group)]
+            came = decode_packets("hevc", packets, count, picture_format)
+        except PayloadError as error:
+            raise refused(error) from error
+        compare(came, sent, "its pictures change when parameter sets are sent once: it cannot be used")
+        compare(recon, sent, "its own reconstruction differs from the decoded pictures")
+        return configuration, payload
 
     def decode(
         self,
@@ -107,36 +127,13 @@ def annex_b(stream: bytes) -> bytes:
     return b"".join(out)
 
 
-def separate(stream: bytes) -> tuple[bytes, bytes]:
-    """An encoder's byte stream -> (parameter sets once, slices), without what decoding does not need.
-
-    Raises:
-        CodecError: parameter sets that change within the stream.
-    """
-    sets: dict[int, list[nal.Nal]] = {kind: [] for kind in nal.PARAMETER_SETS}
-    slices = []
-    for unit in nal.split(stream):
-        if unit.is_slice:
-            slices.append(unit)
-        elif unit.type in sets and unit.data not in [known.data for known in sets[unit.type]]:
-            sets[unit.type].append(unit)
-    if len(sets[NalType.VPS]) != 1 or len(sets[NalType.SPS]) != 1 or not sets[NalType.PPS]:
-        raise CodecError("the HEVC encoder wrote no parameter sets, or changed them within a stream")
-    return nal.join([unit for kind in nal.PARAMETER_SETS for unit in sets[kind]]), nal.join(slices)
-
-
 def hevc_configuration(picture_format: PictureFormat, settings: EncoderSettings) -> bytes:
-    """The parameter sets that `HevcCodec.encode` will use for pictures of a format, without coding any.
-
-    An external encoder codes one empty picture for them.
-    """
+    """The parameter sets that `HevcCodec.encode` will use for pictures of a format with x265, without coding any."""
     # They do not depend on the QP, which may be out of bounds until it is shifted for a sample.
     settings = replace(settings, qp=22)
     x265.check_encodable(picture_format, settings)
-    if settings.command:
-        empty = np.zeros((1, picture_format.height, picture_format.width), picture_format.dtype)
-        return HevcCodec().encode(empty, picture_format, settings)[0]
-    return separate(x265.parameter_sets(picture_format, settings))[0]
+    units = nal.split(x265.parameter_sets(picture_format, settings))
+    return nal.join([unit for unit in units if unit.type in nal.PARAMETER_SETS])
 
 
 def _hashes_agree(stream: bytes, count: int, picture_format: PictureFormat) -> bool:

@@ -23,9 +23,17 @@ class NalType(IntEnum):
     VPS = 32
     SPS = 33
     PPS = 34
+    END_OF_SEQUENCE = 36
     PREFIX_SEI = 39
     SUFFIX_SEI = 40
 
+
+NAMES = {
+    8: "RASL picture", 9: "RASL picture", 19: "IDR picture", 20: "IDR picture", 21: "CRA picture",
+    32: "VPS", 33: "SPS", 34: "PPS", 35: "access unit delimiter", 36: "end of sequence", 37: "end of bitstream",
+    38: "filler data", 39: "SEI", 40: "SEI",
+}  # fmt: skip
+"""Of H.265, Table 7-1, for people."""
 
 PARAMETER_SETS = (NalType.VPS, NalType.SPS, NalType.PPS)
 SLICE_TYPES = frozenset({*range(8), *range(16, 22)})
@@ -47,9 +55,20 @@ class Nal:
         return self.data[0] >> 1 & 0x3F
 
     @property
+    def told(self) -> str:
+        """Its type, for people."""
+        name = NAMES.get(self.type)
+        return f"NAL unit type {self.type}{f' ({name})' if name else ''}"
+
+    @property
     def is_slice(self) -> bool:
         """Whether it is a slice segment of a type that 8.4.5 allows."""
         return self.type in SLICE_TYPES
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether it is of a type that holds, or may come to hold, coded pictures."""
+        return self.type < NalType.VPS
 
     @property
     def layer(self) -> int:
@@ -208,13 +227,13 @@ def check_nal_types(nals: list[Nal]) -> list[PayloadError]:
             "hevc.payload-nal-types",
             "payload",
             "slice segments (types 0 to 7, 16 to 21) and SEI (39, 40) of layer 0",
-            f"NAL unit type {nal.type} of layer {nal.layer}",
+            f"{nal.told} of layer {nal.layer}",
             offset=8 * nal.place,
         )
         for nal in nals
         if nal.layer or (not nal.is_slice and nal.type not in (NalType.PREFIX_SEI, NalType.SUFFIX_SEI))
     ] + [
-        payload_error("hevc.first-picture", "payload", "an IDR picture first", f"type {nal.type}", offset=8 * nal.place)
+        payload_error("hevc.first-picture", "payload", "an IDR picture first", nal.told, offset=8 * nal.place)
         for nal in [nal for nal in nals if nal.is_slice][:1]
         if nal.type not in IDR_TYPES
     ]

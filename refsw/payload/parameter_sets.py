@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from refsw.errors import ErrorClass, ParseError
 from refsw.payload.base import payload_error
 from refsw.syntax.bits import BitReader
 
 EXTENDED_SAR = 255
+NO_LATENCY = 1 << 32  # more than any that is stated
 ReferencePictures = tuple[tuple[int, bool], ...]
 """A short-term reference picture set: (DeltaPoc, used by the current picture), the nearest before it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """What a sequence parameter set says of pictures and of decoders without changing how they are decoded.
+
+    Args:
+        kept: general_profile_compatibility_flags and constraint flags: each that is 1 is kept by all pictures.
+        needs: what a decoder has to have: tier, level, sub-layers, pictures buffered, pictures reordered, latency.
+    """
+
+    kept: int
+    needs: tuple[int, ...]
+
+    def cover(self, other: Promises) -> bool:
+        """Whether pictures of which the other says the truth keep these as well."""
+        enough = all(own >= needed for own, needed in zip(self.needs, other.needs, strict=True))
+        return enough and not self.kept & ~other.kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,8 @@ class SequenceParameters:
     forbidden: str  # the first tool that 8.4.1 does not allow
     bypass_tools: str  # those that do not go together with transquant bypass
     precise_offsets: bool
+    promises: Promises
+    decoding: tuple[str, ...]  # the bits of everything else: what makes pictures others
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,12 @@ class PictureParameters:
     weighted: tuple[bool, bool]  # of P slices, of B slices
     bypass: bool
     list_modification: bool
+    chroma_offsets: bool
+    entry_points: bool
+    filters_across_slices: bool
+    deblocking_override: bool
+    deblocking_off: bool
+    header_extension: bool
     forbidden: str
 
 
@@ -58,20 +86,30 @@ def rbsp(nal: bytes, limit: int | None = None) -> bytes:
     return nal[2:limit].replace(b"\x00\x00\x03", b"\x00\x00")
 
 
+def bits_of(data: bytes | memoryview) -> str:
+    """Bytes as a text of 0 and 1."""
+    return f"{int.from_bytes(data, 'big'):0{8 * len(data)}b}" if len(data) else ""
+
+
+@lru_cache(maxsize=64)
 def parse_sps(nal: bytes) -> SequenceParameters:
     """H.265 7.3.2.2."""
     r = BitReader(rbsp(nal), where="an HEVC sequence parameter set")
     r.u(4)
     sub_layers = r.u(3)
     r.u(1)
-    r.u(88)  # general profile
-    r.u(8)  # general level
+    r.u(2)
+    tier = r.u(1)
+    r.u(5)  # profile
+    kept = r.u(80)  # compatibility and constraint flags
+    level = r.u(8)
     present = [(r.u(1), r.u(1)) for _ in range(sub_layers)]
     if sub_layers:
         r.u(2 * (8 - sub_layers))
-    for profile, level in present:
-        r.u(88 * profile + 8 * level)
+    for has_profile, has_level in present:
+        r.u(88 * has_profile + 8 * has_level)
     sps_id = r.ue()
+    marks = [r.position]
     chroma = r.ue()
     if chroma == 3:
         r.u(1)
@@ -84,9 +122,9 @@ def parse_sps(nal: bytes) -> SequenceParameters:
     r.ue()  # chroma bit depth
     poc_bits = 4 + r.ue()
     all_sub_layers = r.u(1)
-    for _ in range(0 if all_sub_layers else sub_layers, sub_layers + 1):
-        for _ in range(3):
-            r.ue()
+    marks.append(r.position - 1)
+    buffers = [(r.ue(), r.ue(), r.ue()) for _ in range(0 if all_sub_layers else sub_layers, sub_layers + 1)]
+    marks.append(r.position)
     block_bits = 3 + r.ue() + r.ue()
     if not 4 <= block_bits <= 6:
         expected = "coding tree blocks of 16, 32 or 64"
@@ -107,15 +145,21 @@ def parse_sps(nal: bytes) -> SequenceParameters:
     long_term = _long_term(r, poc_bits) if r.u(1) else None
     temporal_motion = r.u(1)
     r.u(1)  # strong intra smoothing
+    marks.append(r.position)
     if r.u(1):
         _vui(r, sub_layers)
+    marks.append(r.position)
     forbidden, bypass_tools, precise_offsets = _sps_extensions(r) if r.u(1) else ("", "", False)
+    marks.append(r.position)
     if not forbidden:
         _end(r)
+    bits = bits_of(r.data)
     return SequenceParameters(
         sps_id, chroma, height, width, max(coded_width - width, coded_height - height), depth,
         max(blocks - 1, 0).bit_length(), poc_bits, bool(adaptive_offset), tuple(short_term), long_term,
         bool(temporal_motion), forbidden, bypass_tools, precise_offsets,
+        Promises(kept, (tier, level, sub_layers, *buffers[-1][:2], buffers[-1][2] or NO_LATENCY)),
+        tuple(bits[start:end] for start, end in zip(marks[::2], marks[1::2], strict=True)),
     )  # fmt: skip
 
 
@@ -235,6 +279,7 @@ def _sps_extensions(r: BitReader) -> tuple[str, str, bool]:
     return forbidden, " and ".join(tools), bool(offsets)
 
 
+@lru_cache(maxsize=64)
 def parse_pps(nal: bytes) -> tuple[int, PictureParameters]:
     """H.265 7.3.2.3: (pps id, parameters)."""
     r = BitReader(rbsp(nal), where="an HEVC picture parameter set")
@@ -251,32 +296,34 @@ def parse_pps(nal: bytes) -> tuple[int, PictureParameters]:
         r.ue()
     for _ in range(2):
         r.ue()  # se(v): chroma QP offsets
-    r.u(1)
+    chroma_offsets = r.u(1)
     weighted = bool(r.u(1)), bool(r.u(1))
-    bypass, tiles, _ = r.u(1), r.u(1), r.u(1)
+    bypass, tiles, wavefronts = r.u(1), r.u(1), r.u(1)
     if tiles:
         columns, rows = r.ue(), r.ue()
         if not r.u(1):
             for _ in range(columns + rows):
                 r.ue()
         r.u(1)
-    r.u(1)  # loop filter across slices
+    across_slices = r.u(1)
+    override, deblocking_off = 0, 0
     if r.u(1):
-        r.u(1)
-        if not r.u(1):
+        override, deblocking_off = r.u(1), r.u(1)
+        if not deblocking_off:
             r.ue()  # se(v): deblocking
             r.ue()
     if r.u(1):
         _scaling_lists(r)
     list_modification = r.u(1)
     r.ue()  # parallel merge level
-    r.u(1)  # slice header extension
+    header_extension = r.u(1)
     forbidden = _pps_extensions(r, transform_skip) if r.u(1) else ""
     if not forbidden:
         _end(r)
     return pps_id, PictureParameters(
         sps_id, bool(dependent), extra_bits, bool(output_flag), bool(cabac_init), references, qp, bool(qp_delta),
-        weighted, bool(bypass), bool(list_modification), forbidden,
+        weighted, bool(bypass), bool(list_modification), bool(chroma_offsets), bool(tiles or wavefronts),
+        bool(across_slices), bool(override), bool(deblocking_off), bool(header_extension), forbidden,
     )  # fmt: skip
 
 

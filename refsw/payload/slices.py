@@ -48,7 +48,7 @@ def slices_of(nals: list[Nal], configuration: Configuration) -> Iterator[Slice]:
             kind = r.ue()
             qp = None
             if configuration.sps.bit_depth == QP_DEPTH:
-                qp = slice_qp(r, nal.type, kind, configuration.sps, pps)
+                qp, _ = slice_qp(r, nal.type, kind, configuration.sps, pps)
         except (DfcError, LookupError) as error:
             raise payload_error(
                 "hevc.slice-header", "payload", "a slice header of a known PPS", str(error)[:120], offset=8 * nal.place
@@ -60,8 +60,57 @@ def slices_of(nals: list[Nal], configuration: Configuration) -> Iterator[Slice]:
         yield Slice(nal, kind, qp)
 
 
-def slice_qp(r: BitReader, nal_type: int, kind: int, sps: SequenceParameters, pps: PictureParameters) -> int:
-    """H.265 7.3.6.1, (7-54): SliceQpY, in a slice header read up to slice_type."""
+def header_places(nal: Nal, sps: SequenceParameters, pps: PictureParameters) -> tuple[int, int, int]:
+    """Bit positions, in the RBSP of a slice segment: its slice_pic_parameter_set_id, what follows, the header's end.
+
+    Raises:
+        DfcError: the header does not parse.
+    """
+    r = BitReader(rbsp(nal.data), where="an HEVC slice header")
+    first = r.u(1)
+    if nal.type >= 16:
+        r.u(1)
+    start = r.position
+    r.ue()
+    after = r.position
+    dependent = 0
+    if not first:
+        dependent = r.u(1) if pps.dependent_slices else 0
+        r.u(sps.slice_address_bits)
+    if not dependent:
+        r.u(pps.extra_bits)
+        kind = r.ue()
+        _, adaptive_offset = slice_qp(r, nal.type, kind, sps, pps)
+        _filters(r, adaptive_offset, pps)
+    if pps.entry_points:
+        count = r.ue()
+        bits = 1 + r.ue() if count else 0
+        for _ in range(count):
+            r.u(bits)
+    if pps.header_extension:
+        r.u(8 * r.ue())
+    return start, after, r.position
+
+
+def _filters(r: BitReader, adaptive_offset: int, pps: PictureParameters) -> None:
+    """What follows slice_qp_delta up to the entry points."""
+    if pps.chroma_offsets:
+        r.se()
+        r.se()
+    deblocking_off = pps.deblocking_off
+    if pps.deblocking_override and r.u(1):
+        deblocking_off = bool(r.u(1))
+        if not deblocking_off:
+            r.se()
+            r.se()
+    if pps.filters_across_slices and (adaptive_offset or not deblocking_off):
+        r.u(1)
+
+
+def slice_qp(
+    r: BitReader, nal_type: int, kind: int, sps: SequenceParameters, pps: PictureParameters
+) -> tuple[int, int]:
+    """H.265 7.3.6.1, (7-54): SliceQpY, in a slice header read up to slice_type; and slice_sao_luma_flag."""
     if pps.output_flag:
         r.u(1)
     current, temporal_motion = 0, 0
@@ -71,11 +120,10 @@ def slice_qp(r: BitReader, nal_type: int, kind: int, sps: SequenceParameters, pp
         if sps.long_term is not None:
             current += _long_term(r, sps.long_term, sps.poc_bits)
         temporal_motion = r.u(1) if sps.temporal_motion else 0
-    if sps.adaptive_offset:
-        r.u(1)
+    adaptive_offset = r.u(1) if sps.adaptive_offset else 0
     if kind != SLICE_I:
         _prediction(r, kind, current, temporal_motion, pps)
-    return pps.qp + r.se()
+    return pps.qp + r.se(), adaptive_offset
 
 
 def _short_term(r: BitReader, sps: SequenceParameters) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from refsw.errors import ErrorClass, PayloadError, UnsupportedError, UsageError
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
-from refsw.payload.external import compare, decode_with_command, run_encoder
+from refsw.payload.external import compare, decode_with_command, refused, run_encoder
 from refsw.payload.ffmpeg import decode_packets, has_decoder, packets_of
 from refsw.tensor.axes import Array
 
@@ -30,11 +30,14 @@ class VvcCodec:
         return b"", stream
 
     def _compare(self, stream: bytes, recon: Array | None, count: int, picture_format: PictureFormat) -> None:
+        """The stream is decoded, where something here decodes it."""
         try:
             decoded = self.decode(b"", memoryview(stream), count, picture_format, DecoderSettings())
         except UnsupportedError:
             return  # nothing here decodes it; the one who gave the command answers for it
-        compare(recon, decoded)
+        except PayloadError as error:
+            raise refused(error) from error
+        compare(recon, decoded, "its own reconstruction differs from the decoded pictures")
 
     def decode(
         self,

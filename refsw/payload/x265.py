@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import av
 
 MIN_SIDE = 16  # x265 refuses smaller pictures
+LONG_SIDE, MIN_SIDE_LONG = 4096, 40  # and beside a longer side, a shorter one: from level 5 on, blocks are above 16
 MAX_QP = 51
 MAX_QP_12_BIT = 49  # FFmpeg decodes 12 bits at QP 50 and 51 to grey
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refsw.payload.base import EncoderSettings, PictureFormat
-from refsw.payload.hevc import HevcCodec, hevc_configuration, separate
+from refsw.payload.hevc import HevcCodec, hevc_configuration
 from refsw.payload.registry import codec
+from refsw.payload.sharing import separate
 from refsw.profiles import INTER_PROFILES
 from refsw.syntax.codes import PayloadCodec, Profile
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import bitstring
 import pytest
 from hypothesis import HealthCheck, given, settings
 from structure_values import (
@@ -63,6 +64,28 @@ def test_the_trace_has_a_row_for_every_bit_in_order(structure: Structure) -> Non
             assert row.structure == structure.name
             place += row.bits
         assert place == BASE + 8 * len(data)
+
+    check()
+
+
+@by_name
+def test_every_row_of_the_trace_is_what_bitstring_reads_there(structure: Structure) -> None:
+    formats = {"ue(v)": "ue", "se(v)": "se", "f(32)": "f32"}
+
+    @quick
+    @given(filled(structure))
+    def check(made: Generator) -> None:
+        rows: list[TraceRow] = []
+        data = write(structure, made)
+        read(structure, data, made.active, trace=rows.append)
+        reader = bitstring.Reader(bitstring.Bits.from_bytes(data))
+        for row in rows:
+            if row.descriptor.startswith("b("):
+                assert reader.read_bits(row.bits).tobytes() == bytes(row.value)
+            elif row.bits:
+                assert reader.read_value(formats.get(row.descriptor, f"u{row.bits}")) == row.value
+            assert reader.pos == row.bit_offset + row.bits - BASE
+        assert reader.pos == 8 * len(data)
 
     check()
 

@@ -1,10 +1,14 @@
-"""Syntax structures written without any check, so that what a bitstream must not hold can be written too."""
+"""Syntax structures written without any check, so that what a bitstream must not hold can be written too.
+
+The bits of every descriptor are those of bitstring, a hand other than refsw's own.
+"""
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import Any
+
+from bitstring import Bits
 
 from refsw.syntax.declaration import (
     FUNCTIONS,
@@ -25,12 +29,6 @@ from refsw.syntax.declaration import (
 LITERALS = ("0b", "0x")
 
 
-def ue(value: int) -> str:
-    """4.3.2 ue(v) as a text of bits."""
-    code = bin(value + 1)[2:]
-    return "0" * (len(code) - 1) + code
-
-
 def leb128(value: int) -> bytes:
     """4.3.4 leb(v)."""
     out = bytearray()
@@ -49,7 +47,7 @@ def crc32(data: bytes, start: int = 0) -> int:
 
 def literal(value: str) -> str:
     """Bits given as they stand: 0b... or 0x... ."""
-    return value[2:] if value.startswith("0b") else "".join(f"{int(digit, 16):04b}" for digit in value[2:])
+    return Bits(value).bin
 
 
 @dataclass
@@ -69,9 +67,7 @@ class Body:
 
     def getvalue(self) -> bytes:
         """The bytes, filled up with zero bits."""
-        text = "".join(self.bits)
-        text += "0" * (-len(text) % 8)
-        return int(text or "0", 2).to_bytes(len(text) // 8, "big") + self.tail
+        return Bits(bin="".join(self.bits)).tobytes() + self.tail
 
     def cut(self, label: str) -> bytes:
         """The bytes before the last one that the element needs."""
@@ -151,13 +147,8 @@ class Writing:
         """The bits of a value."""
         if isinstance(value, str) and value.startswith(LITERALS):
             return literal(value)
-        if node.kind == "ue":
-            return ue(value)
-        if node.kind == "se":
-            return ue(2 * value - 1 if value > 0 else -2 * value)
-        if node.kind == "f":
-            return f"{struct.unpack('>I', struct.pack('>f', value))[0]:032b}"
         if node.kind == "b":
-            return "".join(f"{byte:08b}" for byte in value)
-        size = evaluate(node.argument, self.scope)
-        return f"{int(value):0{size}b}" if size else ""
+            return Bits.from_bytes(value).bin
+        size = evaluate(node.argument, self.scope) if node.kind == "u" else 0
+        kind = {"ue": "ue", "se": "se", "f": "f32", "u": f"u{size}"}[node.kind]
+        return Bits.from_dtype(kind, value).bin if kind != "u0" else ""

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-
-class _Bits:
-    def __init__(self, data: bytes) -> None:
-        self.bits = "".join(f"{byte:08b}" for byte in data).rstrip("0")[:-1]  # without the stop bit
-        self.at = 0
-
-    def u(self, count: int) -> str:
-        self.at += count
-        return self.bits[self.at - count : self.at]
-
-    def ue(self) -> int:
-        zeros = 0
-        while self.u(1) == "0":
-            zeros += 1
-        return int("1" + self.u(zeros), 2) - 1
+from bitstring import Bits, Reader
 
 
 def ue(value: int) -> str:
     """ue(v)."""
-    code = bin(value + 1)[2:]
-    return "0" * (len(code) - 1) + code
+    return Bits.from_dtype("ue", value).bin
 
 
 def escaped(bits: str) -> bytes:
     """Bits up to the stop bit as bytes, with emulation prevention."""
-    bits = bits.rstrip("0")
-    bits += "0" * (-len(bits) % 8)
     out = bytearray()
     zeros = 0
-    for byte in int(bits, 2).to_bytes(len(bits) // 8, "big"):
+    for byte in Bits(bin=bits.rstrip("0")).tobytes():
         if zeros >= 2 and byte <= 3:
             out.append(3)
             zeros = 0
@@ -71,15 +54,16 @@ def patch_pps(nal: bytes, changes: dict[str, Any]) -> bytes:
 
 
 def _patch(nal: bytes, skipped: int, fields: dict[str, Any], changes: dict[str, Any]) -> bytes:
-    r = _Bits(nal[2:].replace(b"\0\0\3", b"\0\0"))
-    out = r.u(skipped)
+    bits = Bits.from_bytes(nal[2:].replace(b"\0\0\3", b"\0\0")).bin.rstrip("0")[:-1]  # without the stop bit
+    r = Reader(Bits(bin=bits))
+    out = r.read_bits(skipped).bin
     left = set(changes)
     for name, form in fields.items():
         if not left:
             break
-        start = r.at
+        start = r.pos
         _skip(r, form, name)
-        old = r.bits[start : r.at]
+        old = bits[start : r.pos]
         if name not in changes:
             out += old
             continue
@@ -97,40 +81,40 @@ def _patch(nal: bytes, skipped: int, fields: dict[str, Any], changes: dict[str, 
             out += "0" if value is None else "1" + value
         else:
             out += value
-    return nal[:2] + escaped(out + r.bits[r.at :] + "1")
+    return nal[:2] + escaped(out + bits[r.pos :] + "1")
 
 
-def _skip(r: _Bits, form: Any, name: str) -> None:
+def _skip(r: Reader, form: Any, name: str) -> None:
     if isinstance(form, int):
-        r.u(form)
+        r.read_bits(form)
         return
     if form == "ue":
-        r.ue()
+        r.read_value("ue")
         return
     if form == "sets":
-        for index in range(r.ue()):
-            if index and r.u(1) == "1":
+        for index in range(r.read_value("ue")):
+            if index and r.read_value("bool"):
                 raise ValueError("short-term reference picture sets from others are not read here")
-            for _ in range(r.ue() + r.ue()):
-                r.ue()
-                r.u(1)
+            for _ in range(r.read_value("ue") + r.read_value("ue")):
+                r.read_value("ue")
+                r.read_bits(1)
         return
     if form == "window":
         form = "?eeee"
     if form.startswith("?"):
-        if r.u(1) == "0":
+        if not r.read_value("bool"):
             return
         form = form[1:]
         if not form:
             raise ValueError(f"{name} is not read here")
     if form == "*":
-        r.at = len(r.bits)
+        r.pos = len(r.bits)
         return
     for part in form:
         if part == "e":
-            r.ue()
+            r.read_value("ue")
         elif part == "1" and name == "scaling":
-            if r.u(1) == "1":
+            if r.read_value("bool"):
                 raise ValueError("scaling lists are not read here")
         else:
-            r.u(int(part))
+            r.read_bits(int(part))

@@ -111,8 +111,8 @@ def report(
 @click.option("--interpolation", type=click.Choice(["pchip", "akima"]), help="[default: as the conditions say, pchip]")
 @click.option("--non-monotone", type=click.Choice(["refuse", "pareto"]), default="refuse", show_default=True,
               help="If quality does not rise with rate: no figure, or only the points worth their rate.")  # fmt: skip
-@click.option("--least-overlap", type=click.FloatRange(0, 1), default=0.0, show_default=True,
-              help="Share of both curves that must be common.")  # fmt: skip
+@click.option("--least-overlap", type=click.FloatRange(0, 1), default=0.1, show_default=True,
+              help="No figure if less of what either curve covers is common; below 0.25 it has a warning.")  # fmt: skip
 @click.option("--quality", "qualities", multiple=True, metavar="METRIC", help="Compare at equal METRIC; repeatable.")
 @click.option("--anchor-codec", metavar="NAME", help="Codec of the anchor, where it has several.")
 @click.option("--proposal-codec", metavar="NAME", help="Codec of the proposal, where it has several.")

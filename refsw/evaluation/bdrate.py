@@ -7,7 +7,8 @@ interpolated or interpolated over, and the integrals are those of the piecewise 
 Rules: a curve has at least `MIN_POINTS` points, and its quality rises with its rate. A curve that does neither is
 refused, unless `Curve.of` is told to keep only the points that are worth their rate (`NonMonotone.PARETO`): those
 that are better than every cheaper one. Fidelity saturates, so that this happens. Differences are over the interval
-that both curves cover, never beyond; curves that have none in common, or less than is asked for, are refused.
+that both curves cover, never beyond; curves that have none in common, or less than is asked for, are refused. What is
+computed over a small part of the curves (`SMALL_OVERLAP`) has a warning that says of how much of each.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from refsw.evaluation.extras import optional
 
 MIN_POINTS = 4
 """As many as VCEG-M33 has; with fewer, the result says more about the interpolation than about the codec."""
+SMALL_OVERLAP = 0.25
+"""Share of what either curve covers below which a difference says little about the curves."""
 
 
 class Interpolation(StrEnum):
@@ -128,6 +131,7 @@ class Difference:
         interpolation: what it was computed with.
         low, high: the interval that both curves cover: of quality for BD-rate, of rate for BD-metric.
         overlap: share of that interval in what either curve covers (of the logarithm of the rate for BD-metric).
+        of_anchor, of_proposal: share of that interval in what each of them covers.
     """
 
     value: float
@@ -135,6 +139,21 @@ class Difference:
     low: float
     high: float
     overlap: float
+    of_anchor: float
+    of_proposal: float
+
+    @property
+    def warning(self) -> str:
+        """Why the value says little; nothing if it is over enough of both curves."""
+        if self.overlap >= SMALL_OVERLAP:
+            return ""
+        return f"over a small overlap only: {shares(self.overlap, self.of_anchor, self.of_proposal)}"
+
+
+def shares(overlap: float, of_anchor: float, of_proposal: float) -> str:
+    """How much of two curves is common, in words."""
+    parts = (f"{100 * share:.2g} %" for share in (overlap, of_anchor, of_proposal))
+    return "{} of what either covers, {} of the anchor, {} of the proposal".format(*parts)
 
 
 def bd_rate(
@@ -154,7 +173,7 @@ def bd_rate(
     Raises:
         CurveError: the curves have no quality in common, or too little.
     """
-    low, high, overlap = _common(anchor, proposal, anchor.qualities, proposal.qualities, "quality", least_overlap)
+    low, high, *common = _common(anchor, proposal, anchor.qualities, proposal.qualities, "quality", least_overlap)
     difference = _mean_difference(
         (anchor.qualities, anchor.log_rates), (proposal.qualities, proposal.log_rates), low, high, interpolation
     )
@@ -162,7 +181,7 @@ def bd_rate(
         percent = 100 * math.expm1(difference)
     except OverflowError as error:
         raise CurveError(f"{proposal.name} needs e^{difference:.0f} times the rate of {anchor.name}") from error
-    return Difference(percent, interpolation, low, high, overlap)
+    return Difference(percent, interpolation, low, high, *common)
 
 
 def bd_metric(
@@ -182,11 +201,11 @@ def bd_metric(
     Raises:
         CurveError: the curves have no rate in common, or too little.
     """
-    low, high, overlap = _common(anchor, proposal, anchor.log_rates, proposal.log_rates, "rate", least_overlap)
+    low, high, *common = _common(anchor, proposal, anchor.log_rates, proposal.log_rates, "rate", least_overlap)
     difference = _mean_difference(
         (anchor.log_rates, anchor.qualities), (proposal.log_rates, proposal.qualities), low, high, interpolation
     )
-    return Difference(difference, interpolation, math.exp(low), math.exp(high), overlap)
+    return Difference(difference, interpolation, math.exp(low), math.exp(high), *common)
 
 
 def _check_numbers(name: str, values: Sequence[Any]) -> None:
@@ -196,13 +215,15 @@ def _check_numbers(name: str, values: Sequence[Any]) -> None:
 
 def _common(
     anchor: Curve, proposal: Curve, first: Sequence[float], second: Sequence[float], what: str, least: float
-) -> tuple[float, float, float]:
-    """The interval that both cover, and its share in what either covers."""
+) -> tuple[float, float, float, float, float]:
+    """The interval that both cover, and its share in what either covers, the anchor, and the proposal."""
     low, high = max(first[0], second[0]), min(first[-1], second[-1])
     covered = max(first[-1], second[-1]) - min(first[0], second[0])
     overlap = (high - low) / covered if covered > 0 else 0.0
+    # A curve covers a part of what either does: if that is 0, there is nothing in common.
+    own = [(high - low) / (curve[-1] - curve[0]) if curve[-1] > curve[0] else 0.0 for curve in (first, second)]
     if low < high and overlap >= least:
-        return low, high, overlap
+        return low, high, overlap, own[0], own[1]
     ranges = [
         f"{curve.name} {values[0]:g} to {values[-1]:g}"
         for curve, values in (
@@ -211,8 +232,8 @@ def _common(
         )
     ]
     if low < high:
-        share = f"{100 * overlap:.0f} % of the {what} in common, at least {100 * least:.0f} % is asked for"
-        raise CurveError(f"{share}: {', '.join(ranges)}")
+        told = f"too little {what} in common: {shares(overlap, *own)}"
+        raise CurveError(f"{told}; at least {100 * least:g} % is asked for ({', '.join(ranges)})")
     raise CurveError(f"no {what} in common: {', '.join(ranges)}")
 
 

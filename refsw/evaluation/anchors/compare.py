@@ -6,6 +6,7 @@ and counted beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
@@ -16,12 +17,14 @@ from refsw.evaluation.anchors.checks import check
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.environment import differences
 from refsw.evaluation.anchors.folder import Record, Run
-from refsw.evaluation.bdrate import Curve, Interpolation, NonMonotone, bd_metric, bd_rate
+from refsw.evaluation.bdrate import MIN_POINTS, Curve, Interpolation, NonMonotone, bd_metric, bd_rate
 from refsw.evaluation.errors import CurveError
 
 RATE = "bits_per_element"
 OWN_QUALITY = "quality"
 DEFAULT_QUALITIES = (OWN_QUALITY, "snr")
+LEAST_OVERLAP = 0.1
+"""Below it, what a figure says is about the ends of two curves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Rules:
     Args:
         interpolation: through the points, over the logarithm of the rate.
         non_monotone: what becomes of a curve whose quality does not rise with its rate.
-        least_overlap: share of the quality (or log rate) of both curves that must be common, 0 to 1.
+        least_overlap: share of the quality (or log rate) of both curves that must be common, 0 to 1: with less there
+            is a reason in place of a figure.
         qualities: metrics; `quality` is the one that each test names.
         anchor_codec, proposal_codec: which to compare where a test has several; by default those of the same name,
             or the only ones.
@@ -39,7 +43,7 @@ class Rules:
 
     interpolation: Interpolation | None = None
     non_monotone: NonMonotone = NonMonotone.REFUSE
-    least_overlap: float = 0.0
+    least_overlap: float = LEAST_OVERLAP
     qualities: tuple[str, ...] = ()
     anchor_codec: str | None = None
     proposal_codec: str | None = None
@@ -55,8 +59,11 @@ class Line:
         rate: BD-rate in percent, negative where the proposal needs less; None with a reason.
         metric: BD-metric in units of the quality; None with a reason.
         low, high, overlap: the quality that both curves cover, and its share in what either covers.
+        of_anchor, of_proposal: its share in what each covers.
         reason: why a figure is missing.
-        encode_time, decode_time: of the proposal / of the anchor, over all points.
+        warning: why a figure says little.
+        encode_time, decode_time: of the proposal / of the anchor, over all points; None where that of a point is not
+            known, or they have not as many points.
     """
 
     test: str
@@ -69,14 +76,20 @@ class Line:
     low: float | None = None
     high: float | None = None
     overlap: float | None = None
+    of_anchor: float | None = None
+    of_proposal: float | None = None
     reason: str = ""
+    warning: str = ""
     encode_time: float | None = None
     decode_time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of the layers of a test, or of all; `counted` of `layers` have a BD-rate, `metrics` a BD-metric."""
+    """The mean of the layers of a test, or of all.
+
+    `counted` of `layers` have a BD-rate, `metrics` a BD-metric; `warned` of them have a warning.
+    """
 
     test: str
     anchor: str
@@ -87,6 +100,7 @@ class Mean:
     counted: int
     metrics: int
     layers: int
+    warned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +201,7 @@ def _line(
     interpolation: Interpolation,
 ) -> Line:
     line: dict[str, Any] = {"encode_time": _ratio(points, "encode"), "decode_time": _ratio(points, "decode")}
-    reasons = []
+    reasons, warnings = [], []
     try:
         ours = _curve(f"anchor ({codecs[0]})", points[0], quality, rules)
         theirs = _curve(f"proposal ({codecs[1]})", points[1], quality, rules)
@@ -196,18 +210,25 @@ def _line(
     try:
         rate = bd_rate(ours, theirs, interpolation, least_overlap=rules.least_overlap)
         line |= {"rate": rate.value, "low": rate.low, "high": rate.high, "overlap": rate.overlap}
+        line |= {"of_anchor": rate.of_anchor, "of_proposal": rate.of_proposal}
+        warnings += [f"BD-rate {rate.warning}"] if rate.warning else []
     except CurveError as error:
         reasons.append(str(error))
     try:
-        line["metric"] = bd_metric(ours, theirs, interpolation, least_overlap=rules.least_overlap).value
+        metric = bd_metric(ours, theirs, interpolation, least_overlap=rules.least_overlap)
+        line["metric"] = metric.value
+        warnings += [f"BD-metric {metric.warning}"] if metric.warning else []
     except CurveError as error:
         reasons.append(str(error))
-    return Line(test, layer, *codecs, quality, reason="; ".join(reasons), **line)
+    return Line(test, layer, *codecs, quality, reason="; ".join(reasons), warning="; ".join(warnings), **line)
 
 
 def _ratio(points: tuple[Sequence[Record], Sequence[Record]], what: str) -> float | None:
-    first, second = (sum(record["times"].get(what, 0.0) for record in own) for own in points)
-    return second / first if first else None
+    """Time of the second / time of the first; None where it would be of other points, or of a time of nothing."""
+    first, second = ([record["times"].get(what) for record in own] for own in points)
+    if not first or len(first) != len(second) or not all((*first, *second)):
+        return None
+    return math.fsum(second) / math.fsum(first)
 
 
 def _curve(name: str, points: Sequence[Record], quality: str, rules: Rules) -> Curve:
@@ -216,6 +237,9 @@ def _curve(name: str, points: Sequence[Record], quality: str, rules: Rules) -> C
         raise CurveError(f"{name}: no metric {quality}: {', '.join(sorted(known - {quality}))}")
     # A point without an error has no SNR, and no place on the curve.
     kept = [point for point in points if point["metrics"][quality] is not None]
+    if len(kept) < min(MIN_POINTS, len(points)):
+        lacking = f"{len(points) - len(kept)} of {len(points)} points have no {quality}"
+        raise CurveError(f"{name}: {lacking}: at least {MIN_POINTS} that have one are needed")
     rates, values = [point[RATE] for point in kept], [point["metrics"][quality] for point in kept]
     return Curve.of(name, rates, values, rules.non_monotone)
 
@@ -246,4 +270,5 @@ def _mean(test: str, quality: str, lines: Sequence[Line]) -> Mean:
         len(rates),
         len(metrics),
         len(lines),
+        sum(bool(line.warning) for line in lines),
     )

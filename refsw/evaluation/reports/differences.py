@@ -24,7 +24,7 @@ from refsw.text import for_markdown
 TIMES = ("EncT", "DecT")
 NOTES = (
     "EncT, DecT: time to encode and to decode, of the proposal / of the anchor, over all points of a layer; their "
-    "means are geometric.",
+    "means are geometric. A dash: not every point of both has a time, or they have not as many points.",
     "Layers: those with a BD-rate, and if it is another number those with a BD-metric, of all.",
 )
 
@@ -60,7 +60,8 @@ def mean_tables(comparison: Comparison) -> list[Table]:
     for pair in _pairs(comparison.lines):
         rows = [_mean(mean, comparison) for mean in comparison.means if (mean.proposal, mean.anchor) == pair]
         heading = ("mean of", "at equal", "BD-rate", "BD-metric", *TIMES, "layers")
-        found.append(Table(f"Codec {pair[0]} against {pair[1]}: means", heading, tuple(rows), NOTES, texts=2))
+        notes = (*NOTES, *_small(comparison, pair))
+        found.append(Table(f"Codec {pair[0]} against {pair[1]}: means", heading, tuple(rows), notes, texts=2))
     return found
 
 
@@ -71,10 +72,18 @@ def line_tables(comparison: Comparison) -> list[Table]:
         own = [line for line in comparison.lines if (line.proposal, line.anchor) == pair]
         for test, quality in dict.fromkeys((line.test, line.quality) for line in own):
             lines = [line for line in own if (line.test, line.quality) == (test, quality)]
-            heading = ("layer", "BD-rate", "BD-metric", "from", "to", "overlap", *TIMES)
+            heading = ("layer", "BD-rate", "BD-metric", "from", "to", "overlap", "of anchor", "of proposal", *TIMES)
             name = f"{test}, {pair[0]} against {pair[1]} at equal {metric_name(quality)}"
-            found.append(Table(name, heading, tuple(map(_line, lines))))
+            warnings = tuple(f"Caution: {line.layer}: {line.warning}." for line in lines if line.warning)
+            found.append(Table(name, heading, tuple(map(_line, lines)), warnings))
     return found
+
+
+def _small(comparison: Comparison, pair: tuple[str, str]) -> list[str]:
+    """A note on the means that are partly over small overlaps."""
+    means = [m for m in comparison.means if (m.proposal, m.anchor) == pair and m.warned]
+    told = [f"{m.test or 'all tests'} at equal {metric_name(m.quality)} {m.warned} of {m.layers}" for m in means]
+    return [f"Caution: layers whose figures are over a small overlap only: {', '.join(told)}."] if told else []
 
 
 def missing(comparison: Comparison) -> list[str]:
@@ -121,23 +130,25 @@ def _mean(mean: Mean, comparison: Comparison) -> tuple[Cell, ...]:
 
 
 def _line(line: Line) -> tuple[Cell, ...]:
-    values = (line.rate, line.metric, line.low, line.high, line.overlap, line.encode_time, line.decode_time)
-    forms = (CHANGE, DIFFERENCE, SCORE, SCORE, WHOLE_SHARE, WHOLE_SHARE, WHOLE_SHARE)
+    common = (line.low, line.high, line.overlap, line.of_anchor, line.of_proposal)
+    values = (line.rate, line.metric, *common, line.encode_time, line.decode_time)
+    forms = (CHANGE, DIFFERENCE, SCORE, SCORE, *[WHOLE_SHARE] * 5)
     return (line.layer, *(Figure(value, form) for value, form in zip(values, forms, strict=True)))
 
 
 def flat(comparison: Comparison) -> tuple[list[str], list[list[Any]]]:
     """Every layer and mean as a row: names of the columns, and the rows; None where there is no figure."""
     columns = ["test", "layer", "proposal", "anchor", "quality", "BD-rate (%)", "BD-metric", "from", "to", "overlap",
-               "encode time ratio", "decode time ratio", "layers with BD-rate", "layers", "reason"]  # fmt: skip
+               "of anchor", "of proposal", "encode time ratio", "decode time ratio", "layers with BD-rate", "layers",
+               "reason", "warning"]  # fmt: skip
     rows: list[list[Any]] = [
-        [x.test, x.layer, x.proposal, x.anchor, x.quality, x.rate, x.metric, x.low, x.high, x.overlap, x.encode_time,
-         x.decode_time, int(x.rate is not None), 1, x.reason]
+        [x.test, x.layer, x.proposal, x.anchor, x.quality, x.rate, x.metric, x.low, x.high, x.overlap, x.of_anchor,
+         x.of_proposal, x.encode_time, x.decode_time, int(x.rate is not None), 1, x.reason, x.warning]
         for x in comparison.lines
     ]  # fmt: skip
     rows += [
-        [m.test or "all tests", "mean", m.proposal, m.anchor, m.quality, m.rate, m.metric, None, None, None,
-         *mean_times(comparison, m), m.counted, m.layers, ""]
+        [m.test or "all tests", "mean", m.proposal, m.anchor, m.quality, m.rate, m.metric, *[None] * 5,
+         *mean_times(comparison, m), m.counted, m.layers, "", f"{m.warned} layers" if m.warned else ""]
         for m in comparison.means
     ]  # fmt: skip
     return columns, rows

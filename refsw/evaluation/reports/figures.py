@@ -187,7 +187,7 @@ def ratios(run: Run, test: Test) -> Any:
         there = [i for i, layer in enumerate(test.layers) if (layer, None) in known]
         places = [i + (number - (len(codecs) - 1) / 2) * width for i in there]
         panel.bar(places, [100 * known[test.layers[i], None]["rate"] for i in there], width, **style)
-    _dress(panel, "compression rate (% of binary32)")
+    _dress(panel, "compression rate (% of the features before coding)")
     # A dollar sign would begin a formula.
     names = [short(layer, int(LETTERS * wide / len(test.layers))).replace("$", r"\$") for layer in test.layers]
     panel.set_xticks(range(len(names)), names)

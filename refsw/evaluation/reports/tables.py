@@ -188,7 +188,8 @@ def _nearly(run: Run, test: Test, codec: CodecChoice, layer: str, metric: str) -
     good = []
     for (own, _), record in points(run, test, codec.name).items():
         before, after = record["pristine"].get(metric), record["metrics"].get(metric)
-        if own == layer and None not in (before, after) and after >= NEARLY * before:
+        # Of a performance of 0 everything is nearly all.
+        if own == layer and before and after is not None and after >= NEARLY * before:
             good.append(record)
     best = min(good, key=lambda r: r["rate"], default={"rate": None, "value": None})
     return Pair(Figure(best["rate"], RATE), Figure(best["value"], COUNT))

@@ -20,7 +20,7 @@ from refsw.syntax.structures import STRUCTURES
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec"
-CHAPTERS = sorted(SPEC.glob("[01]*.md")) + sorted(SPEC.glob("annex*.md"))
+CHAPTERS = sorted(SPEC.glob("[01]*.md")) + sorted(SPEC.glob("annex-[ab]*.md"))  # annex C repeats them
 TEXT = "\n".join(path.read_text() for path in CHAPTERS)
 SOURCES = sorted((ROOT / "refsw").rglob("*.py"))
 DEFINED = re.findall(r"^\*\*\[([a-z0-9.-]+)\]\*\*", TEXT, re.MULTILINE)
@@ -92,6 +92,23 @@ def test_links_between_chapters_lead_somewhere() -> None:
     for path in [*CHAPTERS, SPEC / "README.md"]:
         for target in re.findall(r"\]\(([a-z0-9.-]+\.md)\)", path.read_text()):
             assert (SPEC / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_checklist_has_every_requirement_once() -> None:
+    checklist, text = tool("checklist"), (SPEC / "annex-c-checklist.md").read_text()
+    listed = re.findall(r"^\| ☐ \| `([a-z0-9._-]+)` \|", text, re.MULTILINE)
+    assert sorted(listed) == sorted({*DEFINED, *(name for name in FROM_TABLES if name in checklist.bounds())})
+    assert set(checklist.requirements()) == set(DEFINED)
+
+
+def test_a_requirement_that_no_list_has_stops_the_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
+    checklist = tool("checklist")
+    monkeypatch.setitem(checklist.LISTS, "metadata", ["unit.crc", "metadata.nonsense"])
+    with pytest.raises(SystemExit) as caught:
+        checklist.check()
+    assert "in no list: metadata.key_length, metadata.utf8" in str(caught.value)
+    assert "in two lists: unit.crc" in str(caught.value)
+    assert "no requirement: metadata.nonsense" in str(caught.value)
 
 
 def test_the_worked_update_of_annex_a_is_what_the_reference_decoder_makes_of_it() -> None:

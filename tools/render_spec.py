@@ -3,9 +3,9 @@
     python tools/render_spec.py            # rewrite the rendered parts
     python tools/render_spec.py --check    # exit 1 and name the files that differ
 
-Rendered are: the code points and syntax tables between markers in spec/06-syntax.md, the limits of the
-levels in spec/11-profiles.md, the examples of spec/annex-a-example.md, spec/syntax.json, and the
-JSON schemas of spec/schemas.
+Rendered are: the code points and syntax tables between markers in spec/06-syntax.md, the limits of the levels in
+spec/11-profiles.md, the examples of spec/annex-a-example.md, the lists of spec/annex-c-checklist.md, spec/syntax.json,
+and the JSON schemas of spec/schemas.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import annex_update
+import checklist
 
 from refsw.inspection import inspect
 from refsw.profiles import LEVELS, PROFILE_CODECS, LevelLimits
@@ -286,6 +287,7 @@ def rendered() -> dict[str, str]:
     parts["example"] = hex_dump("annex-a-example.hex")
     parts["update"] = hex_dump("annex-a-update.hex")
     parts |= annex_update.parts()
+    parts |= checklist.parts(_values)
     return parts
 
 

@@ -101,7 +101,7 @@ LISTS: dict[str, list[str]] = {
         "conformance.encoder", "conformance.vector-id", "conformance.vector-fixed",
         "conformance.vector-withdrawn", "conformance.output-place", "conformance.exit-codes",
         "conformance.no-output", "conformance.runner-clean", "conformance.outcomes", "conformance.counts",
-        "conformance.comparison",
+        "conformance.comparison", "conformance.base", "conformance.optional", "conformance.proof",
     ],
 }  # fmt: skip
 

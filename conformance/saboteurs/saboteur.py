@@ -27,6 +27,12 @@ class RejectionError(Exception):
     exit_code = 65
 
 
+class UnknownError(Exception):
+    """Not in this version."""
+
+    exit_code = 69
+
+
 def right(data: bytes) -> dict[str, Any]:
     """What is right."""
     from refsw.features.decoder import decode_by_name
@@ -57,6 +63,35 @@ def accept_everything(data: bytes) -> dict[str, Any]:
 def reject_everything(_: bytes) -> dict[str, Any]:
     """Nothing is good enough."""
     raise RejectionError("no")
+
+
+def find_all_unsupported(_: bytes) -> dict[str, Any]:
+    """Nothing is known."""
+    raise UnknownError("no")
+
+
+def reject_with_base(data: bytes, base: str | None = None) -> dict[str, Any]:
+    """No model update is good enough that starts from a model."""
+    from refsw.conformance.reference import decode
+
+    if base is not None:
+        raise RejectionError("no")
+    return decode(data)
+
+
+def reject_everything_with_base(_: bytes, __: str | None = None) -> dict[str, Any]:
+    """Takes a base, and rejects everything."""
+    raise RejectionError("no")
+
+
+def reject_lzma(data: bytes) -> dict[str, Any]:
+    """Decodes all but one codec."""
+    from refsw.inspection import inspect
+
+    tensors = inspect(data, trace=True).rows
+    if any(row.element == "payload_codec" and getattr(row.value, "name", "") == "LZMA" for row in tensors):
+        raise RejectionError("no")
+    return right(data)
 
 
 def write_nan(data: bytes) -> dict[str, Any]:
@@ -149,8 +184,9 @@ def ignore_crcs(data: bytes) -> dict[str, Any]:
 
 
 VALUES = (
-    accept_everything, reject_everything, write_nan, off_by_one_ulp, off_by_one_step, swap_channels, drop_sample,
-    add_sample, wrong_dtype, other_name, ignore_crcs,
+    accept_everything, reject_everything, find_all_unsupported, reject_with_base, reject_everything_with_base,
+    reject_lzma, write_nan, off_by_one_ulp, off_by_one_step, swap_channels, drop_sample, add_sample, wrong_dtype,
+    other_name, ignore_crcs,
 )  # fmt: skip
 
 

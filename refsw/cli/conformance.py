@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from refsw.conformance.outcomes import Result
     from refsw.conformance.results import Report
     from refsw.conformance.runner import OnResult
-    from refsw.conformance.suite import Selection, Suite
+    from refsw.conformance.suite import Selection, Suite, Vector
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 SHOWN_FAILURES = 20
@@ -39,7 +39,8 @@ def _suites(function: _F) -> _F:
         click.option("--area", multiple=True, help="Only vectors of this area; may be repeated, as all of these."),
         click.option("--profile", multiple=True, type=click.Choice(PROFILES, case_sensitive=False),
                      help="Only vectors of this profile."),
-        click.option("--requirement", multiple=True, help="Only vectors about this requirement, such as 'hevc.*'."),
+        click.option("--about", multiple=True, help="Only vectors made for this requirement, such as 'hevc.*'."),
+        click.option("--requirement", multiple=True, help="Only vectors that rely on this requirement, or break it."),
         click.option("--kind", multiple=True, type=click.Choice(KINDS), help="Only vectors of this kind."),
         click.option("--id", "ids", multiple=True, metavar="PATTERN", help="Only vectors with such an id, as 'fps-*'."),
     ]  # fmt: skip
@@ -50,12 +51,12 @@ def _suites(function: _F) -> _F:
 
 def _load(
     suites: tuple[Path, ...], vectors: Path | None, area: tuple[str, ...], profile: tuple[str, ...],
-    requirement: tuple[str, ...], kind: tuple[str, ...], ids: tuple[str, ...],
+    about: tuple[str, ...], requirement: tuple[str, ...], kind: tuple[str, ...], ids: tuple[str, ...],
 ) -> tuple[list[Suite], Selection]:  # fmt: skip
     from refsw.conformance.suite import Selection, load_suites
 
     with role("input"):
-        return load_suites(suites, vectors=vectors), Selection(area, profile, requirement, kind, ids)
+        return load_suites(suites, vectors=vectors), Selection(area, profile, about, requirement, kind, ids)
 
 
 @command.command(name="run")
@@ -64,7 +65,8 @@ def _load(
     "--decoder",
     default="refsw",
     show_default=True,
-    help="Name, command with {input} and {output}, module:function, or a command that talks in JSON lines.",
+    help="Name, command with {input}, {output} and, for model updates, {base}, module:function, or a command that "
+    "talks in JSON lines.",
 )
 @click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Vectors at the same time.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("conformance-report"),
@@ -87,6 +89,7 @@ def run_command(
 ) -> None:  # fmt: skip
     """Run the vectors of SUITE... (manifests, or folders of them); exit code 1 unless all of them PASS.
 
+    What needs an optional part of the specification that the decoder does not have is SKIPPED, and no failure.
     With no vector selected the exit code is 2.
     """
     from refsw.conformance.decoders import Limits, decoder_under_test
@@ -149,7 +152,8 @@ def _print(report: Report, results: dict[str, Any]) -> None:
     if len(failures) > SHOWN_FAILURES:
         say(f"and {len(failures) - SHOWN_FAILURES} more")
     for area, counts in results["areas"].items():
-        say(f"  {area:<20} {counts['PASS']:>5} of {sum(counts.values()):>5}")
+        skipped = f"  {counts['SKIPPED']} SKIPPED" if counts["SKIPPED"] else ""
+        say(f"  {area:<20} {counts['PASS']:>5} of {sum(counts.values()):>5}{skipped}")
     say(f"{results['decoder']['name']}: {headline(results)} ({results['seconds']:.1f} s)")
 
 
@@ -157,17 +161,26 @@ def _print(report: Report, results: dict[str, Any]) -> None:
 @_suites
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_command(as_json: bool, **selected: Any) -> None:
-    """List the vectors of SUITE... with their kind, profile and level."""
+    """List the vectors of SUITE... with their kind, profile, level, title, and the requirements they are about."""
     suites, selection = _load(**selected)
     found = [vector for suite in suites for vector in suite if selection.takes(vector)]
     if as_json:
-        fields = ("suite", "id", "area", "kind", "profile", "level", "title", "file", "bytes", "requirements")
+        fields = (
+            "suite", "id", "area", "kind", "profile", "level", "title", "file", "bytes", "about", "requirements",
+            "optional",
+        )  # fmt: skip
         say_all(json.dumps([{name: getattr(v, name) for name in fields} for v in found], indent=1))
         return
     width = max((len(v.id) for v in found), default=0)
     for v in found:
-        say(f"{v.id:<{width}}  {v.kind:<11}  {v.profile:<8} L{v.level}  {v.title}")
+        say(f"{v.id:<{width}}  {v.kind:<11}  {v.profile:<8} L{v.level}  {v.title}{_told_about(v)}")
     say(f"{len(found)} vectors, {sum(v.bytes for v in found):,} bytes")
+
+
+def _told_about(vector: Vector) -> str:
+    optional = [f"needs {part}, which is optional" for part in vector.optional]
+    told = "; ".join([", ".join(vector.about), *optional] if vector.about else optional)
+    return f" ({told})" if told else ""
 
 
 @command.command(name="coverage")

@@ -153,6 +153,30 @@ def _command(text: str, names: Iterable[str]) -> DecoderUnderTest:
     return DecoderUnderTest(text, "command" if template else "process", tuple(words), _identity(words, files))
 
 
+def takes_base(decoder: DecoderUnderTest) -> bool:
+    """Whether a decoder is given the base model of a model update: a process that talks always is.
+
+    Raises:
+        UsageError: a Python function does not load.
+    """
+    if decoder.kind == "command":
+        return any("{base}" in word for word in decoder.words)
+    if decoder.kind == "process":
+        return True
+    environment = dict(os.environ) | {"PYTHONPATH": _python_path(decoder.path)}
+    words = [*decoder.words[:-1], "--takes-base", decoder.words[-1]]
+    done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1) or not done.stdout.startswith("takes "):
+        said = done.stderr.strip().splitlines()
+        raise UsageError(f"decoder {decoder.name}: it does not load: {said[-1][:300] if said else 'no reason given'}")
+    return done.returncode == 0
+
+
+def _python_path(first: str) -> str:
+    before = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([first, *([before] if before else [])])
+
+
 def _identity(words: Iterable[str], files: Iterable[Path]) -> str:
     whole = hashlib.sha256("\0".join(words).encode(errors="surrogateescape"))
     for file in sorted(files):
@@ -243,8 +267,7 @@ class Session:
     def _environment(self) -> dict[str, str]:
         environment = dict(os.environ) | {"TMPDIR": str(self.scratch / "tmp")}
         if self.decoder.path:
-            before = environment.get("PYTHONPATH")
-            environment["PYTHONPATH"] = os.pathsep.join([self.decoder.path, *([before] if before else [])])
+            environment["PYTHONPATH"] = _python_path(self.decoder.path)
         return environment
 
     def _running(self) -> subprocess.Popen[bytes]:

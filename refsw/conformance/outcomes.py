@@ -35,8 +35,10 @@ class Outcome(StrEnum):
     CRASH = "CRASH"
     TIMEOUT = "TIMEOUT"
     UNSUPPORTED = "UNSUPPORTED"
+    UNPROVEN = "UNPROVEN"
     NOT_RUN = "NOT_RUN"
     HARNESS_ERROR = "HARNESS_ERROR"
+    SKIPPED = "SKIPPED"
 
 
 MEANINGS = {
@@ -48,9 +50,12 @@ MEANINGS = {
     Outcome.CRASH: "ended by a signal, an uncaught error, or over a limit of memory or output",
     Outcome.TIMEOUT: "did not end in time",
     Outcome.UNSUPPORTED: "does not implement what a valid bitstream needs",
+    Outcome.UNPROVEN: "rejected, as it has to be, by a decoder that rejects most of what is like it: shows nothing",
     Outcome.NOT_RUN: "selected, and not run",
     Outcome.HARNESS_ERROR: "the runner could not run it: says nothing about the decoder",
+    Outcome.SKIPPED: "needs an optional part of the specification that the decoder does not have",
 }
+GOOD = {Outcome.PASS, Outcome.SKIPPED}
 WORST_FIRST = [o for o in Outcome if o is not Outcome.PASS] + [Outcome.PASS]
 
 
@@ -74,7 +79,8 @@ class Result:
         v = self.vector
         return {
             "suite": v.suite, "id": v.id, "area": v.area, "kind": str(v.kind), "title": v.title, "profile": v.profile,
-            "level": v.level, "requirements": list(v.requirements), "entry": v.entry, "outcome": str(self.outcome),
+            "level": v.level, "about": list(v.about), "requirements": list(v.requirements),
+            "optional": list(v.optional), "entry": v.entry, "outcome": str(self.outcome),
             "reason": self.reason, "notes": self.notes, "exit_code": self.exit_code, "signal": self.signal,
             "seconds": round(self.seconds, 4), "peak_bytes": self.peak_bytes, "stderr": self.stderr,
             "mismatches": self.mismatches,
@@ -142,10 +148,12 @@ def _verdict(
             return Outcome.ACCEPTED_INVALID, f"ended with exit code 0; {_wanted(vector)}"
         return _compare(vector, data, folder, base, result)
     told = f"ended with exit code {code}"
+    if code == UNSUPPORTED_CODE and vector.optional and not _left_output(folder, result):
+        return Outcome.SKIPPED, f"{told}: needs {', '.join(vector.optional)}, which is optional"
     if vector.kind is Kind.VALID:
         outcome = Outcome.UNSUPPORTED if code == UNSUPPORTED_CODE else Outcome.REJECTED_VALID
         return outcome, told + _last_words(run)
-    if (code == UNSUPPORTED_CODE) != (vector.kind is Kind.UNSUPPORTED):
+    if not vector.either and (code == UNSUPPORTED_CODE) != (vector.kind is Kind.UNSUPPORTED):
         return Outcome.WRONG_CLASS, f"{told}; {_wanted(vector)}"
     if _left_output(folder, result):
         return Outcome.ACCEPTED_INVALID, f"{told}, but left a whole output file [requirement error.no-output]"

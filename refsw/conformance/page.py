@@ -11,10 +11,10 @@ import hashlib
 from typing import Any
 
 from refsw.conformance.outcomes import MEANINGS, Outcome
-from refsw.conformance.results import headline, where, worst
+from refsw.conformance.results import failures_first, headline, where, worst
 from refsw.text import for_html as escape
 
-CLASS = {Outcome.PASS: "good", Outcome.UNSUPPORTED: "open", Outcome.NOT_RUN: "open", Outcome.HARNESS_ERROR: "open"}
+OPEN = {Outcome.UNSUPPORTED, Outcome.UNPROVEN, Outcome.SKIPPED, Outcome.NOT_RUN, Outcome.HARNESS_ERROR}
 
 SHOWN_REQUIREMENTS = 12
 
@@ -102,7 +102,7 @@ def html_page(results: dict[str, Any]) -> str:
     decoder = results["decoder"]
     script = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script}'"
-    failed = [v for v in results["vectors"] if v["outcome"] != Outcome.PASS]
+    failed = [v for v in failures_first(results["vectors"]) if v["outcome"] != Outcome.PASS]
     passed = [v for v in results["vectors"] if v["outcome"] == Outcome.PASS]
     body = [
         _head(results),
@@ -129,7 +129,7 @@ def html_page(results: dict[str, Any]) -> str:
 
 
 def _class(outcome: str) -> str:
-    return CLASS.get(Outcome(outcome), "bad")
+    return "good" if outcome == Outcome.PASS else "open" if outcome in OPEN else "bad"
 
 
 def _head(results: dict[str, Any]) -> str:

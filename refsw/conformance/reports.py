@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from refsw.conformance.outcomes import MEANINGS, Outcome
+from refsw.conformance.outcomes import GOOD, MEANINGS, Outcome
 from refsw.conformance.page import html_page
-from refsw.conformance.results import PLACE, Report, headline, where, worst
+from refsw.conformance.results import PLACE, Report, fails, failures_first, headline, where, worst
 from refsw.conformance.suite import check_schema
 from refsw.errors import UsageError
 from refsw.features.sinks import whole_file
@@ -20,6 +20,7 @@ from refsw.text import for_csv, for_markdown, shown
 JSON, JUNIT, MARKDOWN, CSV, HTML = "results.json", "junit.xml", "report.md", "results.csv", "report.html"
 FAILURES = {
     Outcome.MISMATCH, Outcome.ACCEPTED_INVALID, Outcome.REJECTED_VALID, Outcome.WRONG_CLASS, Outcome.UNSUPPORTED,
+    Outcome.UNPROVEN,
 }  # fmt: skip
 
 
@@ -62,17 +63,19 @@ def load_results(path: Path) -> dict[str, Any]:
 
 
 def junit(results: dict[str, Any]) -> str:
-    """A test suite a suite and a test case a vector. What is not PASS is a failure or an error, never skipped."""
+    """A test suite a suite and a test case a vector, failures first. Nothing but what is optional is skipped."""
     root = Element("testsuites", _totals(results["vectors"]) | {"name": f"conformance of {results['decoder']['name']}"})
     for suite in results["suites"]:
-        vectors = [v for v in results["vectors"] if v["suite"] == suite["suite"]]
+        vectors = failures_first([v for v in results["vectors"] if v["suite"] == suite["suite"]])
         if not vectors:
             continue
         node = SubElement(root, "testsuite", _totals(vectors) | {"name": suite["suite"]})
         for v in vectors:
             names = {"name": v["id"], "classname": f"{suite['suite']}.{v['area']}", "time": f"{v['seconds']:.3f}"}
             case = SubElement(node, "testcase", names)
-            if v["outcome"] != Outcome.PASS:
+            if v["outcome"] == Outcome.SKIPPED:
+                SubElement(case, "skipped", message=v["reason"])
+            elif v["outcome"] != Outcome.PASS:
                 kind = "failure" if v["outcome"] in FAILURES else "error"
                 problem = SubElement(case, kind, type=v["outcome"], message=v["reason"])
                 problem.text = _details(v)
@@ -87,17 +90,20 @@ def junit(results: dict[str, Any]) -> str:
 
 def _totals(vectors: list[dict[str, Any]]) -> dict[str, str]:
     failed = sum(v["outcome"] in FAILURES for v in vectors)
-    wrong = sum(v["outcome"] != Outcome.PASS for v in vectors) - failed
+    skipped = sum(v["outcome"] == Outcome.SKIPPED for v in vectors)
+    wrong = sum(v["outcome"] not in GOOD for v in vectors) - failed
+    counted = {"tests": len(vectors), "failures": failed, "errors": wrong, "skipped": skipped}
     seconds = f"{sum(v['seconds'] for v in vectors):.3f}"
-    return {"tests": str(len(vectors)), "failures": str(failed), "errors": str(wrong), "skipped": "0", "time": seconds}
+    return {name: str(count) for name, count in counted.items()} | {"time": seconds}
 
 
 def _details(vector: dict[str, Any]) -> str:
     lines = [vector["title"], vector["reason"], *vector["notes"]]
     for m in vector["mismatches"]:
         lines += [f"checkpoint {m['checkpoint']}: {m['what']}; {where(m)}", f"expected {m['expected']}, got {m['got']}"]
-    if vector["requirements"]:
-        lines.append("requirements: " + ", ".join(vector["requirements"]))
+    for what, names in (("about", vector["about"]), ("relies on or breaks", vector["requirements"])):
+        if names:
+            lines.append(f"{what}: {', '.join(names)}")
     if vector["stderr"]:
         lines += ["what the decoder said:", vector["stderr"]]
     return "\n".join(lines)
@@ -121,43 +127,48 @@ def markdown(results: dict[str, Any]) -> str:
         "|---|---:|---|",
         *[f"| {o} | {results['counts'][o]} | {MEANINGS[o]} |" for o in Outcome if results["counts"][o]],
         "",
-        "## Areas",
-        "",
-        "| Area | PASS | of | Worst |",
-        "|---|---:|---:|---|",
-        *[_group_row(name, counts) for name, counts in results["areas"].items()],
     ]
-    failed = [v for v in results["vectors"] if v["outcome"] != Outcome.PASS]
-    if failed:
-        lines += ["", "## Not passed", "", "| Vector | Outcome | Reason |", "|---|---|---|"]
-        lines += [f"| {for_markdown(v['id'])} | {v['outcome']} | {for_markdown(v['reason'], 300)} |" for v in failed]
-    broken = {name: c for name, c in results["requirements"].items() if c["PASS"] < sum(c.values())}
+    ordered = failures_first(results["vectors"])
+    for title, chosen in (
+        ("Not passed", [v for v in ordered if v["outcome"] not in GOOD]),
+        ("Skipped", [v for v in ordered if v["outcome"] == Outcome.SKIPPED]),
+    ):
+        if chosen:
+            lines += [f"## {title}", "", "| Vector | Outcome | Reason | About |", "|---|---|---|---|"]
+            for v in chosen:
+                reason, about = for_markdown(v["reason"], 300), for_markdown(", ".join(v["about"]))
+                lines.append(f"| {for_markdown(v['id'])} | {v['outcome']} | {reason} | {about} |")
+            lines.append("")
+    broken = {name: c for name, c in results["requirements"].items() if fails(c)}
     if broken:
-        lines += ["", "## Requirements with a vector that did not pass", ""]
-        lines += ["| Requirement | PASS | of | Worst |", "|---|---:|---:|---|"]
-        lines += [_group_row(name, counts) for name, counts in broken.items()]
-    return "\n".join(lines) + "\n"
+        lines += ["## Requirements with a vector that did not pass", "", *_groups("Requirement", broken), ""]
+    return "\n".join([*lines, "## Areas", "", *_groups("Area", results["areas"])]) + "\n"
 
 
-def _group_row(name: str, counts: dict[str, int]) -> str:
-    return f"| {for_markdown(name)} | {counts['PASS']} | {sum(counts.values())} | {worst(counts)} |"
+def _groups(what: str, groups: dict[str, dict[str, int]]) -> list[str]:
+    rows = [
+        f"| {for_markdown(name)} | {c['PASS']} | {c['SKIPPED'] or ''} | {sum(c.values())} | {worst(c)} |"
+        for name, c in groups.items()
+    ]
+    return [f"| {what} | PASS | SKIPPED | of | Worst |", "|---|---:|---:|---:|---|", *rows]
 
 
 # --- CSV ---
 
 COLUMNS = (
     "suite", "id", "area", "kind", "profile", "level", "outcome", "reason", "checkpoint", "tensor", *PLACE, "expected",
-    "got", "ulps", "differing", "exit_code", "signal", "seconds", "peak_bytes", "requirements", "notes",
+    "got", "ulps", "differing", "exit_code", "signal", "seconds", "peak_bytes", "about", "requirements", "notes",
 )  # fmt: skip
 
 
 def table(results: dict[str, Any]) -> str:
-    """A row a vector, with the first mismatch."""
+    """A row a vector, failures first, with the first mismatch."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for v in results["vectors"]:
+    for v in failures_first(results["vectors"]):
         first = v["mismatches"][0] if v["mismatches"] else {}
-        row = first | v | {"requirements": " ".join(v["requirements"]), "notes": "; ".join(v["notes"])}
+        listed = {name: " ".join(v[name]) for name in ("about", "requirements")}
+        row = first | v | listed | {"notes": "; ".join(v["notes"])}
         writer.writerow([for_csv(row.get(name)) for name in COLUMNS])
     return out.getvalue()

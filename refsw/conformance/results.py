@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refsw.conformance.decoders import DecoderUnderTest, Limits
-from refsw.conformance.outcomes import WORST_FIRST, Outcome, Result, counts
+from refsw.conformance.outcomes import GOOD, WORST_FIRST, Outcome, Result, counts
+from refsw.conformance.proof import witnesses_for
 from refsw.conformance.suite import Selection, Suite, Vector
 from refsw.text import shown
 
-FORMAT = "dfc-conformance-results/1"
+FORMAT = "dfc-conformance-results/2"
 PLACE = ("sample", "channel", "row", "column")
 
 
@@ -32,6 +33,14 @@ class Plan:
     def vectors(self) -> list[tuple[Suite, Vector]]:
         """The selected vectors, in the order of the suites."""
         return [(suite, v) for suite in self.suites for v in suite if self.selection.takes(v)]
+
+    @property
+    def witnesses(self) -> list[tuple[Suite, Vector]]:
+        """13.7.3 Vectors that are run to see what rejections show, and are not reported."""
+        chosen = {v.id for _, v in self.vectors}
+        rest = [(suite, v) for suite in self.suites for v in suite if v.withdrawn is None and v.id not in chosen]
+        found = {v.id for v in witnesses_for([v for _, v in self.vectors], [v for _, v in rest])}
+        return [(suite, v) for suite, v in rest if v.id in found]
 
     def key(self) -> dict[str, Any]:
         """What results depend on: the decoder, the limits, and the whole contents of the suites."""
@@ -60,12 +69,13 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether there was something to run, and all of it is PASS."""
-        return bool(self.results) and all(result.outcome is Outcome.PASS for result in self.results)
+        """Whether something is PASS, and nothing else but for optional parts that are SKIPPED."""
+        outcomes = {result.outcome for result in self.results}
+        return Outcome.PASS in outcomes and outcomes <= GOOD
 
     @property
     def exit_code(self) -> int:
-        """0 if everything passed, else 1."""
+        """0 if the run passed, else 1."""
         return 0 if self.passed else 1
 
     def counts(self) -> dict[str, int]:
@@ -83,8 +93,8 @@ class Report:
         return {name: counts(groups[name]) for name in sorted(groups)}
 
     def failures(self) -> list[Result]:
-        """Everything that is not PASS, in the order of the suites."""
-        return [result for result in self.results if result.outcome is not Outcome.PASS]
+        """Everything that is neither PASS nor SKIPPED, in the order of the suites."""
+        return [result for result in self.results if result.outcome not in GOOD]
 
     def as_dict(self) -> dict[str, Any]:
         """The contents of results.json."""
@@ -132,10 +142,23 @@ def worst(names: dict[str, int]) -> Outcome:
     return next((outcome for outcome in WORST_FIRST if names[str(outcome)]), Outcome.NOT_RUN)
 
 
+def fails(names: dict[str, int]) -> bool:
+    """Whether anything in a group is neither PASS nor SKIPPED."""
+    return sum(names.values()) > sum(names[str(outcome)] for outcome in GOOD)
+
+
+def failures_first(vectors: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The vectors of a results.json: what failed, worst first; then what is skipped; then what passed."""
+    rank = {str(outcome): place for place, outcome in enumerate(WORST_FIRST)}
+    return sorted(vectors, key=lambda v: rank[v["outcome"]])
+
+
 def headline(results: dict[str, Any]) -> str:
-    """One sentence: how many passed, and what became of the others."""
+    """One sentence: how many passed, what became of the others, and which optional parts are missing."""
     found = results["counts"]
+    parts = sorted({part for v in results["vectors"] if v["outcome"] == Outcome.SKIPPED for part in v["optional"]})
     others = ", ".join(f"{n} {outcome}" for outcome, n in found.items() if n and outcome != Outcome.PASS)
+    others += f" ({', '.join(parts)}, which is optional)" if parts else ""
     return f"{found['PASS']} of {results['total']} vectors PASS" + (f"; {others}" if others else "")
 
 

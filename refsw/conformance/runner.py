@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from refsw.conformance.decoders import Session
+from refsw.conformance.decoders import DecoderUnderTest, Session, takes_base
 from refsw.conformance.outcomes import Outcome, Result, expected_bytes, judge
+from refsw.conformance.proof import settle
 from refsw.conformance.results import FORMAT, Plan, Report
 from refsw.conformance.suite import Suite, Vector, digest_of
 from refsw.errors import UsageError
@@ -115,18 +116,22 @@ def run(plan: Plan, folder: Path, *, fresh: bool = False, on_result: OnResult | 
     for suite in plan.suites:
         if suite.folder is None:
             raise UsageError(f"{suite.path}: no folder test_vectors beside it or above it; --vectors names it")
+    _check_base([vector for _, vector in vectors], plan.decoder)
     started, clock = _now(), time.monotonic()
     records = Records(folder / RECORDS, plan.key(), fresh=fresh)
     found: dict[str, Result] = {}
-    for _, vector in vectors:
+    witnesses = plan.witnesses
+    work = [*vectors, *witnesses]
+    for _, vector in work:
         known = records.done.get((vector.suite, vector.id))
         if known is not None and known["entry"] == vector.entry:
             found[vector.id] = Result.from_dict(vector, known)
-    waiting = [pair for pair in vectors if pair[1].id not in found]
+    waiting = [pair for pair in work if pair[1].id not in found]
 
     def report() -> Report:
         results = [found.get(v.id) or Result(v, Outcome.NOT_RUN, "the run was ended before") for _, v in vectors]
-        return Report(plan, results, started, _now(), time.monotonic() - clock)
+        beside = [found[v.id] for _, v in witnesses if v.id in found]
+        return Report(plan, settle(results, beside), started, _now(), time.monotonic() - clock)
 
     shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     try:
@@ -135,13 +140,27 @@ def run(plan: Plan, folder: Path, *, fresh: bool = False, on_result: OnResult | 
                 records.add(result)
                 found[result.vector.id] = result
                 if on_result is not None:
-                    on_result(result, len(found), len(vectors))
+                    on_result(result, len(found), len(work))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(report()) from None
     finally:
         records.close()
         shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     return report()
+
+
+def _check_base(vectors: Sequence[Vector], decoder: DecoderUnderTest) -> None:
+    """13.6.2 A decoder that is not given the base models would reject every model update, the right ones as well."""
+    needing = [vector.id for vector in vectors if vector.base is not None]
+    if needing and not takes_base(decoder):
+        command = decoder.kind == "command"
+        how = "has no {base} in its command" if command else "takes no second argument, the path of the base"
+        remedy = "add {base} to the command" if command else "give the function a second argument"
+        raise UsageError(
+            f"decoder {decoder.name}: it {how}, and {len(needing)} of the selected vectors ({needing[0]}, ...) need "
+            f"their base model; without it, to reject them would show nothing. Either {remedy}, or select other "
+            "profiles with --profile"
+        )
 
 
 def _now() -> str:

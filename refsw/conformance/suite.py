@@ -69,7 +69,11 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One entry of a manifest; `entry` is the SHA-256 of it, by which results are recognized."""
+    """One entry of a manifest; `entry` is the SHA-256 of it, by which results are recognized.
+
+    `requirements` are all that it relies on or breaks, `about` those that it was made for; `optional` names what a
+    decoder may lack (8.5), and with `either` it may find the vector unsupported or not conforming (12.4).
+    """
 
     suite: str
     id: str
@@ -83,6 +87,9 @@ class Vector:
     sha256: str
     requirements: tuple[str, ...]
     exercises: tuple[str, ...]
+    about: tuple[str, ...]
+    optional: tuple[str, ...]
+    either: bool
     expected: Expected | None
     error: ExpectedError | None
     base: Base | None = None
@@ -118,6 +125,7 @@ class Selection:
 
     areas: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
@@ -128,6 +136,7 @@ class Selection:
             vector.withdrawn is None
             and (not self.areas or vector.area in self.areas)
             and (not self.profiles or vector.profile in {name.upper() for name in self.profiles})
+            and (not self.about or _any_match(vector.about, self.about))
             and (not self.requirements or _any_match(vector.requirements, self.requirements))
             and (not self.kinds or vector.kind in self.kinds)
             and (not self.ids or _any_match([vector.id], self.ids))
@@ -136,7 +145,7 @@ class Selection:
     def as_dict(self) -> dict[str, list[str]]:
         """What is selected, as JSON types."""
         fields = {
-            "area": self.areas, "profile": self.profiles, "requirement": self.requirements,
+            "area": self.areas, "profile": self.profiles, "about": self.about, "requirement": self.requirements,
             "kind": self.kinds, "id": self.ids,
         }  # fmt: skip
         return {name: list(values) for name, values in fields.items() if values}
@@ -279,6 +288,9 @@ def _vector(suite: str, entry: dict[str, Any]) -> Vector:
         sha256=entry["sha256"],
         requirements=tuple(entry["requirements"]),
         exercises=tuple(entry["exercises"]),
+        about=tuple(entry.get("about", ())),
+        optional=tuple(entry.get("optional", ())),
+        either=entry.get("either", False),
         expected=_expected(entry["expected"]) if "expected" in entry else None,
         error=_error(entry["error"]) if "error" in entry else None,
         base=Base(base["file"], base["sha256"], base.get("digest")) if base else None,

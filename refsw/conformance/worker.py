@@ -1,15 +1,18 @@
 """13.6.5 A decoder that is a Python function, as a process that talks in JSON lines.
 
     python -m refsw.conformance.worker MODULE:FUNCTION     (or FILE.py:FUNCTION)
+    python -m refsw.conformance.worker --takes-base MODULE:FUNCTION
 
 The function takes the bytes of a bitstream, and with a model update the path of its base model, and returns
-the tensors by name as numpy arrays. It rejects by an exception with an attribute `exit_code`, 65 or 69.
+the tensors by name as numpy arrays. It rejects by an exception with an attribute `exit_code`, 65 or 69. The second
+form says whether the function takes a base, with exit code 0 or 1.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import json
 import os
 import sys
@@ -48,6 +51,17 @@ def load(entry: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
+def takes_base(function: Callable[..., Any]) -> bool:
+    """Whether a function can be called with a bitstream and a base; True if that cannot be known."""
+    try:
+        inspect.signature(function).bind(b"", "")
+    except TypeError:
+        return False
+    except ValueError:  # a function of C without a signature
+        return True
+    return True
+
+
 def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, Any]:
     """Decode one input file into one output file in the raw form, which is there whole or not at all."""
     from refsw.conformance.outputs import write_raw
@@ -81,10 +95,15 @@ def main() -> None:
     # What a decoder prints must not come between the answers.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    *options, entry = sys.argv[1:]
     try:
-        function = load(sys.argv[1])
+        function = load(entry)
     except UsageError as error:
         sys.exit(str(error))
+    if options == ["--takes-base"]:
+        taken = takes_base(function)
+        print("takes a base" if taken else "takes no base", file=out, flush=True)
+        sys.exit(0 if taken else 1)
     print(json.dumps({"ready": True}), file=out, flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(function, json.loads(line))), file=out, flush=True)

@@ -90,6 +90,9 @@ def test_a_decoder_in_c_conforms_but_for_what_it_lacks(tmp_path: Path, lossless_
         report = run(plan, tmp_path)
     assert len(report.results) > 100
     for result in report.failures():
-        assert str(result.outcome) in ("UNSUPPORTED", "WRONG_CLASS"), result.vector.id
+        assert str(result.outcome) in ("UNSUPPORTED", "WRONG_CLASS", "UNPROVEN"), result.vector.id
+        if str(result.outcome) == "UNPROVEN":
+            assert "payload_codec=LZMA" in result.reason, result.reason
+            continue
         assert "LZMA" in result.stderr or "long double" in result.stderr, result.vector.id
     assert len(report.failures()) < len(report.results) / 10

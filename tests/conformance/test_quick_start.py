@@ -7,7 +7,11 @@ import re
 import sys
 from pathlib import Path
 
+from refsw.conformance.decoders import decoder_under_test
 from refsw.conformance.outcomes import Outcome
+from refsw.conformance.results import Plan
+from refsw.conformance.runner import locked, run
+from refsw.conformance.suite import Selection, load_suites
 from tests.conformance import making
 from tests.conformance.making import INDEPENDENT, ROOT, judge, outcomes
 
@@ -18,10 +22,10 @@ theirs = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(theirs)
 class Reject(Exception):
     unsupported = False
-def decode(data):
+def decode(data, base):
     try:
-        return theirs.decode(data)
-    except theirs.Reject as error:
+        return theirs.decode(data, base)
+    except theirs.dfc_decoder.Reject as error:
         mine = Reject(str(error))
         mine.unsupported = error.exit_code == 69
         raise mine
@@ -34,10 +38,17 @@ def test_the_script_of_the_quick_start(tmp_path: Path, streams: dict[str, bytes]
     code = [line for line in script.splitlines() if line.strip()]
     assert len(code) <= 20
     (tmp_path / "run.py").write_text(script)
-    (tmp_path / "mydecoder.py").write_text(MINE.format(path=str(INDEPENDENT)))
+    (tmp_path / "mydecoder.py").write_text(MINE.format(path=str(INDEPENDENT.with_name("dfc.py"))))
     path = making.small_suite(tmp_path, streams)
-    report = judge(path, f"{sys.executable} {tmp_path}/run.py {{input}} {{output}}")
-    assert set(outcomes(report).values()) == {"PASS"}
+    assert "--decoder './mydecoder {input} {output} {base}'" in text
+    command = f"{sys.executable} {tmp_path}/run.py {{input}} {{output}} {{base}}"
+    assert set(outcomes(judge(path, command)).values()) == {"PASS"}
+    plan = Plan(load_suites([ROOT / "conformance" / "suites" / "model.json"]), decoder_under_test(command),
+                selection=Selection(ids=("model-full-*", "model-copy-*", "model.broken-a*")), jobs=2)  # fmt: skip
+    with locked(tmp_path / "r"):
+        report = run(plan, tmp_path / "r")
+    assert {str(result.outcome) for result in report.results} == {"PASS"}
+    assert {result.vector.base is None for result in report.results} == {True, False}
 
 
 def test_the_chapter_has_every_outcome_and_exit_code() -> None:

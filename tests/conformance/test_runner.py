@@ -124,8 +124,8 @@ def test_a_missing_or_changed_file_is_an_error_of_the_harness(tmp_path: Path, st
     assert report.exit_code == 1
 
 
-def test_without_vectors_the_run_is_refused(tmp_path: Path) -> None:
-    path = making.suite(tmp_path, [making.vector(tmp_path, "text-a", b"a", "malformed")])
+def test_without_vectors_the_run_is_refused(tmp_path: Path, streams: dict[str, bytes]) -> None:
+    path = making.suite(tmp_path, [making.vector(tmp_path, "raw-a", streams["raw"])])
     (tmp_path / "test_vectors").rename(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="--vectors"):
         judge(path, "refsw")
@@ -239,7 +239,7 @@ def test_a_run_that_is_killed_goes_on_without_loss_and_nothing_twice(tmp_path: P
     with (out / RECORDS).open("ab") as file:
         file.write(b'{"suite": "small", "id": "text-n5')  # as if killed within a line
     done = refsw(*words)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     after = records(out)
     assert after[: len(before)] == before
     assert sorted(r["id"] for r in after) == sorted(f"text-n{i}_r1" for i in range(60))
@@ -247,7 +247,7 @@ def test_a_run_that_is_killed_goes_on_without_loss_and_nothing_twice(tmp_path: P
     assert set(calls) == {str(i) for i in range(60)}
     assert len(calls) <= 62  # those in flight
     results = json.loads((out / "results.json").read_text())
-    assert (results["total"], results["counts"]["PASS"], results["complete"]) == (60, 60, True)
+    assert (results["total"], results["counts"]["UNPROVEN"], results["complete"]) == (60, 60, True)
 
 
 def test_an_interrupted_run_reports_what_was_not_run(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_an_interrupted_run_reports_what_was_not_run(tmp_path: Path) -> None:
     counts = results["counts"]
     assert (results["complete"], results["passed"]) == (False, False)
     assert counts["NOT_RUN"] > 0
-    assert counts["NOT_RUN"] + counts["PASS"] == 60
+    assert counts["NOT_RUN"] + counts["UNPROVEN"] == 60
     assert processes_of(str(tmp_path)) == []
 
 
@@ -386,13 +386,15 @@ def test_with_strict_errors_a_rejection_is_right_only_with_its_error(streams: di
         error = {key: fields[key] for key in ("phase", "class", "requirement", "element", "bit_offset")}
         entries.append(making.vector(tmp_path, name, data, "malformed", error=error))
     entries[2]["error"] |= {"bit_offset": 8}
+    entries.append(making.vector(tmp_path, "units-whole", streams["gzip"]))
     path = making.suite(tmp_path, entries)
     command = f"{sys.executable} -m refsw decode --json {{input}} -o {{output}}.npz"
     (tmp_path / "talker.py").write_text(TALKER)
     for decoder in ("refsw", command):
         assert set(outcomes(judge(path, decoder)).values()) == {"PASS"}
         found = judge(path, decoder, strict_errors=True)
-        assert outcomes(found) == {"units-end": "PASS", "units-headercrc": "PASS", "units-other": "WRONG_CLASS"}
+        wanted = {"units-end": "PASS", "units-headercrc": "PASS", "units-other": "WRONG_CLASS", "units-whole": "PASS"}
+        assert outcomes(found) == wanted
         assert "another error: bit_offset" in found.results[2].reason
         assert found.as_dict()["strict_errors"]
     (tmp_path / "mine.py").write_text("class R(Exception):\n exit_code = 65\ndef d(data):\n raise R('no')\n")
@@ -401,9 +403,9 @@ def test_with_strict_errors_a_rejection_is_right_only_with_its_error(streams: di
         (f"{tmp_path}/mine.py:d", "none is reported"),
         (f"{sys.executable} {tmp_path}/talker.py", "another error: "),
     ):
-        report = judge(path, decoder, strict_errors=True)
-        assert set(outcomes(report).values()) == {"WRONG_CLASS"}
-        assert all(reason in result.reason for result in report.results)
+        rejected = judge(path, decoder, strict_errors=True).results[:3]
+        assert {str(result.outcome) for result in rejected} == {"WRONG_CLASS"}
+        assert all(reason in result.reason for result in rejected)
 
 
 def test_the_command_line_has_strict_errors(small: Path, tmp_path: Path) -> None:

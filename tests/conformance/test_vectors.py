@@ -86,6 +86,28 @@ def test_pairs_are_all_there(generator: ModuleType) -> None:
     assert len(rows) < 120
 
 
+def test_every_vector_says_what_it_is_about(generator: ModuleType) -> None:
+    from fnmatch import fnmatchcase
+
+    from vectors.topics import TOPICS, topics
+
+    for vector in VECTORS:
+        assert 1 <= len(vector.about) <= 8, vector.id
+        assert set(vector.about) <= set(vector.requirements), vector.id
+        if vector.error is not None:
+            assert vector.about == (vector.error.requirement,), vector.id
+    valid = [v for v in VECTORS if v.kind is Kind.VALID]
+    idle = [
+        (pattern, wanted)
+        for pattern, row in TOPICS.items()
+        for wanted in row
+        if not any(fnmatchcase(v.id, pattern) and any(fnmatchcase(r, wanted) for r in v.about) for v in valid)
+    ]
+    assert idle == []
+    with pytest.raises(ValueError, match=r"tools/vectors/topics.py"):
+        topics("hevc-new_r1", ["unit.crc"])
+
+
 def test_vectors_are_small() -> None:
     files = [path for path in FOLDER.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 8 << 20

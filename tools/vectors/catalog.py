@@ -25,12 +25,15 @@ from vectors.plain import Model
 from vectors.store import Store
 from vectors.stream import Assembler
 from vectors.tensors import Unit
+from vectors.topics import topics
 from vectors.updates import UpdateAssembler
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = ROOT / "test_vectors"
 SUITES = ROOT / "conformance" / "suites"
 END = {"unit": "end"}
+VVC = "VVC"
+VERSION = "1.1.0"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Recipe:
         arguments: of the generator; data only.
         requirements: what the vector shows beyond what can be derived from it.
         suite: the manifest that lists it.
+        either: it is unsupported and does not conform, so that a decoder may find either (12.4).
     """
 
     id: str
@@ -57,6 +61,7 @@ class Recipe:
     requirements: tuple[str, ...] = ()
     seed: int = 0
     error_class: str | None = None
+    either: bool = False
 
 
 @dataclass
@@ -250,9 +255,13 @@ class Builder:
             "file": f"{recipe.suite}/{recipe.id}.dfc",
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
+            "about": [],
             "requirements": sorted({*recipe.requirements, *requirements_of(recipe, evidence)}),
             "exercises": sorted(evidence.cells),
         }
+        entry["about"] = sorted(about(recipe, entry["requirements"]))
+        entry |= {"optional": [VVC]} if needs_vvc(evidence) else {}
+        entry |= {"either": True} if recipe.either else {}
         files = {}
         if base is not None and model is not None:
             file, content = f"model/bases/{base.replace('/', '.')}.safetensors", plain_models.safetensors(model)
@@ -277,6 +286,22 @@ def requirements_of(recipe: Recipe, evidence: Evidence) -> Iterable[str]:
         return evidence.requirements
     assert evidence.error is not None
     return broken(evidence.error)
+
+
+def about(recipe: Recipe, relied: Iterable[str]) -> set[str]:
+    """What a vector was made for, among the requirements that it relies on or breaks."""
+    if recipe.violates is not None:
+        return {recipe.violates}
+    return {*recipe.requirements, *topics(recipe.id, relied)}
+
+
+def needs_vvc(evidence: Evidence) -> bool:
+    """Whether only a decoder of VVC, which is optional (8.5), can tell what becomes of a vector."""
+    if "feature_parameter_set.payload_codec=VVC" not in evidence.cells:
+        return False
+    if evidence.error is not None:
+        return evidence.error.requirement.startswith("vvc.")
+    return "feature_data.payload=present" in evidence.cells
 
 
 def as_arrays(model: Model) -> dict[str, Any]:
@@ -342,7 +367,7 @@ def manifests(built: Iterable[Built]) -> dict[str, str]:
         suites.setdefault(vector.recipe.suite, []).append(plain(vector.entry))
     out = {}
     for name, vectors in sorted(suites.items()):
-        head = {"suite": name, "version": "1.0.0", "specification": "1.0", "title": TITLES[name]}
+        head = {"suite": name, "version": VERSION, "specification": "1.0", "title": TITLES[name]}
         lines = ",\n".join(json.dumps(vector) for vector in sorted(vectors, key=lambda v: v["id"]))
         text = json.dumps(head)[:-1] + f', "vectors": [\n{lines}\n]}}\n'
         json.loads(text)

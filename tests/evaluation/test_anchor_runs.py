@@ -144,7 +144,7 @@ def test_other_conditions_are_not_gone_on_with(tmp_path, undisturbed):
     other = conditions(codecs={"uniform": {"preset": "fast", "sweep": {"qp": [12, 22]}}})
     with pytest.raises(
         UsageError,
-        match=r"gone on with: conditions, codecs, uniform, sweep, qp was .* and is \[12, 22\]; .* Use another",
+        match=r"gone on with: conditions, codecs, uniform, values was .* and is \[12, 22\]; .* Use another",
     ):
         run(tmp_path, other)
 

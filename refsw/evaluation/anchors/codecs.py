@@ -11,8 +11,6 @@ bitstream. Exit codes are checked, and so are the shape, the dtype and the finit
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -165,21 +163,3 @@ def _run(template: str, codec: CodecChoice, value: float | None, source: Path, o
     if value is not None:
         fields |= {commands.VALUE: str(value), codec.parameter: str(value)}
     commands.run(template, fields)
-
-
-def program_digests(codec: CodecChoice) -> dict[str, str]:
-    """SHA-256 of the programs of an external codec and of every file that its commands name.
-
-    With them, a rebuilt program is another codec, whatever its version says.
-
-    Raises:
-        UsageError: a command that is none.
-    """
-    digests = {}
-    for template in (codec.encode, codec.decode):
-        for number, word in enumerate(commands.words_of(template)):
-            for named in {word, word.partition("=")[2]} - {""}:  # also --config=file
-                path = Path(shutil.which(named) or named) if number == 0 else Path(named)
-                if "{" not in named and path.is_file():
-                    digests[named] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return digests

@@ -15,7 +15,7 @@ from typing import Any
 from refsw.errors import UsageError
 from refsw.evaluation.anchors.checks import check
 from refsw.evaluation.anchors.conditions import Test
-from refsw.evaluation.anchors.environment import differences
+from refsw.evaluation.anchors.environment import subject_differences
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.bdrate import MIN_POINTS, Curve, Interpolation, NonMonotone, bd_metric, bd_rate
 from refsw.evaluation.errors import CurveError
@@ -154,7 +154,7 @@ def compare(anchor: Run, proposal: Run, rules: Rules | None = None) -> Compariso
 
 def _same_subject(anchor: Run, proposal: Run, test: str) -> None:
     first, second = anchor.identity["tests"].get(test, {}), proposal.identity["tests"].get(test, {})
-    changed = list(differences(first, second))
+    changed = list(subject_differences(first, second))
     if changed:
         raise UsageError(f"test {test} is not the same in both runs: {'; '.join(changed)}")
 

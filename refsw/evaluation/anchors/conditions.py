@@ -10,21 +10,24 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from refsw.errors import UsageError
 from refsw.evaluation.documents import read_yaml
 from refsw.evaluation.extras import optional
 from refsw.features.config import EncoderConfig
-from refsw.payload.commands import INPUT, OUTPUT, VALUE, check_command
+from refsw.payload.commands import INPUT, OUTPUT, VALUE, check_command, words_of
 
 SCHEMA = Path(__file__).parent / "conditions.schema.json"
 SHIPPED = Path(__file__).parent.parent / "data"
 DATA_PLACE = "${data}"
 DEFAULT_TOLERANCE = 1e-6
+PLACES = {"network": ("path", "weights"), "dataset": ("root", "labels", "synsets", "annotations", "classes")}
+"""Entries of refsw's own tasks that say where a file lies; what is in it is known by its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,14 @@ class CodecChoice:
             raise UsageError(f"codec {self.name}: a choice of the wrong type: {error}") from error
 
     def as_dict(self) -> dict[str, Any]:
-        """What the bytes of bitstreams depend on, as JSON types."""
+        """What the bytes of bitstreams depend on, as JSON types; of commands the words, wherever their files lie."""
         if self.external:
-            return {"encode": self.encode, "decode": self.decode, "parameter": self.parameter}
-        return {"preset": self.preset, "choices": dict(self.choices), "parameter": self.parameter}
+            commands = {"encode": without_folders(self.encode), "decode": without_folders(self.decode)}
+            return commands | {"parameter": self.parameter}
+        choices = dict(self.choices)
+        if isinstance(choices.get("command"), str):
+            choices["command"] = without_folders(choices["command"])
+        return {"preset": self.preset, "choices": choices, "parameter": self.parameter}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,22 @@ class Conditions:
         """SHA-256 of the document in a canonical form: order of keys and comments do not count."""
         return digest_of(self.document)
 
+    def deciding(self) -> dict[str, Any]:
+        """What of the document results depend on: not its titles, nor what it is compared with, nor where files lie.
+
+        The content of files is part of a run's identity by other ways.
+        """
+        codecs = {name: codec.as_dict() | {"values": _sorted(codec.values)} for name, codec in self.codecs.items()}
+        tests = {}
+        for test in self.tests:
+            own = {key: value for key, value in test.condition.items() if key not in ("name", "layers")}
+            for part, keys in PLACES.items() if ":" not in str(own["task"]) else ():
+                if part in own:
+                    own[part] = {k: v for k, v in own[part].items() if k not in keys or not isinstance(v, str)}
+            own |= {"layers": sorted(test.layers), "codecs": sorted(test.codecs), "group": test.group}
+            tests[test.name] = own | ({"axes": dict(test.axes)} if test.axes else {})
+        return {"codecs": codecs, "tests": tests}
+
     def test(self, name: str) -> Test:
         """A test by its name."""
         return next(test for test in self.tests if test.name == name)
@@ -142,6 +165,20 @@ class Conditions:
 def by_name(document: Mapping[str, Any]) -> dict[str, Any]:
     """A document with its tests by their names, so that differences can be named."""
     return {**document, "tests": {test["name"]: test for test in document["tests"]}}
+
+
+def without_folders(template: str) -> str:
+    """A command whose words name files without the folders in which they lie."""
+    words = []
+    for word in words_of(template):
+        key, equals, value = word.partition("=")
+        place, start = (value, f"{key}=") if equals else (word, "")
+        words.append(start + PurePath(place).name if place.startswith(("/", "./", "../", "~/")) else word)
+    return shlex.join(words)
+
+
+def _sorted(values: Sequence[float | int | None]) -> list[float | int | None]:
+    return sorted(values, key=lambda value: (value is None, value or 0))
 
 
 def digest_of(value: Any) -> str:

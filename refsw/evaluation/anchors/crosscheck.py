@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from refsw.evaluation.anchors.conditions import by_name
-from refsw.evaluation.anchors.environment import differences
+from refsw.evaluation.anchors.environment import differences, subject_differences
 from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, Key, Record, Run, key_of, label, read_groups
 from refsw.evaluation.anchors.run import NO_CODEC, bitstream_name, derived, joined
 from refsw.text import shown
@@ -44,8 +44,9 @@ class Verdict(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a finding is about; all but VERSION make the runs different."""
+    """What a finding is about; all but VERSION and NOTE make the runs different."""
 
+    NOTE = "note"
     CONDITIONS = "conditions"
     VERSION = "version"
     MISSING = "missing"
@@ -69,7 +70,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Crosscheck:
-    """A cross-check: its verdict, how many records were compared, and what was found."""
+    """A cross-check: its verdict, how many records were compared, and what was found.
+
+    Notes among the findings are on what results do not depend on, such as titles and places of files.
+    """
 
     first: str
     second: str
@@ -117,30 +121,33 @@ def crosscheck(first: Run, second: Run) -> Crosscheck:
     ]
     findings += _in_neither(first, ours.keys() | theirs.keys())
     findings += _groups(*parts)
-    if any(finding.kind is not Kind.VERSION for finding in findings):
+    weighty = [finding for finding in findings if finding.kind is not Kind.NOTE]
+    if any(finding.kind is not Kind.VERSION for finding in weighty):
         verdict = Verdict.DIFFERENT
     else:
-        verdict = Verdict.REPRODUCED if findings or inexact else Verdict.IDENTICAL
+        verdict = Verdict.REPRODUCED if weighty or inexact else Verdict.IDENTICAL
     compared = len(ours.keys() & theirs.keys())
     return Crosscheck(str(first.folder), str(second.folder), verdict, compared, inexact, tuple(findings))
 
 
 def _conditions(first: Run, second: Run) -> Iterator[Finding]:
-    ours, theirs = first.conditions, second.conditions
-    if ours.digest == theirs.digest:
-        return
-    changed = list(differences(by_name(ours.document), by_name(theirs.document)))
-    for what in changed or ["the order of entries differs"]:
+    changed = list(differences(first.conditions.deciding(), second.conditions.deciding()))
+    for what in changed:
         yield Finding(Kind.CONDITIONS, "conditions", what)
+    for what in differences(by_name(first.conditions.document), by_name(second.conditions.document)):
+        if what not in changed:
+            yield Finding(Kind.NOTE, "conditions", what)
 
 
 def _versions(first: Run, second: Run) -> Iterator[Finding]:
     for part in ("versions", "network"):
         for what in differences(first.identity.get(part, {}), second.identity.get(part, {})):
             yield Finding(Kind.VERSION, "environment", what)
-    for what in differences(first.identity["tests"], second.identity["tests"]):
+    for name in sorted({*first.identity["tests"], *second.identity["tests"]}):
+        ours, theirs = (run.identity["tests"].get(name, {}) for run in (first, second))
         # Other weights or data are another experiment, not another machine.
-        yield Finding(Kind.CONDITIONS, "network and data", what)
+        for what in subject_differences(ours, theirs):
+            yield Finding(Kind.CONDITIONS, "network and data", f"{name}, {what}")
     for name in ("python", "processor", "machine", "byte_order"):
         before, after = first.environment.get(name), second.environment.get(name)
         if before != after:
@@ -260,8 +267,8 @@ def as_text(result: Crosscheck) -> str:
     """The findings, one a line, and the verdict last."""
     lines = [shown(finding) for finding in result.findings]
     extra = f", {result.within_tolerance} of them within the tolerance" if result.within_tolerance else ""
-    count = len(result.findings)
-    lines.append(
-        f"verdict: {result.verdict}: {result.compared} records compared{extra}, {count} finding{'s' * (count != 1)}"
-    )
+    notes = sum(finding.kind is Kind.NOTE for finding in result.findings)
+    count = len(result.findings) - notes
+    extra += f", {count} finding{'s' * (count != 1)}" + (f", {notes} note{'s' * (notes != 1)}" if notes else "")
+    lines.append(f"verdict: {result.verdict}: {result.compared} records compared{extra}")
     return "\n".join(lines) + "\n"

@@ -18,8 +18,8 @@ from typing import Any
 
 import refsw
 from refsw.errors import UsageError
-from refsw.evaluation.anchors.codecs import program_digests
 from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.evaluation.anchors.programs import program_identity
 from refsw.syntax.codes import PayloadCodec
 
 PACKAGES = ("av", "numpy", "onnxruntime", "pillow", "scipy", "torch")
@@ -27,6 +27,8 @@ NETWORK_PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")
 SOURCES = ("syntax", "tensor", "payload", "features")
 EVALUATION = ("networks", "datasets", "tasks")
 LONGEST = 100
+LATER = {"mapping"}
+"""What the identity of a test did not have at first."""
 SHOWING = ("bdrate.py", "demo.py")
 USED = {
     PayloadCodec.HEVC: ("x265", "libavcodec"),
@@ -173,14 +175,10 @@ def used_versions(codecs: Iterable[CodecChoice]) -> dict[str, str]:
     used = {"refsw": refsw.__version__, "refsw source": source_digest()}
     known = codec_versions()
     for codec in codecs:
-        if codec.external:
-            used |= {f"{codec.name}: {name}": digest for name, digest in program_digests(codec).items()}
-            continue
-        config = codec.config(codec.values[0])
-        used |= {name: known[name] for name in USED.get(config.payload, ())}
-        if config.settings.command:
-            inner = CodecChoice(codec.name, encode=config.settings.command, decode=config.settings.command)
-            used |= {f"{codec.name}: {name}": digest for name, digest in program_digests(inner).items()}
+        used |= {f"{codec.name}: {name}": value for name, value in program_identity(codec).items()}
+        if not codec.external:
+            payload = codec.config(codec.values[0]).payload
+            used |= {name: known[name] for name in USED.get(payload, ())}
     return used
 
 
@@ -224,6 +222,13 @@ def differences(earlier: Mapping[str, Any], now: Mapping[str, Any], place: str =
             yield from differences(before, after, where)
         elif before != after:
             yield f"{where} was {_short(before)} and is {_short(after)}"
+
+
+def subject_differences(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What differs between the networks and data of two tests; what one of two versions did not write is left out."""
+    both = earlier.keys() & now.keys()
+    first, second = ({k: v for k, v in test.items() if k in both or k not in LATER} for test in (earlier, now))
+    yield from differences(first, second)
 
 
 def _short(value: Any) -> str:

@@ -14,10 +14,11 @@ from typing import Any, Self
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import folder as files
 from refsw.evaluation.anchors.cache import prune
-from refsw.evaluation.anchors.conditions import Conditions, Test, by_name, digest_of, parse_conditions, resolved
+from refsw.evaluation.anchors.conditions import CodecChoice, Conditions, Test, digest_of, parse_conditions, resolved
 from refsw.evaluation.anchors.environment import differences, environment, network_versions, used_versions
 from refsw.evaluation.anchors.folder import Journal, Key, Record, key_of, label
 from refsw.evaluation.anchors.orders import SUPPORT, Job, Look, Result, Scored, Scoring, Seen
+from refsw.evaluation.anchors.programs import check_programs
 from refsw.evaluation.anchors.timing import TimeLeft
 from refsw.evaluation.anchors.work import basis_of, forget
 from refsw.evaluation.anchors.workers import Workers, workers
@@ -91,7 +92,9 @@ class AnchorRun:
         with ExitStack() as held:
             # What needs no folder is checked before there is one.
             self._resolved = {t.name: resolved(t, self.options.data) for t in self.conditions.tests}
-            apart = any(self.conditions.codecs[name].external for test in self.conditions.tests for name in test.codecs)
+            apart = any(codec.external for codec in self._codecs())
+            for codec in self._codecs():
+                check_programs(codec)
             self._workers: Workers = held.enter_context(workers(self.options.jobs, self.options.dask, apart=apart))
             identity = self._look_around()
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -125,6 +128,10 @@ class AnchorRun:
         """How long what is left will take, as far as it can be told from what is done; None at the beginning."""
         return self._left.seconds()
 
+    def _codecs(self) -> list[CodecChoice]:
+        names = dict.fromkeys(name for test in self.conditions.tests for name in test.codecs)
+        return [self.conditions.codecs[name] for name in names]
+
     def _look_around(self) -> dict[str, Any]:
         """Open every task once, check its data, and find out what results depend on."""
         looks = [
@@ -143,9 +150,9 @@ class AnchorRun:
         for name, seen in self._seen.items():
             pictures = {"pictures": digest_of(list(seen.inputs.items()))} if seen.inputs else {}
             tests[name] = {"items": digest_of(seen.items)} | pictures | seen.data | seen.basis
-        used = [self.conditions.codecs[name] for test in self.conditions.tests for name in test.codecs]
+        used = self._codecs()
         return {
-            "conditions": self.conditions.digest,
+            "conditions": digest_of(self.conditions.deciding()),
             "versions": used_versions(used),
             "network": network_versions(),
             "tests": tests,
@@ -154,6 +161,8 @@ class AnchorRun:
     def _begin(self, identity: Mapping[str, Any]) -> None:
         """Start a run, or go on with one."""
         told = self.folder / files.RUN
+        written = {"format": files.FORMAT, "conditions": self.conditions.document, "identity": identity}
+        written |= {"notes": self.notes}
         if told.exists():
             earlier = files.read_run(self.folder)
             changed = list(differences(earlier["identity"], identity))
@@ -164,13 +173,14 @@ class AnchorRun:
                 raise UsageError(f"{self.folder}: an earlier run is not gone on with: {shown}. Use another folder.")
             for name in (files.GROUPS, files.RECORDS):
                 files.mend_journal(self.folder / name)
+            if earlier != written:  # titles, say
+                files.write_json(told, written)
         else:
             present = [name for name in (files.GROUPS, files.RECORDS) if (self.folder / name).exists()]
             if present:
                 raise UsageError(f"{self.folder}: {present[0]} without {files.RUN}: no run to go on with")
             files.write_json(self.folder / files.ENVIRONMENT, environment())
-            written = {"format": files.FORMAT, "conditions": self.conditions.document, "identity": identity}
-            files.write_json(told, written | {"notes": self.notes})
+            files.write_json(told, written)
         if self.options.keep_bitstreams:
             (self.folder / files.BITSTREAMS).mkdir(exist_ok=True)
         if self.options.cache:
@@ -178,8 +188,8 @@ class AnchorRun:
         self._plan()
 
     def _changed_conditions(self, earlier: Mapping[str, Any]) -> list[str]:
-        known = parse_conditions(earlier["conditions"], str(self.folder / files.RUN)).document
-        return list(differences(by_name(known), by_name(self.conditions.document), "conditions"))
+        known = parse_conditions(earlier["conditions"], str(self.folder / files.RUN))
+        return list(differences(known.deciding(), self.conditions.deciding(), "conditions"))
 
     def _changed_pictures(self) -> Iterator[str]:
         """Those of which the records of the run say that they were others."""

@@ -210,9 +210,9 @@ def _of_payload(p: Parameters, units: list[UnitContent], profile: Profile) -> It
 def _of_hevc(p: Parameters, payloads: list[bytes], profile: Profile) -> Iterator[str]:
     yield from HEVC
     parsed = nal.parse_configuration(p.configuration)
-    if parsed.sps.bypass_tools or any(pps.bypass for pps in parsed.pps.values()):
+    if parsed.sps.bypass_tools or any(pps.bypass for pps in parsed.every_pps):
         yield "hevc.bypass"
-    if parsed.sps.precise_offsets or any(any(pps.weighted) for pps in parsed.pps.values()):
+    if parsed.sps.precise_offsets or any(any(pps.weighted) for pps in parsed.every_pps):
         yield "hevc.weights"
     if p.bit_depth == nal.QP_DEPTH:
         yield "hevc.qp"

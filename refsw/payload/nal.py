@@ -129,11 +129,12 @@ def pictures_of(nals: list[Nal]) -> Iterator[list[Nal]]:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A parsed codec configuration."""
+    """A parsed codec configuration; of several PPSs with one id, `pps` has the last."""
 
     nals: tuple[Nal, ...]
     sps: SequenceParameters
     pps: dict[int, PictureParameters]
+    every_pps: tuple[PictureParameters, ...]
 
     @property
     def stream(self) -> bytes:
@@ -157,12 +158,16 @@ def parse_configuration(data: bytes) -> Configuration:
         )
     try:
         sps = parse_sps(nals[1].data)
-        pps = dict(parse_pps(nal.data) for nal in nals[2:])
+        every_pps = [parse_pps(nal.data) for nal in nals[2:]]
     except PayloadError:
         raise
     except DfcError as error:
         raise payload_error("hevc.configuration", element, "parameter sets that parse", error.got) from error
-    return Configuration(tuple(nals), sps, pps)
+    if nals[0].data[2] >> 4 != sps.vps_id or any(pps.sps_id != sps.sps_id for _, pps in every_pps):
+        expected = f"an SPS that refers to the VPS {nals[0].data[2] >> 4}, and PPSs that refer to the SPS {sps.sps_id}"
+        got = f"VPS {sps.vps_id}, SPS {', '.join(str(pps.sps_id) for _, pps in every_pps)}"
+        raise payload_error("hevc.configuration", element, expected, got)
+    return Configuration(tuple(nals), sps, dict(every_pps), tuple(pps for _, pps in every_pps))
 
 
 def check_format(sps: SequenceParameters, picture_format: PictureFormat) -> list[PayloadError]:
@@ -206,16 +211,16 @@ def check_tools(configuration: Configuration) -> list[PayloadError]:
     """8.4.1, 8.4.4 Tools that decoders in wide use do not have, or take for others without a word."""
     sps, element = configuration.sps, "codec_configuration"
     found = []
-    for tool in (sps.forbidden, *(pps.forbidden for pps in configuration.pps.values())):
+    for tool in (sps.forbidden, *(pps.forbidden for pps in configuration.every_pps)):
         if tool:
             found.append(payload_error("hevc.profile", element, "tools that 8.4.1 allows", tool))
-    if sps.bypass_tools and any(pps.bypass for pps in configuration.pps.values()):
+    if sps.bypass_tools and any(pps.bypass for pps in configuration.every_pps):
         together = f"{sps.bypass_tools} in the SPS"
         found.append(payload_error("hevc.bypass", element, "no such tool where a PPS enables bypass", together))
-    if sps.precise_offsets and any(any(pps.weighted) for pps in configuration.pps.values()):
+    if sps.precise_offsets and any(any(pps.weighted) for pps in configuration.every_pps):
         precise = "high_precision_offsets_enabled_flag 1"
         found.append(payload_error("hevc.weights", element, "no such tool where a PPS enables weights", precise))
-    if sps.bit_depth == QP_DEPTH and any(pps.qp_delta for pps in configuration.pps.values()):
+    if sps.bit_depth == QP_DEPTH and any(pps.qp_delta for pps in configuration.every_pps):
         found.append(payload_error("hevc.qp", element, "cu_qp_delta_enabled_flag 0 at 12 bits", "1"))
     return found
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from refsw.errors import ErrorClass, ParseError
+from refsw.errors import ErrorClass, ParseError, PayloadError
 from refsw.payload.base import payload_error
 from refsw.syntax.bits import BitReader
 
 EXTENDED_SAR = 255
+MAX_SPS_ID, MAX_PPS_ID, MAX_SUB_LAYERS_MINUS1, MAX_POC_BITS, MAX_TRANSFORM_BITS = 15, 63, 6, 16, 5
 NO_LATENCY = 1 << 32  # more than any that is stated
 ReferencePictures = tuple[tuple[int, bool], ...]
 """A short-term reference picture set: (DeltaPoc, used by the current picture), the nearest before it first."""
@@ -38,6 +39,7 @@ class Promises:
 class SequenceParameters:
     """What this specification constrains in a sequence parameter set, and what slice headers need of it."""
 
+    vps_id: int
     sps_id: int
     chroma_format: int
     height: int
@@ -50,9 +52,11 @@ class SequenceParameters:
     short_term: tuple[ReferencePictures, ...]
     long_term: tuple[bool, ...] | None  # used_by_curr_pic_lt_sps_flag; None where there are no long-term pictures
     temporal_motion: bool
+    pcm: bool
     forbidden: str  # the first tool that 8.4.1 does not allow
     bypass_tools: str  # those that do not go together with transquant bypass
     precise_offsets: bool
+    persistent_rice: bool
     promises: Promises
     decoding: tuple[str, ...]  # the bits of everything else: what makes pictures others
 
@@ -74,6 +78,7 @@ class PictureParameters:
     list_modification: bool
     chroma_offsets: bool
     entry_points: bool
+    wavefronts: bool
     filters_across_slices: bool
     deblocking_override: bool
     deblocking_off: bool
@@ -95,8 +100,9 @@ def bits_of(data: bytes | memoryview) -> str:
 def parse_sps(nal: bytes) -> SequenceParameters:
     """H.265 7.3.2.2."""
     r = BitReader(rbsp(nal), where="an HEVC sequence parameter set")
-    r.u(4)
-    sub_layers = r.u(3)
+    vps_id, sub_layers = r.u(4), r.u(3)
+    if sub_layers > MAX_SUB_LAYERS_MINUS1:
+        raise _wrong_sps(f"sps_max_sub_layers_minus1 of at most {MAX_SUB_LAYERS_MINUS1}", str(sub_layers))
     r.u(1)
     r.u(2)
     tier = r.u(1)
@@ -109,6 +115,8 @@ def parse_sps(nal: bytes) -> SequenceParameters:
     for has_profile, has_level in present:
         r.u(88 * has_profile + 8 * has_level)
     sps_id = r.ue()
+    if sps_id > MAX_SPS_ID:
+        raise _out_of_range(r, "sps_seq_parameter_set_id", MAX_SPS_ID, sps_id)
     marks = [r.position]
     chroma = r.ue()
     if chroma == 3:
@@ -121,22 +129,27 @@ def parse_sps(nal: bytes) -> SequenceParameters:
     depth = 8 + r.ue()
     r.ue()  # chroma bit depth
     poc_bits = 4 + r.ue()
+    if poc_bits > MAX_POC_BITS:
+        raise _wrong_sps(f"at most {MAX_POC_BITS} bits of slice_pic_order_cnt_lsb", str(poc_bits))
     all_sub_layers = r.u(1)
     marks.append(r.position - 1)
     buffers = [(r.ue(), r.ue(), r.ue()) for _ in range(0 if all_sub_layers else sub_layers, sub_layers + 1)]
     marks.append(r.position)
-    block_bits = 3 + r.ue() + r.ue()
+    least_bits = 3 + r.ue()
+    block_bits = least_bits + r.ue()
     if not 4 <= block_bits <= 6:
-        expected = "coding tree blocks of 16, 32 or 64"
-        raise payload_error("hevc.sps", "codec_configuration", expected, f"2^{block_bits}")
+        raise _wrong_sps("coding tree blocks of 16, 32 or 64", f"2^{block_bits}")
     blocks = -(-coded_width >> block_bits) * -(-coded_height >> block_bits)
-    for _ in range(4):
-        r.ue()  # sizes of transform blocks, depths of their hierarchies
+    least_transform = 2 + r.ue()
+    _check_sizes(coded_width, coded_height, least_bits, block_bits, (least_transform, least_transform + r.ue()))
+    for _ in range(2):
+        r.ue()  # depths of the hierarchies of transform blocks
     if r.u(1) and r.u(1):
         _scaling_lists(r)
     r.u(1)  # asymmetric partitions
     adaptive_offset = r.u(1)
-    if r.u(1):
+    pcm = r.u(1)
+    if pcm:
         _pcm(r)
     short_term: list[ReferencePictures] = []
     count = r.ue()
@@ -149,18 +162,32 @@ def parse_sps(nal: bytes) -> SequenceParameters:
     if r.u(1):
         _vui(r, sub_layers)
     marks.append(r.position)
-    forbidden, bypass_tools, precise_offsets = _sps_extensions(r) if r.u(1) else ("", "", False)
+    forbidden, bypass_tools, precise_offsets, rice = _sps_extensions(r) if r.u(1) else ("", "", False, False)
     marks.append(r.position)
     if not forbidden:
         _end(r)
     bits = bits_of(r.data)
     return SequenceParameters(
-        sps_id, chroma, height, width, max(coded_width - width, coded_height - height), depth,
+        vps_id, sps_id, chroma, height, width, max(coded_width - width, coded_height - height), depth,
         max(blocks - 1, 0).bit_length(), poc_bits, bool(adaptive_offset), tuple(short_term), long_term,
-        bool(temporal_motion), forbidden, bypass_tools, precise_offsets,
+        bool(temporal_motion), bool(pcm), forbidden, bypass_tools, precise_offsets, rice,
         Promises(kept, (tier, level, sub_layers, *buffers[-1][:2], buffers[-1][2] or NO_LATENCY)),
         tuple(bits[start:end] for start, end in zip(marks[::2], marks[1::2], strict=True)),
     )  # fmt: skip
+
+
+def _check_sizes(width: int, height: int, least: int, block: int, transforms: tuple[int, int]) -> None:
+    """8.4.8, H.265 7.4.3.2.1: of pictures, and log2 of the least and the greatest coding and transform blocks."""
+    if not (width and height) or (width | height) % (1 << least):
+        raise _wrong_sps(f"pictures of a size that is a multiple of {1 << least}", f"{width} columns, {height} rows")
+    smallest, largest = transforms
+    if smallest >= least or largest > min(block, MAX_TRANSFORM_BITS):
+        expected = f"transform blocks below 2^{least} to at most 2^{min(block, MAX_TRANSFORM_BITS)}"
+        raise _wrong_sps(expected, f"2^{smallest} to 2^{largest}")
+
+
+def _wrong_sps(expected: str, got: str) -> PayloadError:
+    return payload_error("hevc.sps", "codec_configuration", expected, got)
 
 
 def _scaling_lists(r: BitReader) -> None:
@@ -265,18 +292,18 @@ def _hrd(r: BitReader, sub_layers: int) -> None:
             r.u(1)
 
 
-def _sps_extensions(r: BitReader) -> tuple[str, str, bool]:
-    """H.265 7.3.2.2.2: (a tool that is not allowed, those not allowed with transquant bypass, precise offsets)."""
+def _sps_extensions(r: BitReader) -> tuple[str, str, bool, bool]:
+    """H.265 7.3.2.2.2: a tool not allowed, those not allowed with transquant bypass, offsets, Rice parameters."""
     in_range = r.u(1)
     if r.u(7):
-        return "an extension of the SPS beyond the range extensions", "", False
+        return "an extension of the SPS beyond the range extensions", "", False, False
     if not in_range:
-        return "", "", False
-    rotation, _, implicit, _, precision, _, offsets, _, alignment = [r.u(1) for _ in range(9)]
+        return "", "", False, False
+    rotation, _, implicit, _, precision, _, offsets, rice, alignment = [r.u(1) for _ in range(9)]
     forbidden = "extended_precision_processing_flag 1" if precision else ""
     forbidden = "cabac_bypass_alignment_enabled_flag 1" if alignment else forbidden
     tools = ["transform_skip_rotation_enabled_flag 1"] * rotation + ["implicit_rdpcm_enabled_flag 1"] * implicit
-    return forbidden, " and ".join(tools), bool(offsets)
+    return forbidden, " and ".join(tools), bool(offsets), bool(rice)
 
 
 @lru_cache(maxsize=64)
@@ -284,6 +311,8 @@ def parse_pps(nal: bytes) -> tuple[int, PictureParameters]:
     """H.265 7.3.2.3: (pps id, parameters)."""
     r = BitReader(rbsp(nal), where="an HEVC picture parameter set")
     pps_id, sps_id = r.ue(), r.ue()
+    if pps_id > MAX_PPS_ID:
+        raise _out_of_range(r, "pps_pic_parameter_set_id", MAX_PPS_ID, pps_id)
     dependent, output_flag, extra_bits = r.u(1), r.u(1), r.u(3)
     r.u(1)  # sign data hiding
     cabac_init = r.u(1)
@@ -323,7 +352,7 @@ def parse_pps(nal: bytes) -> tuple[int, PictureParameters]:
     return pps_id, PictureParameters(
         sps_id, bool(dependent), extra_bits, bool(output_flag), bool(cabac_init), references, qp, bool(qp_delta),
         weighted, bool(bypass), bool(list_modification), bool(chroma_offsets), bool(tiles or wavefronts),
-        bool(across_slices), bool(override), bool(deblocking_off), bool(header_extension), forbidden,
+        bool(wavefronts), bool(across_slices), bool(override), bool(deblocking_off), bool(header_extension), forbidden,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from vectors.catalog import Catalog
 from vectors.recipes.hevc import BASE
 from vectors.recipes.words import data, fps
+from vectors.sets import ue
 
 AREA = "hevc"
 ONE = "hevc-bits-8_r1"
@@ -81,6 +82,7 @@ def _configuration(c: Catalog) -> None:
     _bad(c, "nal.header-temporal", "nuh_temporal_id_plus1 of a slice segment is 0", header, (), [["patch", 0, 1, 1]])
     _bad(c, "sps-block.128", "Coding tree blocks of 128 x 128", "hevc.sps", [["sps", "log2_diff_block", 4]])
     _bad(c, "sps-block.8", "Coding tree blocks of 8 x 8", "hevc.sps", [["sps", "log2_diff_block", 0]])
+    _semantics(c)
     for value in (1, 3):
         _bad(c, f"chroma.format-{value}", f"chroma_format_idc {value}", "hevc.chroma-format",
              [["sps", "chroma_format_idc", value]])  # fmt: skip
@@ -97,6 +99,27 @@ def _configuration(c: Catalog) -> None:
          [["sps", "width", 80], ["sps", "window", [0, 64, 0, 0]]])  # fmt: skip
     _bad(c, "cropping-rows", "A conformance window that cuts 64 rows, above and below", "hevc.cropping",
          [["sps", "height", 80], ["sps", "window", [0, 0, 32, 32]]])  # fmt: skip
+
+
+def _semantics(c: Catalog) -> None:
+    """8.4.8 What parses and is no parameter set of H.265 all the same."""
+    sps, size = "hevc.sps", "A picture size that is no multiple of the smallest coding block"
+    _bad(c, "sps-size.columns", f"{size} (columns)", sps, [["sps", "width", 20], ["sps", "window", [0, 4, 0, 0]]])
+    _bad(c, "sps-size.rows", f"{size} (rows)", sps, [["sps", "height", 18], ["sps", "window", [0, 0, 0, 2]]])
+    _bad(c, "sps-order.bits", "Picture order counts of 17 bits", sps, [["sps", "poc_bits_minus4", 13]])
+    for name, small, difference, what in (("small", 1, 1, "as large as"), ("large", 0, 4, "greater than")):
+        blocks = ue(small) + ue(difference) + ue(0) + ue(0)
+        whose = "the smallest coding block" if name == "small" else "32 x 32"
+        _bad(c, f"sps-transform.{name}", f"Transform blocks {what} {whose}", sps, [["sps", "transforms", blocks]])
+    refers = "hevc.configuration"
+    _bad(c, "configuration-sps.id", "An SPS that the PPS does not refer to", refers, [["sps", "sps_id", 1]])
+    _bad(c, "configuration-pps.sps", "A PPS that refers to another SPS", refers, [["pps", "sps_id", 1]])
+    _bad(c, "configuration-vps.id", "An SPS that refers to another VPS", refers, [["patch", 1, 2, 0x10]])
+    _bad(c, "configuration-pps.id", "A PPS with the id 64", refers, [["repeat", 2], ["pps", "pps_id", 64]])
+    _bad(c, "configuration-sps.16", "An SPS with the id 16", refers, [["sps", "sps_id", 16], ["pps", "sps_id", 16]])
+    c.stream("hevc-sps-constant", "An SPS that breaks H.265 where all samples are constant",
+             [fps(**BASE, of=ONE, edit=[["sps", "poc_bits_minus4", 13]], ranges=[[1.0, 1.0]]), data(payload="")],
+             area=AREA, profile="INTRA", kind="invalid", violates=sps)  # fmt: skip
 
 
 def _payload(c: Catalog) -> None:

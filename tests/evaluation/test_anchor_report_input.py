@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import xml.dom.minidom
 import zipfile
 
@@ -18,7 +21,7 @@ from refsw.cli.main import cli
 from refsw.errors import UsageError
 from refsw.evaluation.anchors.compare import compare
 from refsw.evaluation.anchors.folder import RUN, open_run
-from refsw.evaluation.reports import figures
+from refsw.evaluation.reports import drawing, figures
 from refsw.evaluation.reports.report import write_report
 from refsw.text import shown
 
@@ -185,10 +188,32 @@ def test_a_report_of_which_a_part_cannot_be_made_leaves_the_earlier_one(whole, t
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(figures, "plots_of", fail)
+    monkeypatch.setattr(drawing, "plots_of", fail)
     with pytest.raises(OSError, match="No space"):
         write_report(open_run(part), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "nonsense", "pdf"])
+def test_settings_of_matplotlib_that_a_user_has_change_nothing(whole, tmp_path, monkeypatch, backend):
+    expected = drawing.plots_of(open_run(whole))
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 30\nsvg.fonttype: none\n")
+    monkeypatch.setenv("MPLBACKEND", backend)
+    monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path))
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
+    assert drawing.plots_of(open_run(whole)) == expected
+    assert os.environ["MPLBACKEND"] == backend
+
+
+def test_drawing_leaves_matplotlib_of_the_caller_alone(whole):
+    code = (
+        f"import sys; sys.path[:0] = {sys.path}\n"
+        "from refsw.evaluation.anchors.folder import open_run; from pathlib import Path\n"
+        "from refsw.evaluation.reports.drawing import plots_of\n"
+        f"assert plots_of(open_run(Path({str(whole)!r}))); print([m for m in ('matplotlib',) if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_file_that_cannot_be_written_leaves_the_earlier_report(whole, tmp_path):

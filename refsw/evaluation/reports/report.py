@@ -16,7 +16,7 @@ from refsw.evaluation.anchors.checks import check
 from refsw.evaluation.anchors.compare import Comparison, Rules
 from refsw.evaluation.anchors.folder import Run
 from refsw.evaluation.bdrate import NonMonotone
-from refsw.evaluation.reports import differences, facts, figures, page, sheets, tables
+from refsw.evaluation.reports import differences, drawing, facts, page, sheets, tables
 from refsw.evaluation.reports.cells import wrapped
 from refsw.evaluation.reports.tables import Section
 from refsw.features.sinks import whole_file
@@ -60,7 +60,7 @@ def write_report(
     }
     if comparison is not None:
         files[BD_CSV] = as_csv(*differences.flat(comparison)).encode()
-    files |= figures.plots_of(run, anchor)
+    files |= drawing.plots_of(run, anchor)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         # They take their places together, at the end of the block: a full disk leaves an earlier report as it was.

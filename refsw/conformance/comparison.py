@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from refsw.conformance.elements import count_nonfinite, difference, words_of
 from refsw.conformance.outputs import Found, little_endian
 from refsw.conformance.reference import ReferenceTensor, decode_in_steps, shown_value, trace_around
 from refsw.conformance.suite import Expected, ExpectedTensor
@@ -47,11 +47,17 @@ class Mismatch:
     ulps: int | None = None
     differing: int | None = None
     elements: int | None = None
+    nonfinite: int | None = None
     trace: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """As results.json has it."""
         return vars(self) | {"checkpoint": str(self.checkpoint), "index": list(self.index)}
+
+    @property
+    def rank(self) -> int:
+        """What is told first: other tensors, formats and shapes; then what is not finite; then other numbers."""
+        return 0 if self.checkpoint is Checkpoint.HEADER else 1 if self.nonfinite else 2
 
     def __str__(self) -> str:
         place = [
@@ -81,7 +87,7 @@ class Judge:
     _failure: str = field(default="", init=False)
 
     def compare(self, found: Sequence[Found]) -> list[Mismatch]:
-        """Every tensor that is not exactly as expected.
+        """Every tensor that is not exactly as expected, in the order of `Mismatch.rank`.
 
         Raises:
             OutputError: elements do not read.
@@ -100,7 +106,7 @@ class Judge:
             mismatch = self._tensor(tensor, by_name)
             if mismatch is not None:
                 out.append(mismatch)
-        return out
+        return sorted(out, key=lambda mismatch: mismatch.rank)
 
     def _tensor(self, tensor: ExpectedTensor, found: dict[str | None, Found]) -> Mismatch | None:
         """13.8.1 Number format and shape, then the bytes."""
@@ -115,8 +121,8 @@ class Judge:
             return None
         reference = self._of(tensor)
         if reference is None:
-            finite = _count_nonfinite(elements)
-            what = f"another digest; no location, {self._failure}" + (f"; {finite} not finite" if finite else "")
+            odd = count_nonfinite(elements)
+            what = f"another digest; no location, {self._failure}" + (f"; {odd} not finite" if odd else "")
             got_digest = hashlib.sha256(raw).hexdigest()
             return Mismatch(tensor.name, Checkpoint.TENSOR, what, tensor.sha256, got_digest)
         return self._locate(tensor, reference, elements, self._told_checkpoint(tensor, reference, found))
@@ -165,11 +171,9 @@ class Judge:
     def _locate(
         self, tensor: ExpectedTensor, reference: ReferenceTensor, got: Array, told: Checkpoint | None
     ) -> Mismatch:
-        wanted = reference.whole()
-        a, b = words_of(wanted), words_of(got)
-        different = np.flatnonzero(a != b)
-        index = tuple(int(i) for i in np.unravel_index(different[0], tensor.shape))
-        places = dict(zip(reference.parameters.axes.roles, index, strict=True))
+        found = difference(reference.whole(), got)
+        assert found is not None  # their digests differ
+        places = dict(zip(reference.parameters.axes.roles, found.index, strict=True))
         sample = places.get(AxisRole.N, places.get(AxisRole.T, 0))
         channel, row, column = (places.get(role) for role in (AxisRole.C, AxisRole.H, AxisRole.W))
         c, y, x = channel or 0, row or 0, column or 0
@@ -177,14 +181,11 @@ class Judge:
         checkpoint, what = _step(reference, sample, c, got, points)
         if told is not None and told is not checkpoint:
             checkpoint, what = told, f"its own {told} differ" if told is not Checkpoint.TENSOR else "other elements"
-        bad = _count_nonfinite(got) - _count_nonfinite(wanted)
-        if bad > 0:
-            what += f"; {bad} elements are not finite"
         return Mismatch(
-            tensor.name, checkpoint, what, shown_element(wanted[index]), shown_element(got[index]), index,
-            sample, channel, row, column,
+            tensor.name, checkpoint, f"{found.what}; {what}" if found.what else what, found.expected, found.got,
+            found.index, sample, channel, row, column,
             expected_level=int(reference.levels[sample][c, y, x]) if points is not None else None,
-            ulps=ulp_distance(wanted[index], got[index]), differing=int(different.size), elements=a.size,
+            ulps=found.ulps, differing=found.differing, elements=found.elements, nonfinite=found.nonfinite,
             trace=self._trace(tensor.name, sample),
         )  # fmt: skip
 
@@ -196,38 +197,6 @@ def _is_checkpoint(name: str | None, wanted: dict[str, ExpectedTensor]) -> bool:
 
 def _cut(text: str) -> str:
     return text if len(text) <= 300 else text[:300] + " ..."
-
-
-def words_of(array: Array) -> Array:
-    """Elements as unsigned integers: NaN equals itself there, and zero differs from negative zero."""
-    return np.frombuffer(little_endian(array), f"<u{array.dtype.itemsize}")
-
-
-def _count_nonfinite(array: Array) -> int:
-    if array.dtype.kind in "fV" or array.dtype.name == "bfloat16":
-        with np.errstate(invalid="ignore"):  # a signalling NaN that becomes a quiet one
-            return int(np.count_nonzero(~np.isfinite(array.astype(np.float64))))
-    return 0
-
-
-def shown_element(element: Any) -> str:
-    """A number for people, with its bits."""
-    word = np.array(element)
-    if word.dtype.kind in "iub":
-        return str(element)
-    return f"{float(element):.9g} (0x{int(words_of(word)[0]):0{2 * word.dtype.itemsize}x})"
-
-
-def ulp_distance(a: Any, b: Any) -> int | None:
-    """How many numbers of the format a number is from another; the difference of integers; None with NaN."""
-    x, y = np.array(a), np.array(b)
-    if x.dtype.kind in "iub":
-        return abs(int(x) - int(y))
-    if math.isnan(float(x)) or math.isnan(float(y)):
-        return None
-    sign = 1 << (8 * x.dtype.itemsize - 1)
-    p, q = (-(w & (sign - 1)) if w & sign else w for w in (int(words_of(x)[0]), int(words_of(y)[0])))
-    return abs(p - q)
 
 
 def _step(

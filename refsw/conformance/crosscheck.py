@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from refsw.conformance.comparison import ulp_distance
 from refsw.conformance.decoders import Limits, Session, decoder_under_test, registered
+from refsw.conformance.elements import ulp_distance
 from refsw.conformance.outcomes import UNSUPPORTED_CODE
 from refsw.conformance.outputs import Found, OutputError, little_endian, output_file, read_tensors
 from refsw.errors import CodecError, DfcError, UsageError

@@ -225,6 +225,11 @@ class Session:
         return run
 
     @property
+    def folder(self) -> Path:
+        """The decoder's own folder, TMPDIR."""
+        return self.scratch / "tmp"
+
+    @property
     def output(self) -> Path:
         """Where the decoder writes."""
         return self.scratch / "out"

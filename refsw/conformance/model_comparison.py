@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from refsw.conformance.comparison import Checkpoint, Mismatch, shown_element, ulp_distance, words_of
+from refsw.conformance.comparison import Checkpoint, Mismatch
+from refsw.conformance.elements import difference
 from refsw.conformance.models import apply
 from refsw.conformance.outputs import Found, OutputError
 from refsw.errors import FeatureError, RefswError
 from refsw.models.state import model_digest
 from refsw.tensor.axes import Array
 
+MOST_SHOWN = 20
+
 
 def compare_models(digest: str, data: bytes, base: Path | None, found: Sequence[Found]) -> list[Mismatch]:
-    """The first tensor that differs, if the model that was put out is not the one with the digest.
+    """Every tensor that differs, if the model that was put out is not the one with the digest.
 
     Raises:
         OutputError: elements do not read, or it is no model.
@@ -30,7 +31,7 @@ def compare_models(digest: str, data: bytes, base: Path | None, found: Sequence[
         return []
     try:
         wanted = apply(data, base)
-    except RefswError as error:
+    except (RefswError, OutputError) as error:
         return [_whole(digest, other, f"another model; no location: {error}")]
     if model_digest(wanted).hex() != digest:
         return [_whole(digest, other, "another model; no location: the reference decoder does not give it here either")]
@@ -38,11 +39,9 @@ def compare_models(digest: str, data: bytes, base: Path | None, found: Sequence[
         missing, more = sorted(wanted.keys() - got.keys()), sorted(got.keys() - wanted.keys())
         expected, odd = ", ".join(missing) or "no other tensors", ", ".join(more) or "nothing in their place"
         return [Mismatch("model", Checkpoint.HEADER, "other tensors", expected[:300], odd[:300])]
-    for name in sorted(wanted):
-        mismatch = _tensor(name, wanted[name], got[name])
-        if mismatch is not None:
-            return [mismatch]
-    return [_whole(digest, other, "another model")]
+    mismatches = [_tensor(name, wanted[name], got[name]) for name in sorted(wanted)]
+    told = sorted((m for m in mismatches if m is not None), key=lambda mismatch: mismatch.rank)
+    return told[:MOST_SHOWN] or [_whole(digest, other, "another model")]
 
 
 def _whole(expected: str, got: str, what: str) -> Mismatch:
@@ -53,12 +52,11 @@ def _tensor(name: str, wanted: Array, got: Array) -> Mismatch | None:
     expected, other = (f"{x.dtype.name} {x.shape}" for x in (wanted, got))
     if expected != other:
         return Mismatch(name, Checkpoint.HEADER, "another number format or shape", expected, other)
-    different = np.flatnonzero(words_of(wanted) != words_of(got))
-    if not different.size:
+    found = difference(wanted, got)
+    if found is None:
         return None
-    index = tuple(int(i) for i in np.unravel_index(different[0], wanted.shape))
-    a, b = wanted[index], got[index]
+    what = f"{found.what}; other elements" if found.what else "other elements"
     return Mismatch(
-        name, Checkpoint.MODEL, "other elements", shown_element(a), shown_element(b), index,
-        ulps=ulp_distance(a, b), differing=int(different.size), elements=wanted.size,
+        name, Checkpoint.MODEL, what, found.expected, found.got, found.index, ulps=found.ulps,
+        differing=found.differing, elements=found.elements, nonfinite=found.nonfinite,
     )  # fmt: skip

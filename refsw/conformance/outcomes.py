@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from refsw.conformance.comparison import Judge
+from refsw.conformance.comparison import Judge, Mismatch
 from refsw.conformance.decoders import Run
 from refsw.conformance.model_comparison import compare_models
 from refsw.conformance.outputs import TYPES, Found, OutputError, output_file, read_tensors
@@ -208,7 +208,10 @@ def _crash(run: Run) -> str:
 
 def _left_output(folder: Path, result: Result) -> bool:
     """Whether a rejection has left a file that anyone would take for a result; anything less is noted."""
-    left = sorted(path.name for path in folder.iterdir())
+    try:
+        left = sorted(path.name for path in folder.iterdir())
+    except OSError:
+        left = ["no folder for its output"]
     if not left:
         return False
     try:
@@ -222,26 +225,61 @@ def _left_output(folder: Path, result: Result) -> bool:
 
 
 def _compare(vector: Vector, data: bytes, folder: Path, base: Path | None, result: Result) -> tuple[Outcome, str]:
-    expected = vector.expected
-    assert expected is not None
     try:
         path = output_file(folder)
         if path is None:
             return Outcome.MISMATCH, "ended with exit code 0 and wrote no output"
-        # A model can have no tensors, and then the raw form has no bytes.
-        none = expected.model_digest is not None and not path.stat().st_size
-        found: Sequence[Found] = [] if none else read_tensors(path)
-        if expected.model_digest is not None:
-            mismatches = compare_models(expected.model_digest, data, base, found)
-        else:
-            mismatches = Judge(expected, data).compare(found)
+        mismatches = _mismatches(vector, data, path, base)
     except OutputError as error:
         return Outcome.MISMATCH, str(error)
     if not mismatches:
         return Outcome.PASS, ""
-    for mismatch in mismatches:
-        fields = mismatch.as_dict()
-        for name in ("what", "expected", "got", "tensor"):
-            fields[name] = shown(fields[name])
-        result.mismatches.append(fields)
+    result.mismatches = [_shown_mismatch(mismatch) for mismatch in mismatches]
     return Outcome.MISMATCH, f"{mismatches[0]} [checkpoint {mismatches[0].checkpoint}]"
+
+
+def _mismatches(vector: Vector, data: bytes, path: Path, base: Path | None) -> list[Mismatch]:
+    expected = vector.expected
+    assert expected is not None
+    # A model can have no tensors, and then the raw form has no bytes.
+    none = expected.model_digest is not None and not path.stat().st_size
+    found: Sequence[Found] = [] if none else read_tensors(path)
+    if expected.model_digest is not None:
+        return compare_models(expected.model_digest, data, base, found)
+    return Judge(expected, data).compare(found)
+
+
+def _shown_mismatch(mismatch: Mismatch) -> dict[str, Any]:
+    fields = mismatch.as_dict()
+    return fields | {name: shown(fields[name]) for name in ("what", "expected", "got", "tensor")}
+
+
+# --- 13.8.2 what a decoder has rejected, although it is valid ---
+
+
+def look_at_rejected(result: Result, data: bytes, folder: Path, base: Path | None = None) -> bool:
+    """Compare what a decoder has decoded and then rejected, where it has left that in a file `rejected` of a folder."""
+    try:
+        path = output_file(folder, "rejected")
+        if path is None:
+            return False
+        mismatches = _mismatches(result.vector, data, path, base)
+    except OutputError as error:
+        result.notes.append(f"its file of what it rejected: {error}")
+        return False
+    result.mismatches = [_shown_mismatch(mismatch) for mismatch in mismatches]
+    told = f"is wrong: {mismatches[0]}" if mismatches else "is right, and so its own digest is not"
+    result.reason = sentence(f"{result.reason}; what it rejected {told}")
+    return True
+
+
+def look_again(result: Result, again: Result) -> None:
+    """Add what came of a copy of the vector without digests."""
+    if again.outcome is Outcome.PASS:
+        told = "decodes to the right tensors, and so the decoder's own digests are wrong"
+    elif again.outcome is Outcome.MISMATCH:
+        told = f"decodes, to what is wrong: {again.reason}"
+        result.mismatches = again.mismatches
+    else:
+        told = f"does not decode either: {again.reason}"
+    result.reason = sentence(f"{result.reason}; a copy of it without digests {told}")

@@ -63,17 +63,20 @@ def write_raw(file: BinaryIO, tensors: Mapping[str, Any]) -> None:
             file.write(part.data)
 
 
-def output_file(folder: Path) -> Path | None:
-    """The one file that a decoder has written: `output`, with whatever suffix; None if there is none.
+def output_file(folder: Path, name: str = "output") -> Path | None:
+    """The one file that a decoder has written under a name, with whatever suffix; None if there is none.
 
     Raises:
-        OutputError: there are several, or it is no plain file.
+        OutputError: there are several, or it is no plain file, or the folder is gone.
     """
-    found = sorted(path for path in folder.iterdir() if path.name.split(".")[0] == "output")
+    try:
+        found = sorted(path for path in folder.iterdir() if path.name.split(".")[0] == name)
+    except OSError as error:
+        raise OutputError(f"the folder of the output is gone: {error.strerror}") from error
     if not found:
         return None
     if len(found) > 1:
-        raise OutputError(f"{len(found)} output files: {', '.join(path.name for path in found)[:200]}")
+        raise OutputError(f"{len(found)} files named {name}: {', '.join(path.name for path in found)[:200]}")
     if not stat.S_ISREG(found[0].lstat().st_mode):
         raise OutputError(f"{found[0].name} is no plain file")
     return found[0]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from refsw.conformance.comparison import ulp_distance
+from refsw.conformance.elements import ulp_distance
 from refsw.conformance.outputs import OutputError, output_file, read_tensors, write_raw
 
 TYPES = [
@@ -166,7 +166,7 @@ def test_there_is_one_output_and_it_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "output.npy").write_bytes(b"")
     assert output_file(tmp_path) == tmp_path / "output.npy"
     (tmp_path / "output.npz").write_bytes(b"")
-    with pytest.raises(OutputError, match="2 output files"):
+    with pytest.raises(OutputError, match="2 files named output"):
         output_file(tmp_path)
     (tmp_path / "output.npz").unlink()
     (tmp_path / "output.npy").unlink()
@@ -182,7 +182,7 @@ def test_there_is_one_output_and_it_is_a_file(tmp_path: Path) -> None:
         (np.float32(0), np.float32(-0.0), 0),
         (np.float32(-1e-45), np.float32(1e-45), 2),
         (np.float32(1), np.float32("nan"), None),
-        (np.float32(3.4028235e38), np.float32("inf"), 1),
+        (np.float32(3.4028235e38), np.float32("inf"), None),
         (np.float16(1), np.float16(1.001), 1),
         (ml_dtypes.bfloat16(1), ml_dtypes.bfloat16(1.0078125), 1),
         (np.float64(1), np.float64(1) + 2.0**-52, 1),

@@ -1,0 +1,44 @@
+"""13.8.2 Decoders that check digests: a copy of the bitstream without them shows what such a decoder decodes."""
+
+from __future__ import annotations
+
+import io
+
+from refsw.inspection import inspect
+from refsw.syntax.codes import Profile, UnitType
+from refsw.syntax.structures import HEADER_BYTES
+from refsw.syntax.units import UnitReader, crc32
+
+PROFILE_BYTE = 6
+FLAGS = ("tensor_digest_flag", "levels_digest_flag")
+
+
+def without_digests(data: bytes) -> bytes | None:
+    """A bitstream of features without its digest units, which decodes to the same tensors.
+
+    Flags that announce digests are 0, and the CRCs of the units and of the bitstream are made to fit. None where there
+    are no digests, or none that can be left out: the result_digest of a model update is part of it.
+
+    Raises:
+        DfcError: the bitstream is damaged.
+    """
+    if data[PROFILE_BYTE : PROFILE_BYTE + 1] == bytes([Profile.MODEL]):
+        return None
+    rows = inspect(data, trace=True).rows
+    flags = [row.bit_offset for row in rows if row.element in FLAGS and row.value]
+    if not flags:
+        return None
+    changed = bytearray(data)
+    for bit in flags:
+        changed[bit // 8] &= ~(0x80 >> bit % 8)
+    (end,) = (row.bit_offset // 8 for row in rows if row.element == "bitstream_crc")
+    out, crcs = data[:HEADER_BYTES], data[HEADER_BYTES - 4 : HEADER_BYTES]
+    for unit in UnitReader(io.BytesIO(data)):
+        if unit.type == UnitType.DIGEST:
+            continue
+        if unit.type == UnitType.END_OF_BITSTREAM:
+            changed[end : end + 4] = crc32(crcs).to_bytes(4, "big")
+        whole = bytes(changed[unit.offset : unit.body_offset + len(unit.body)])
+        crc = crc32(whole).to_bytes(4, "big")
+        out, crcs = out + whole + crc, crcs + crc
+    return out

@@ -246,7 +246,7 @@ def test_a_process_that_hangs_is_ended(tmp_path: Path) -> None:
     report = judge(making.suite(tmp_path, entries), f"{sys.executable} {program}", limits=Limits(2.0), jobs=1)
     found = outcomes(report)
     assert found["text-hang"] == "TIMEOUT"
-    assert set(found.values()) <= {"PASS", "TIMEOUT"}  # the others as well, where the machine has much else to do
+    assert set(found.values()) <= {"UNPROVEN", "TIMEOUT"}  # the others as well, where the machine has much else to do
     assert processes_of(str(tmp_path)) == []
 
 

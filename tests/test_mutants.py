@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,19 @@ def test_the_decoder_as_it_is_passes_and_one_with_swapped_axes_does_not(tools: t
     mutants, mutate_decoder = tools
     source = (PACKAGE / "tensor/repack.py").read_text()
     same = mutants.Mutant("tensor/repack.py", 0, "none", 1, "", "", source)
-    assert mutate_decoder.run(same) == (mutate_decoder.SURVIVED, "exit code 0")
     swapped = next(m for m in mutants.of_module(PACKAGE, "tensor/repack.py") if m.kind == "swapped axes")
-    assert mutate_decoder.run(swapped)[0] == mutate_decoder.KILLED
+    broken = mutants.Mutant("tensor/repack.py", 0, "none", 1, "", "", "import nothing.of.that.name")
+    with mutate_decoder.Examiner() as examiner:
+        assert examiner.run(same) == (mutate_decoder.SURVIVED, "")
+        assert examiner.run(swapped)[0] == mutate_decoder.KILLED
+        assert examiner.run(broken)[0] == mutate_decoder.KILLED
+        assert examiner.run(same)[0] == mutate_decoder.SURVIVED
+
+
+def test_reasons_of_survivors_are_of_a_known_kind(tools: tuple[ModuleType, ModuleType]) -> None:
+    _, mutate_decoder = tools
+    reasons = json.loads(mutate_decoder.EQUIVALENT.read_text())
+    assert set(reasons) == {"equivalent", "redundant", "open"}
+    keys = [key for kind in reasons.values() for key in kind]
+    assert len(keys) == len(set(keys))
+    assert all(reason.endswith(".") for kind in reasons.values() for reason in kind.values())

@@ -1,30 +1,33 @@
 """Mutation testing of the reference decoder: do the vectors notice if its code is wrong?
 
-    python tools/mutate_decoder.py [--seed 1] [--count 200] [--jobs 2] [--module tensor/repack.py] [--json OUT]
+    python tools/mutate_decoder.py [--seed 1] [--count 200] [--jobs 2] [--only features] [--module tensor/repack.py]
+                                   [--json OUT]
 
-Every mutant is a copy of the package with one change of its source (tools/mutants.py says which, and what is left
-out). The suites run against it in one process, to the first vector with another outcome than the manifest says: a
-tensor that differs, a bitstream that is rejected or accepted wrongly, the wrong one of the exit codes 65 and 69, a
-crash, or no end. The reference decoder is held to strict errors (13.8.3): another phase, class, requirement, element
-or offset of an error kills a mutant too, and is counted apart.
+Every mutant is the package with one change of its source (tools/mutants.py says which, and what is left out), imported
+in a process of its own that is forked from one with all libraries. The suites run against it to the first vector with
+another outcome than the manifest says: a tensor that differs, a bitstream that is rejected or accepted wrongly, the
+wrong one of the exit codes 65 and 69, a crash, or no end. The reference decoder is held to strict errors (13.8.3):
+another phase, class, requirement, element or offset of an error kills a mutant too, and is counted apart.
 
 tools/equivalent_mutants.json gives reasons for survivors. Equivalent ones cannot be told from the decoder by any
-bitstream, and do not count. For redundant ones, another check finds the same with the same error: they count as
-alive, and so do those that no vector is known for yet ("open").
+bitstream, and do not count. For redundant ones, another check finds the same: they count as alive, and so do those that
+no vector is known for yet ("open").
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.abc
+import importlib.util
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections import Counter
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,29 +36,88 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "refsw"
 EQUIVALENT = ROOT / "tools" / "equivalent_mutants.json"
-SECONDS, MEMORY = 60, 4 << 30
+SECONDS, MEMORY = 60, 4 << 30  # of CPU
 ENOUGH = 0.95
 KILLED, BY_ERROR, SURVIVED = "killed", "killed by strict errors", "survived"
+FEATURES = ("features/", "tensor/", "payload/")
+"""What model updates do not use, but for the .xz streams of payload/bytecodecs.py."""
+
+Vectors = list[tuple[dict[str, Any], bytes]]
 
 
-def worker() -> int:
-    """Run the suites with the refsw of this process; print the first vector whose outcome is another one."""
+def serve() -> int:
+    """Answer every mutant on standard input with its verdict; each runs in a fork of this process."""
+    import_libraries()
+    vectors = [(v, (ROOT / "test_vectors" / v["file"]).read_bytes()) for v in ordered(load())]
+    for line in sys.stdin:
+        told = json.loads(line)
+        child = os.fork()
+        if not child:
+            answer(told, vectors)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status):  # the fork has not come to its answer
+            print(json.dumps([KILLED, f"exit code {os.waitstatus_to_exitcode(status)}", ""]), flush=True)
+    return 0
+
+
+def answer(told: dict[str, Any], vectors: Vectors) -> None:
+    """Print the verdict of a mutant, and end the process."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    fields = ""
-    models = "--models" in sys.argv  # model updates are decoded by code that nothing else uses
-    for vector in ordered(load()):
-        if models and vector["profile"] != "MODEL":
-            continue
-        data = (ROOT / "test_vectors" / vector["file"]).read_bytes()
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    try:
+        sys.meta_path.insert(0, Changed(told["module"], told["source"]))
+        verdict = examine(chosen(vectors, told["module"], told["first"]))
+    except BaseException as error:
+        verdict = KILLED, f"crash: {type(error).__name__} {error}", ""
+    print(json.dumps(verdict), flush=True)
+    os._exit(0)
+
+
+def import_libraries() -> None:
+    """What the decoder imports, so that it is there in every fork; not the decoder."""
+    import av
+    import numpy as np
+    from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin
+
+    del av, np, Image, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin
+    assert "refsw" not in sys.modules
+
+
+class Changed(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Finds one module of the package as its mutant."""
+
+    def __init__(self, module: str, source: str) -> None:
+        self.name = "refsw." + module.removesuffix(".py").replace("/", ".")
+        self.source = source
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        """Of the module that is changed alone."""
+        return importlib.util.spec_from_loader(fullname, self) if fullname == self.name else None
+
+    def get_source(self, fullname: str) -> str:
+        """The changed source."""
+        return self.source
+
+
+def chosen(vectors: Vectors, module: str, first: Iterable[str]) -> Vectors:
+    """The vectors that may notice, those that have noticed changes of the same module before at the front."""
+    models = module.startswith("models/")  # model updates are decoded by code that nothing else uses
+    features = module.startswith(FEATURES) and module != "payload/bytecodecs.py"
+    rank = {name: place for place, name in enumerate(first)}
+    known = [(v, data) for v, data in vectors if not (features if v["profile"] == "MODEL" else models)]
+    return sorted(known, key=lambda pair: rank.get(pair[0]["id"], len(rank)))
+
+
+def examine(vectors: Vectors) -> tuple[str, str, str]:
+    """(verdict, what gave it away, the id of the vector that did)."""
+    by_error = SURVIVED, "", ""
+    for vector, data in vectors:
         outcome, told = judge(data, vector)
         if outcome:
-            print(f"{vector['id']}: {outcome}")
-            return 1
-        fields = fields or (f"{vector['id']}: {told}" if told else "")
-    if fields:
-        print(fields)
-        return 2
-    return 0
+            return KILLED, f"{vector['id']}: {outcome}", vector["id"]
+        if told and by_error[0] is SURVIVED:
+            by_error = BY_ERROR, f"{vector['id']}: {told}", ""
+    return by_error
 
 
 def load() -> list[dict[str, Any]]:
@@ -122,63 +184,92 @@ def judged_model(data: bytes, base: Path | None) -> str:
     return digest(tensors).hex()
 
 
-def run(mutant: Any) -> tuple[str, str]:
-    """(verdict, what gave it away)."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        copy = Path(folder) / "refsw"
-        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "evaluation", "cli", "*.onnx"))
-        (copy / mutant.module).write_text(mutant.source)
-        options = ["--models"] * mutant.module.startswith("models/")
-        environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"}
-        try:
-            done = subprocess.run(
-                [sys.executable, __file__, "--worker", *options], env=environment, capture_output=True, text=True,
-                timeout=SECONDS,
-                check=False,
+class Examiner:
+    """Runs mutants, one process of forks a thread; what has noticed a change of a module is asked first next time."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+        self._first: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._started: list[subprocess.Popen[str]] = []
+
+    def run(self, mutant: Any) -> tuple[str, str]:
+        """(verdict, what gave it away)."""
+        if not hasattr(self._own, "process"):
+            environment = os.environ | {
+                "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore",
+                "OPENBLAS_NUM_THREADS": "1",
+            }  # fmt: skip
+            self._own.process = subprocess.Popen(
+                [sys.executable, __file__, "--serve"], env=environment, text=True, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return KILLED, f"no end within {SECONDS} s"
-    said = done.stdout.strip().splitlines()
-    verdicts = {0: SURVIVED, 2: BY_ERROR}
-    return verdicts.get(done.returncode, KILLED), said[-1] if said else f"exit code {done.returncode}"
+            self._started.append(self._own.process)
+        process = self._own.process
+        first = self._first[mutant.module]
+        told = {"module": mutant.module, "source": mutant.source, "first": [name for name, _ in first.most_common()]}
+        process.stdin.write(json.dumps(told) + "\n")
+        process.stdin.flush()
+        verdict, by, vector = json.loads(process.stdout.readline())
+        if vector:
+            first[vector] += 1
+        return verdict, by
+
+    def close(self) -> None:
+        """End the processes."""
+        for process in self._started:
+            process.communicate()
+
+    def __enter__(self) -> Examiner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def main() -> int:
-    if "--worker" in sys.argv:
-        return worker()
+    if "--serve" in sys.argv:
+        return serve()
     from mutants import MODULES, Mutant, of_module, seeded
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=200, help="number of mutants; 0 for all")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", choices=("features", "models"), help="what decodes the ones or the others")
     parser.add_argument("--module", action="append", help="below refsw/; all that are known if not given")
     parser.add_argument("--json", type=Path, help="where to write the result")
     arguments = parser.parse_args()
-    mutants = [mutant for module in arguments.module or MODULES for mutant in of_module(PACKAGE, module)]
-    chosen = seeded(mutants, arguments.seed, arguments.count or len(mutants))
+    modules = arguments.module or [
+        m for m in MODULES if not arguments.only or m.startswith("models/") == (arguments.only == "models")
+    ]
+    mutants = [mutant for module in modules for mutant in of_module(PACKAGE, module)]
+    taken = seeded(mutants, arguments.seed, arguments.count or len(mutants))
     known = json.loads(EQUIVALENT.read_text()) if EQUIVALENT.exists() else {}
-    untouched = Mutant("errors.py", 0, "none", 0, "", "", (PACKAGE / "errors.py").read_text())
-    verdict, by = run(untouched)
-    if verdict != SURVIVED:
-        parser.error(f"the decoder itself does not pass: {by}")
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        results = list(zip(chosen, pool.map(run, chosen), strict=True))
+    with Examiner() as examiner, ThreadPoolExecutor(arguments.jobs) as pool:
+        untouched = Mutant("errors.py", 0, "none", 0, "", "", (PACKAGE / "errors.py").read_text())
+        verdict, by = examiner.run(untouched)
+        if verdict != SURVIVED:
+            parser.error(f"the decoder itself does not pass: {by}")
+        results = list(zip(taken, pool.map(examiner.run, taken), strict=True))
+    for reason in sorted({k for reasons in known.values() for k in reasons} - {*map(key, mutants)}):
+        if reason.split(" | ")[0] in modules:
+            print(f"a reason for no mutant: {reason}")
     return tell(results, len(mutants), known, arguments.json)
 
 
 def tell(results: list[Any], total: int, known: dict[str, dict[str, str]], out: Path | None) -> int:
-    """Print and write the result; 0 if at least 95 % of those that are not equivalent are killed."""
+    """Print and write the result; 0 if at least 95 % of those that are not equivalent are killed by their outcome."""
     entries = []
     for mutant, (verdict, by) in results:
         kind = next((kind for kind, reasons in known.items() if key(mutant) in reasons), None)
-        kind = kind if verdict == SURVIVED else None
+        kind = None if verdict == KILLED else kind
         reason = known[kind][key(mutant)] if kind else None
         entries.append({"mutant": mutant.name, "key": key(mutant), "verdict": verdict, "by": by, "listed": kind,
                         "reason": reason})  # fmt: skip
     for entry in entries:
-        if entry["verdict"] == SURVIVED:
-            print(f"{entry['listed'] or SURVIVED}: {entry['mutant']} [{entry['reason'] or 'no reason is known'}]")
+        if entry["verdict"] != KILLED:
+            said = entry["reason"] or entry["by"] or "no reason is known"
+            print(f"{entry['listed'] or entry['verdict']}: {entry['mutant']} [{said}]")
     count = Counter(e["listed"] or e["verdict"] for e in entries)
     judged = max(1, len(entries) - count["equivalent"])
     share, outcome = (count[KILLED] + count[BY_ERROR]) / judged, count[KILLED] / judged
@@ -186,7 +277,7 @@ def tell(results: list[Any], total: int, known: dict[str, dict[str, str]], out: 
           f"{outcome:.1%} by the outcome alone")  # fmt: skip
     if out:
         out.write_text(json.dumps({"killed": share, "by_outcome": outcome, "mutants": entries}, indent=1) + "\n")
-    return 0 if share >= ENOUGH else 1
+    return 0 if outcome >= ENOUGH else 1
 
 
 def key(mutant: Any) -> str:

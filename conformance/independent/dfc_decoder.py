@@ -350,6 +350,7 @@ def expand(codec, payload, size):
         return payload
     if codec == XZ:     # stream header, start of the block header with up to two sizes, its first filter
         number = b"[\x80-\xff]*[\0-\x7f]"
+        need(payload[7:8] in (b"\0", b"\1", b"\4", b"\n"), "bytes.format", "a reserved check")
         block = re.match(b"\xfd7zXZ\0.{7}(?:\0|[@\x80]%b|\xc0%b%b)\x21.(.)" % (number, number, number), payload, re.S)
         need(block, "bytes.xz")
         need(block[1][0] <= 28, "bytes.lzma-memory")

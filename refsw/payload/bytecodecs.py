@@ -16,6 +16,8 @@ from refsw.tensor.axes import Array
 
 ZLIB_WINDOW, GZIP_WINDOW = 15, 31
 XZ_LZMA2 = 0x21
+# liblzma passes over checks that it does not know.
+XZ_CHECKS = (lzma.CHECK_NONE, lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzma.CHECK_SHA256)
 # Of the presets 0 to 9 of liblzma; and the least that the format has.
 LZMA_DICTIONARIES = (1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 22, 1 << 23, 1 << 23, 1 << 24, 1 << 25, 1 << 26)
 LZMA_LEAST_DICTIONARY = 1 << 12
@@ -100,6 +102,9 @@ class ByteCodec:
                 ErrorClass.TRAILING_DATA,
                 8 * (len(payload) - len(expander.unused_data)),
             )
+        if self.payload_codec is PayloadCodec.LZMA and expander.check not in XZ_CHECKS:
+            got = f"the reserved id {expander.check}"
+            raise payload_error("bytes.format", "payload", "the check None, CRC32, CRC64 or SHA-256", got)
         if self.payload_codec is PayloadCodec.LZMA and not _is_plain_xz(payload):
             raise payload_error("bytes.xz", "payload", "one .xz block with LZMA2 as its only filter", "another")
         return raw

@@ -177,15 +177,20 @@ def jpeg2000_header(data: bytes) -> ImageHeader | None:
     fields = SIZ.unpack_from(data, start + 6)
     rsiz, right, lower, left, upper, _, _, tile_left, tile_upper, components, precision = fields
     kind = "grey" if components == 1 else f"{components} components"
+    every = data[start + 43], data[start + 44]  # column and row of the reference grid has a sample (XRsiz, YRsiz)
     conforms = (
         start == 0
         and rsiz & 0xC000 == 0  # Part 1
         and (left, upper, tile_left, tile_upper) == (0, 0, 0, 0)
         and precision < 0x80  # unsigned
-        and data[43:45] == b"\x01\x01"  # without subsampling
+        and every == (1, 1)
         and _is_reversible(data)
     )
-    return ImageHeader(max(0, lower - upper), max(0, right - left), kind, (precision & 0x7F) + 1, conforms, data)
+    height, width = (
+        -(-end // max(1, step)) - -(-first // max(1, step))
+        for first, end, step in ((upper, lower, every[1]), (left, right, every[0]))
+    )
+    return ImageHeader(max(0, height), max(0, width), kind, (precision & 0x7F) + 1, conforms, data)
 
 
 def _is_reversible(data: bytes) -> bool:

@@ -48,27 +48,38 @@ def gzip_of(deflated: bytes, raw: bytes, flags: int = 0, extra: bytes = b"") -> 
 
 
 def xz_of(raw: bytes, *, check: int = 1, blocks: int = 1, sizes: bool = False, dictionary: int = 8,
-          filters: bytes = b"", prefix: int = 0) -> bytes:  # fmt: skip
-    """The .xz file format: LZMA2 chunks without compression. `filters`: flags of another filter before LZMA2."""
+          filters: bytes = b"", prefix: int = 0, sums: bytes | None = None, told: int | None = None,
+          listed: int | None = None, padding: int = 0, backward: int = 0) -> bytes:  # fmt: skip
+    """The .xz file format: LZMA2 chunks without compression.
+
+    Args:
+        check: id of the check, whose bytes are `sums` where they are not computed.
+        blocks: into how many the data are divided.
+        sizes: whether block headers tell them; `told` is another uncompressed size there, `listed` one in the index.
+        filters: flags of another filter before LZMA2.
+        prefix: bits of the block flags.
+        padding: of blocks; 0 in a right stream.
+        backward: added to the size of the index that the footer tells.
+    """
     flags = bytes([0, check])
     out = b"\xfd7zXZ\0" + flags + crc32(flags).to_bytes(4, "little")
     records = []
-    size = -(-len(raw) // blocks)
+    size = -(-len(raw) // max(1, blocks))
     for part in (raw[i * size : (i + 1) * size] for i in range(blocks)):
         chunk = (b"\x01" + (len(part) - 1).to_bytes(2, "big") + part if part else b"") + b"\0"
-        fields = _number(len(chunk)) + _number(len(part)) if sizes else b""
+        fields = _number(len(chunk)) + _number(len(part) if told is None else told) if sizes else b""
         header = bytes([(0xC0 if sizes else 0) | prefix]) + fields + filters + bytes([0x21, 1, dictionary])
         header += b"\0" * (-(len(header) + 1 + 4) % 4)
         header = bytes([(len(header) + 5) // 4 - 1]) + header
         header += crc32(header).to_bytes(4, "little")
-        sums = {0: b"", 1: crc32(part).to_bytes(4, "little"), 4: _crc64(part), 10: _sha256(part)}[check]
-        unpadded = len(header) + len(chunk) + len(sums)
-        out += header + chunk + b"\0" * (-len(chunk) % 4) + sums
-        records.append(_number(unpadded) + _number(len(part)))
+        known = {0: b"", 1: crc32(part).to_bytes(4, "little"), 4: _crc64(part), 10: _sha256(part)}
+        own = known[check] if sums is None else sums
+        out += header + chunk + bytes([padding]) * (-len(chunk) % 4) + own
+        records.append(_number(len(header) + len(chunk) + len(own)) + _number(len(part) if listed is None else listed))
     index = b"\0" + _number(len(records)) + b"".join(records)
     index += b"\0" * (-len(index) % 4)
     index += crc32(index).to_bytes(4, "little")
-    end = (len(index) // 4 - 1).to_bytes(4, "little") + flags
+    end = (len(index) // 4 - 1 + backward).to_bytes(4, "little") + flags
     return out + index + crc32(end).to_bytes(4, "little") + end + b"YZ"
 
 

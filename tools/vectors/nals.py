@@ -85,6 +85,31 @@ def _fill(data: bytes, count: int) -> bytes:
     return (size + count).to_bytes(4, "big") + data[4:6] + b"\xff" * count + data[6:]
 
 
+def _image_append(data: bytes, more: str) -> bytes:
+    """Bytes after the first of several images, each after its length."""
+    size, added = int.from_bytes(data[:4], "big"), bytes.fromhex(more)
+    return (size + len(added)).to_bytes(4, "big") + data[4 : 4 + size] + added + data[4 + size :]
+
+
+def _image_insert(data: bytes, text: str) -> bytes:
+    """A comment after the SIZ marker segment of the first JPEG 2000 codestream."""
+    size, body = int.from_bytes(data[:4], "big"), b"\0\1" + bytes.fromhex(text)
+    place = 4 + 4 + int.from_bytes(data[8:10], "big")
+    added = b"\xff\x64" + (len(body) + 2).to_bytes(2, "big") + body
+    return (size + len(added)).to_bytes(4, "big") + data[4:place] + added + data[place:]
+
+
+def _last_part(data: bytes) -> bytes:
+    """Psot 0 in the last tile-part of a single JPEG 2000 codestream."""
+    place = data.rindex(b"\xff\x90\0\x0a")
+    return data[: place + 6] + bytes(4) + data[place + 10 :]
+
+
+def _put(data: bytes, place: int, text: str) -> bytes:
+    new = bytes.fromhex(text)
+    return data[:place] + new + data[place + len(new) :]
+
+
 def _sub_layers(data: bytes) -> bytes:
     """Make it two temporal sub-layers in VPS and SPS, with profile and level of the lower one."""
     nals = _split(data)
@@ -112,6 +137,10 @@ def _with_sub_layer(nal: bytes, is_sps: int) -> bytes:
 
 OPERATIONS = {
     "fill": _fill,
+    "image_append": _image_append,
+    "image_insert": _image_insert,
+    "last_part": _last_part,
+    "put": _put,
     "sub_layers": _sub_layers,
     "drop": _drop,
     "repeat": _repeat,

@@ -90,6 +90,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "model.syntax-payload-*": ("descriptor.alignment-zero",),
     "model.syntax-source-*": ("model.source", "model.copy", "model_header.source_entry"),
     "model.syntax-steps-*": ("model_header.step_multiplier", "model_header.tensor_step_multiplier"),
+    "model.text-*": ("model.utf8", "model.name-characters"),
     "model.syntax-types-*": ("model_header.new_element_type",),
     "names-*": ("fps.name-characters", "fps.layer-id-unique"),
     "order-end*": ("end.sample-counts",),
@@ -140,6 +141,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "units-length-*": ("descriptor.leb-length", "descriptor.leb-shortest"),
     "units-type.*": ("unit.unknown", "unit.skippable-known"),
     "vvc-*": ("vvc.stream", "vvc.pictures", "vvc.optional"),
+    "text-*": ("fps.utf8", "fps.name-characters", "metadata.utf8"),
 }
 
 

@@ -84,6 +84,12 @@ def _quantized(c: Catalog) -> None:
               values([3, 6, -7, 9007199254740993, -9007199254740995], [3, 7, -9, 1801439850948199, 1801439850948197,
               1844674407370955161, -1844674407370955161, 9007199254740995], [4611686018427387903, -4611686018427387903,
               6004799503160661, 3, 12345678901234567, -1])], base="net")  # fmt: skip
+    # Five times the binary64 nearest to v is another binary64 than the one nearest to 5 v.
+    five = [10253865629102581, -10144033133738949, 27416560789673339, -35028827483789475, 69826737415065311,
+            -79675463696223509, 219328252576139433, -528193599895732895, 1122083453541757865]  # fmt: skip
+    c.update("model-quantized-five", "Values beyond 2^53 in steps of 5 x 10^-k: their product is rounded once",
+             [update({}, *(new(f"k{k}", "FLOAT64", [len(five)], "QUANTIZED", step=[k, "FIVE"]) for k in (0, 7))),
+              values(five, five)], base="none")  # fmt: skip
     c.update("model-quantized-large", "The greatest numbers of each format",
              [update({}, *(new(k.lower(), k, [2], "QUANTIZED", step=[0, "ONE"]) for k in ("FLOAT16", "FLOAT64",
               "BFLOAT16", "FLOAT32"))), values([65519, -65519], [2**63 - 1, 1 - 2**63], [2**63 - 1, 2**62 + 1],

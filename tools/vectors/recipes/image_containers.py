@@ -1,0 +1,195 @@
+"""8.3.2 to 8.3.4: the chunks, segments and markers of images, each in its place, out of it, twice or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vectors import jpeg
+from vectors.catalog import Catalog
+from vectors.data import levels
+from vectors.formats import chunk, deflate_stored, images, png, zlib_of
+from vectors.recipes.words import data, fps
+
+AREA = "image"
+H, W = 10, 13  # of JPEG images: 2 x 2 blocks
+BLOCKS = [[40, -7, 3, 0, 0, 9], [-300, 0, 0, 0, 21], [0, *[0] * 20, -5], [511, 1, *[0] * 61, 2]]
+SMALL = {"C": 1, "H": H, "W": W, "layout": "SEQUENCE"}
+
+
+def register(c: Catalog) -> None:
+    """Add the recipes."""
+    _jpeg_forms(c)
+    _jpeg_broken(c)
+    _png_broken(c)
+    _jpeg2000(c)
+    _sizes(c)
+
+
+def _image(c: Catalog, name: str, title: str, codec: str, image: bytes, violates: str | None = None,
+           **words: Any) -> None:  # fmt: skip
+    c.stream(f"image-{name}", title, [fps(**(SMALL | {"codec": codec} | words)), data(payload=images(image))],
+             area=AREA, profile="IMAGE", kind="invalid" if violates else "valid", violates=violates,
+             requirements=() if violates else (f"image.{codec.lower()}",))  # fmt: skip
+
+
+def _jpeg(**changed: bytes) -> bytes:
+    return b"".join((jpeg.parts(H, W, BLOCKS) | changed).values())
+
+
+def _jpeg_forms(c: Catalog) -> None:
+    words = bytes.fromhex("ffd8ffd9ffc2001108ffda0003ffd9")
+    forms = {
+        "plain": (_jpeg(), "the fewest segments"),
+        "markers": (
+            _jpeg(soi=jpeg.SOI + jpeg.segment(0xE7, words) + jpeg.segment(0xFE, words)),
+            "segments without effect whose bytes look like markers",
+        ),
+        "comment.empty": (_jpeg(soi=jpeg.SOI + jpeg.segment(0xFE, b"")), "an empty comment"),
+        "comment.late": (_jpeg(sos=jpeg.segment(0xFE, b"late") + jpeg.sos()), "a comment right before its scan"),
+        "name.0": (_jpeg(sof=jpeg.sof(H, W, name=0), sos=jpeg.sos(name=0)), "a component of the name 0"),
+        "name.255": (_jpeg(sof=jpeg.sof(H, W, name=255), sos=jpeg.sos(name=255)), "a component of the name 255"),
+        "tables.together": (
+            _jpeg(dc=jpeg.segment(0xC4, jpeg.huffman(0) + jpeg.huffman(1)), ac=b""),
+            "both Huffman tables in one segment",
+        ),
+        "tables.other": (
+            _jpeg(dqt=jpeg.dqt(1, 3), sof=jpeg.sof(H, W, table=3), dc=jpeg.segment(0xC4, jpeg.huffman(0, 1)),
+                  sos=jpeg.sos(tables=0x10)),
+            "tables of other numbers",
+        ),
+        "tables.again": (_jpeg(dqt=jpeg.dqt(9) + jpeg.dqt(1)), "a quantization table that is defined anew"),
+        "tables.unused": (
+            _jpeg(dqt=jpeg.segment(0xDB, b"\2" + b"\5" * 64 + b"\0" + b"\1" * 64)),
+            "a quantization table that is not used, in one segment with the one that is",
+        ),
+        "restart.none": (_jpeg(dqt=jpeg.dqt() + jpeg.segment(0xDD, b"\0\0")), "a restart interval of 0"),
+        "sof.last": (
+            _jpeg(sof=b"", sos=jpeg.sof(H, W) + jpeg.sos()), "its frame header after the Huffman tables",
+        ),
+    }  # fmt: skip
+    for name, (image, what) in forms.items():
+        _image(c, f"jpeg-form.{name}", f"JPEG with {what}", "JPEG", image)
+    extreme = b"".join(jpeg.parts(8, 32, [[2044], [0], [-2047], [-1, *[0] * 62, 1]], 2).values())
+    c.stream("image-jpeg-range.ends", "JPEG whose inverse DCT reaches -512 and 511 before 128 is added",
+             [fps(codec="JPEG", C=1, H=8, W=32), data(payload=images(extreme))],
+             area=AREA, profile="IMAGE", requirements=("image.jpeg-range", "image.jpeg-idct"))  # fmt: skip
+
+
+def _jpeg_broken(c: Catalog) -> None:
+    rule = "image.jpeg"
+    whole, scan = _jpeg(), jpeg.sos() + jpeg.scan(BLOCKS)
+    after = {"byte": b"\0", "end": jpeg.EOI, "noise": b"abc" + jpeg.EOI, "image": whole,
+             "comment": jpeg.segment(0xFE, b"") + jpeg.EOI}  # fmt: skip
+    for name, more in after.items():
+        _image(c, f"jpeg-after.{name}", f"JPEG with more after EOI ({name})", "JPEG", whole + more, rule)
+    for factors in (0x21, 0x12, 0x22, 0x41):
+        _image(c, f"jpeg-sampling.{factors:02x}", f"JPEG with sampling factors {factors >> 4} and {factors & 15}",
+               "JPEG", _jpeg(sof=jpeg.sof(H, W, sampling=factors)), rule)  # fmt: skip
+    broken = {
+        "frames.two": (_jpeg(sof=jpeg.sof(H, W) * 2), "two frame headers"),
+        "frames.other": (_jpeg(sof=jpeg.sof(H, W) + jpeg.sof(H, W, marker=0xC1)), "a second, extended frame header"),
+        "scans.two": (_jpeg(scan=jpeg.scan(BLOCKS) + scan), "two scans"),
+        "frame.extended": (_jpeg(sof=jpeg.sof(H, W, marker=0xC1)), "an extended sequential frame"),
+        "table.quantization": (_jpeg(dqt=b""), "no quantization table"),
+        "table.quantization.other": (_jpeg(dqt=jpeg.dqt(1, 1)), "another quantization table than its frame names"),
+        "table.dc": (_jpeg(dc=b""), "no Huffman table for DC"),
+        "table.ac": (_jpeg(ac=b""), "no Huffman table for AC"),
+        "table.dc.other": (_jpeg(sos=jpeg.sos(tables=0x10)), "a scan that names a DC table that is not there"),
+        "table.ac.other": (_jpeg(sos=jpeg.sos(tables=0x01)), "a scan that names an AC table that is not there"),
+        "scan.name": (_jpeg(sos=jpeg.sos(name=2)), "a scan of another component"),
+        "end.none": (_jpeg(eoi=b""), "no EOI"),
+    }
+    for name, (image, what) in broken.items():
+        _image(c, f"jpeg-{name}", f"JPEG with {what}", "JPEG", image, rule)
+
+
+def _png_broken(c: Catalog) -> None:
+    picture = levels("noise", (1, H, W), 8, 5)[0]
+    good = png(picture)
+    rows = b"".join(b"\0" + row.astype("u1").tobytes() for row in picture)
+    head, idat, end = good[:33], good[33:-12], good[-12:]
+
+    def ihdr(*last: int) -> bytes:
+        return head[:8] + chunk(b"IHDR", head[16:24] + bytes(last))
+
+    stream = zlib_of(deflate_stored(rows), rows)
+    pieces = [chunk(b"IDAT", stream[i : i + 40]) for i in range(0, len(stream), 40)]
+    forms = {
+        "parts": (head + b"".join(pieces) + end, "its data in several IDAT chunks"),
+        "part.empty": (head + chunk(b"IDAT", b"") + idat + chunk(b"IDAT", b"") + end, "empty IDAT chunks"),
+        "ancillary.crc": (
+            head + chunk(b"tEXt", b"a\0b")[:-1] + b"\0" + idat + end, "an ancillary chunk with a wrong CRC",
+        ),
+        "ancillary.own": (head + chunk(b"prIv", b"IEND") + idat + end, "a private chunk whose bytes look like IEND"),
+        "blocks": (
+            head + chunk(b"IDAT", zlib_of(deflate_stored(rows, 4), rows)) + end, "data in four DEFLATE blocks",
+        ),
+    }  # fmt: skip
+    for name, (image, what) in forms.items():
+        _image(c, f"png-form.{name}", f"PNG: {what}", "PNG", image)
+    broken = {
+        "data.none": ("image.png", head + end, "no IDAT chunk"),
+        "end.twice": ("image.png", good + end, "two IEND chunks"),
+        "header.twice": ("image.png", head + head[8:] + idat + end, "two IHDR chunks"),
+        "end.crc": ("image.png", good[:-1] + b"\0", "a wrong CRC of IEND"),
+        "end.long": ("image.png", head + idat + chunk(b"IEND", b"\0"), "an IEND chunk that is not empty"),
+        "header.crc": ("image.format", good[:32] + bytes([good[32] ^ 1]) + good[33:], "a wrong CRC of IHDR"),
+        "header.late": ("image.format", head[:8] + chunk(b"tIME", bytes(7)) + head[8:] + idat + end,
+                        "a chunk before IHDR"),
+        "compression": ("image.png", ihdr(8, 0, 1, 0, 0) + idat + end, "compression method 1"),
+        "filter.method": ("image.png", ihdr(8, 0, 0, 1, 0) + idat + end, "filter method 1"),
+        "interlace": ("image.png", ihdr(8, 0, 0, 0, 2) + idat + end, "interlace method 2"),
+        "grey.4": ("image.grey", ihdr(4, 0, 0, 0, 0) + chunk(b"IDAT", zlib_of(deflate_stored(bytes(8 * H)),
+                   bytes(8 * H))) + end, "grey of 4 bits"),
+        "data.crc": ("image.format", head + idat[:-1] + bytes([idat[-1] ^ 1]) + end, "a wrong CRC of IDAT"),
+        "signature": ("image.format", b"\x89PNG\n\n\x1a\n" + good[8:], "another signature"),
+    }  # fmt: skip
+    for name, (violates, image, what) in broken.items():
+        _image(c, f"png-{name}", f"PNG with {what}", "PNG", image, violates)
+
+
+def _jpeg2000(c: Catalog) -> None:
+    name = "image-jpeg2000-bits8_r1"
+    words = {"codec": "JPEG2000", "C": 3, "H": 9, "W": 11, "layout": "SEQUENCE", "of": name}
+
+    def edited(label: str, what: str, edit: list[Any]) -> None:
+        c.stream(f"image-jpeg2000-{label}", f"JPEG 2000 with {what}", [fps(**words), data(count=2, payload={"of": name},
+                 edit=edit)], area=AREA, profile="IMAGE", kind="invalid", violates="image.jpeg2000")  # fmt: skip
+
+    for label, what, more in (
+        ("byte", "a byte", "00"),
+        ("end", "a second EOC", "ffd9"),
+        ("noise", "bytes", "6162ffd9"),
+    ):
+        edited(f"after.{label}", f"{what} after EOC", [["image_append", more]])
+    twice = {"columns": [(43, 2), (11, 22), (27, 22)], "rows": [(44, 2), (15, 18), (31, 18)]}
+    for label, bytes_ in twice.items():
+        edited(f"subsampling.{label}", f"every second sample of its {label} alone",
+               [["put", 4 + place, f"{value:02x}"] for place, value in bytes_])  # fmt: skip
+    for label, options, what in (
+        ("offset", {"offset": [2, 3], "tile_size": [64, 64]}, "an offset of the image"),
+        ("offset.columns", {"offset": [1, 0], "tile_size": [64, 64]}, "an offset of one column"),
+        ("offset.rows", {"offset": [0, 1], "tile_size": [64, 64]}, "an offset of one row"),
+        ("offset.tiles", {"offset": [2, 2], "tile_offset": [2, 2], "tile_size": [16, 16]}, "an offset of its tiles"),
+    ):
+        c.stream(f"image-jpeg2000-{label}", f"JPEG 2000 with {what}",
+                 [fps(codec="JPEG2000", C=1, H=20, W=24, encoder={"name": "pillow", "options": options}),
+                  data(pattern="smooth")], area=AREA, profile="IMAGE", kind="invalid",
+                 violates="image.jpeg2000")  # fmt: skip
+    name = "image-jpeg2000-tiles_r1"
+    tiled = {"codec": "JPEG2000", "C": 1, "H": 40, "W": 36, "of": name}
+    c.stream("image-jpeg2000-tile.none", "JPEG 2000 whose last tile-part has Psot 0, up to EOC",
+             [fps(**tiled), data(payload={"of": name}, edit=[["last_part"]])], area=AREA, profile="IMAGE")  # fmt: skip
+    c.stream("image-jpeg2000-comment", "JPEG 2000 with a comment whose bytes look like COD and EOC",
+             [fps(**tiled), data(payload={"of": name}, edit=[["image_insert", "ffd9ff52000c0000"]])], area=AREA,
+             profile="IMAGE")  # fmt: skip
+
+
+def _sizes(c: Catalog) -> None:
+    for codec in ("JPEG", "JPEG2000"):
+        name = f"image-{codec.lower()}-bits8_r1"  # three pictures of 9 rows and 11 columns
+        for label, height, width in (("turned", 11, 9), ("rows", 8, 11), ("columns", 9, 12), ("large", 10, 12)):
+            words = {"codec": codec, "C": 3, "H": height, "W": width, "layout": "SEQUENCE", "of": name}
+            c.stream(f"image-{codec.lower()}-size.{label}", f"{codec} of 9 x 11 for pictures of {height} x {width}",
+                     [fps(**words), data(count=2, payload={"of": name})], area=AREA, profile="IMAGE", kind="invalid",
+                     violates="image.size")  # fmt: skip

@@ -22,7 +22,7 @@ def png(data, height, width, depth):
     need((chunks[0], chunks[-1]) == (critical[0], critical[-1]) and len(critical[-1]) == 12, "image.png")
     need(all(zlib.crc32(chunk[4:-4]) == word(chunk, len(chunk) - 4, 4) for chunk in critical), "image.format", "CRC")
     head = critical[0][8:-4]
-    need(len(head) == 13 and head[9] == 0 and head[12] <= 1, "image.png", "IHDR")
+    need(len(head) == 13 and head[9:12] == bytes(3) and head[12] <= 1, "image.png", "IHDR")
     need(head[8] == depth, "image.grey", f"{head[8]} bits")
     need((word(head, 4, 4), word(head, 0, 4)) == (height, width), "image.size")
     passes = [(0, 0, 1, 1)] if not head[12] else [                                 # first row, column, steps (Adam7)

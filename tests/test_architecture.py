@@ -17,6 +17,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"text"},
     {"errors"},
+    {"files"},
     {"syntax"},
     {"tensor"},
     {"profiles"},

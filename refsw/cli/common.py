@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
+
+import click
 
 from refsw.errors import UsageError
 from refsw.text import shown
@@ -17,6 +20,20 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 PIPE = Path("-")
+
+
+class _File(click.Path):
+    """A path of a file; one that ends like that of a folder is a mistake, which `Path` would not show."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value).endswith((os.sep, f"{os.sep}.")):
+            self.fail(f"{str(value)!r} is a folder: name a file in it", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+OUTPUT = _File(path_type=Path)
+"""The type of an option that names an output file, or - for standard output."""
+NO_TERMINAL = "binary output goes to a file or a pipe, not to a terminal"
 LINE_SECONDS = 30.0
 """Between two lines of progress where there is no terminal."""
 
@@ -52,13 +69,15 @@ def output_stream(path: Path) -> Iterator[BinaryIO]:
         if sys.stdout is None:
             raise UsageError("standard output is closed")
         if sys.stdout.isatty():
-            raise UsageError("binary output goes to a file or a pipe, not to a terminal")
+            raise UsageError(NO_TERMINAL)
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    from refsw.features.sinks import whole_file
+    from refsw.files import whole_file
 
     with role("output"), whole_file(path) as file:
+        if file.isatty():
+            raise UsageError(NO_TERMINAL)
         yield file
 
 
@@ -120,8 +139,18 @@ def _clock(seconds: float) -> str:
 
 def say(text: str, output: Path | None = None) -> None:
     """A line of the result on standard output, one whatever is in it, unless the output itself goes there."""
-    if output != PIPE:
+    if not _is_standard_output(output):
         _put(shown(text), sys.stdout)
+
+
+def _is_standard_output(path: Path | None) -> bool:
+    """Whether an output goes where results are told, under whatever name: -, /dev/stdout, or that of a pipe."""
+    if path is None or path == PIPE or sys.stdout is None:
+        return path == PIPE
+    try:
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return False
 
 
 def say_all(text: str) -> None:
@@ -140,7 +169,24 @@ def _put(text: str, stream: TextIO | None) -> None:
     if stream is None:
         return
     encoding = stream.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=stream is sys.stderr)
+    with _named_output():
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=stream is sys.stderr)
+
+
+def finish_output() -> None:
+    """Hand over what was said on standard output."""
+    if sys.stdout is not None:
+        with _named_output():
+            sys.stdout.flush()
+
+
+@contextmanager
+def _named_output() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def distinct(source: Path, target: Path) -> None:
@@ -149,7 +195,10 @@ def distinct(source: Path, target: Path) -> None:
     Raises:
         UsageError: both are the same file.
     """
-    if source != PIPE and target != PIPE and source.exists() and target.exists() and source.samefile(target):
+    same = False
+    with suppress(OSError):  # one of them is not there, or not to be reached, which is told when it is opened
+        same = PIPE not in (source, target) and source.samefile(target)
+    if same:
         raise UsageError(f"{target} is the input itself")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from refsw.cli.common import role, say, say_all
+from refsw.cli.common import OUTPUT, output_stream, role, say, say_all
 
 if TYPE_CHECKING:
     from refsw.conformance.outcomes import Result
@@ -190,7 +190,7 @@ def _told_about(vector: Vector) -> str:
               help="Folder of the specification.  [default: spec, above the suites]")  # fmt: skip
 @click.option("--waivers", type=click.Path(dir_okay=False, path_type=Path),
               help="Reasons for what has no vector.  [default: waivers.json, above the suites]")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
+@click.option("-o", "--output", type=OUTPUT, help="Write the report to a file.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON instead of Markdown.")
 @click.pass_context
 def coverage_command(
@@ -201,7 +201,6 @@ def coverage_command(
 
     The exit code is 1 if anything is neither exercised nor waived with a reason, or waived without need.
     """
-    from refsw.cli.common import output_stream
     from refsw.conformance.coverage import report
     from refsw.conformance.suite import load_suites
 

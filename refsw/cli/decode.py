@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import PIPE, distinct, input_stream, output_stream, progress, say
+from refsw.cli.common import OUTPUT, PIPE, distinct, input_stream, output_stream, progress, say
 from refsw.cli.common import model_digest as parse_digest
 from refsw.errors import UsageError
 from refsw.features.decoder import Decoder, DecoderLimits, Sample
@@ -19,7 +19,7 @@ from refsw.syntax.codes import Level
 
 @click.command(name="decode")
 @click.argument("bitstream", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True,
+@click.option("-o", "--output", type=OUTPUT, required=True,
               help="Tensors to write: .npy (one tensor), .npz or .safetensors; - for a pipe.")  # fmt: skip
 @click.option("--format", "suffix", type=click.Choice([s[1:] for s in SUFFIXES]),
               help="Format of the output.  [default: by suffix; npy for a pipe]")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from refsw.cli.common import PIPE, distinct, input_stream, model_digest, output_stream, progress, role, say
+from refsw.cli.common import OUTPUT, PIPE, distinct, input_stream, model_digest, output_stream, progress, role, say
 from refsw.errors import UsageError
 from refsw.features.config import (
     LAYOUTS,
@@ -26,7 +27,6 @@ from refsw.features.config import (
 )
 from refsw.features.encoder import Encoder, TensorSpec
 from refsw.features.ranges import with_measured_ranges
-from refsw.features.sinks import copy_to
 from refsw.features.sources import Source, open_features, piped_npy
 from refsw.payload.x265 import EFFORTS
 from refsw.syntax.codes import Quantizer, RangeScope
@@ -35,9 +35,7 @@ from refsw.tensor.axes import Axes
 
 @click.command(name="encode")
 @click.argument("features", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Bitstream to write; - for a pipe."
-)
+@click.option("-o", "--output", type=OUTPUT, required=True, help="Bitstream to write; - for a pipe.")
 @click.option("--preset", type=click.Choice(list(PRESETS)), default="balanced", show_default=True,
               help="What the other options start from (docs/presets.md).")  # fmt: skip
 @click.option(
@@ -117,10 +115,11 @@ def _open(path: Path, name: str, config: EncoderConfig, stack: ExitStack) -> lis
             return open_features(path, name)
     two_passes = config.range_scope is not RangeScope.SAMPLE and config.quantizer is not Quantizer.NONE
     stream = stack.enter_context(input_stream(path))
-    if two_passes and config.ranges is None:
-        spooled = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="refsw-"))) / "pipe.npy"
-        copy_to(spooled, stream)
-        return open_features(spooled, name)
+    if two_passes and config.ranges is None and not stream.seekable():
+        spooled = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+        shutil.copyfileobj(stream, spooled, 1 << 20)
+        spooled.seek(0)
+        stream = spooled
     return [piped_npy(stream, name)]
 
 

@@ -14,11 +14,17 @@ from typing import Any
 import click
 
 from refsw import __version__
-from refsw.cli.common import complain
+from refsw.cli.common import complain, finish_output
 from refsw.errors import DfcError, RefswError
 from refsw.text import sentence
 
 EXIT_USAGE, EXIT_NO_INPUT, EXIT_INTERNAL, EXIT_CANNOT_CREATE, EXIT_IO = 2, 66, 70, 73, 74
+
+NO_SUCH_PLACE = {
+    errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP,
+    errno.EROFS, errno.EBUSY, errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EILSEQ, errno.ETXTBSY,
+}  # fmt: skip
+"""What is wrong with a name, or with where it is, rather than with reading and writing."""
 
 COMMANDS = {
     "encode": ("refsw.cli.encode", "Code feature tensors as a DFC bitstream."),
@@ -67,6 +73,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    _hold_standard_numbers()
     # Ended by another program, it still removes what it has begun to write.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
@@ -75,8 +82,7 @@ def main() -> None:
         # Not cli.main(): it would take a closed pipe for success of a kind.
         with cli.make_context("refsw", sys.argv[1:]) as context:
             cli.invoke(context)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        finish_output()
         code = 0
     except click.exceptions.Exit as leave:
         code = leave.exit_code
@@ -89,6 +95,15 @@ def main() -> None:
         # Standard output may be what failed; closing it again at exit would complain once more.
         os._exit(EXIT_IO)
     sys.exit(code or 0)
+
+
+def _hold_standard_numbers() -> None:
+    """Where standard input, output or error is closed, a file would get its number, and what libraries say."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def tell(error: Exception) -> int:
@@ -130,14 +145,6 @@ def _say(fields: dict[str, Any] | None, text: str, as_json: bool) -> None:
 
 def _os_exit_code(error: OSError) -> int:
     role = getattr(error, "refsw_role", None)
-    if role == "input" and isinstance(
-        error, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError
-    ):
-        return EXIT_NO_INPUT
-    if role == "output" and error.errno == errno.ENAMETOOLONG:
-        return EXIT_CANNOT_CREATE
-    if role == "output" and isinstance(
-        error, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError | PermissionError
-    ):
-        return EXIT_CANNOT_CREATE
+    if error.errno in NO_SUCH_PLACE and role in ("input", "output"):
+        return EXIT_NO_INPUT if role == "input" else EXIT_CANNOT_CREATE
     return EXIT_IO

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import PIPE, base_model, distinct, input_stream, output_stream, progress, role, say, say_all
+from refsw.cli.common import (
+    OUTPUT,
+    PIPE,
+    base_model,
+    distinct,
+    input_stream,
+    output_stream,
+    progress,
+    role,
+    say,
+    say_all,
+)
 from refsw.cli.inspect import print_metadata, print_update
 from refsw.errors import UsageError
 from refsw.inspection import inspect
@@ -32,7 +43,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("models", type=FILE, nargs=-1, required=True, metavar="BASE TARGET...")
-@click.option("-o", "--output", type=FILE, required=True, help="The bitstream; - for a pipe.")
+@click.option("-o", "--output", type=OUTPUT, required=True, help="The bitstream; - for a pipe.")
 @click.option("--digits", type=click.IntRange(0, 15), default=4, show_default=True,
               help="Decimal digits that are kept: the step is 10^-DIGITS.")  # fmt: skip
 @click.option("--step", type=click.Choice(["1", "2", "5"]), default="1", show_default=True,
@@ -122,7 +133,7 @@ def _tensor_step(text: str) -> tuple[str, Step]:
 
 @command.command()
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="[BASE] UPDATE")
-@click.option("-o", "--output", type=FILE, required=True,
+@click.option("-o", "--output", type=OUTPUT, required=True,
               help="The newest model: .safetensors, .npz, .pt or .pth; it may be BASE itself.")  # fmt: skip
 @click.option("--max-output", type=click.IntRange(0), default=1 << 36,
               help="Most bytes of tensors to accept.  [default: 2^36]")  # fmt: skip

@@ -14,7 +14,7 @@ from refsw.conformance.page import html_page
 from refsw.conformance.results import PLACE, Report, fails, failures_first, headline, where, worst
 from refsw.conformance.suite import check_schema
 from refsw.errors import UsageError
-from refsw.features.sinks import whole_file
+from refsw.files import whole_file
 from refsw.text import for_csv, for_markdown, shown
 
 JSON, JUNIT, MARKDOWN, CSV, HTML = "results.json", "junit.xml", "report.md", "results.csv", "report.html"

@@ -1,4 +1,4 @@
-"""Informative: decoded tensors into files, sample by sample, whole or not at all."""
+"""Informative: decoded tensors into files, sample by sample."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import io
 import os
 import shutil
 import tempfile
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -17,69 +14,16 @@ import ml_dtypes
 import numpy as np
 
 from refsw.errors import UsageError
+from refsw.features.archives import new_archive, new_member
 from refsw.features.parameters import Parameters
+from refsw.files import is_special
 from refsw.tensor.axes import Array, contiguous_parts
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file for writing that takes its place when everything has gone well, and leaves nothing otherwise.
-
-    A special file (a pipe, /dev/null) is written directly.
-    """
-    if is_special(path):
-        with path.open("wb") as direct:
-            yield direct
-        return
-    path = path.resolve()  # a symbolic link is written through, not replaced
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        error.filename = str(path)  # the name that was asked for, not the temporary one
-        raise
-    beside = Path(name)
-    try:
-        with os.fdopen(handle, "wb+") as file:
-            yield file
-            file.flush()
-        put_in_place(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def put_in_place(beside: Path, path: Path) -> None:
-    """Rename a finished file to its name, with the permissions of the file that was there."""
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    beside.chmod(mode)
-    try:
-        beside.replace(path)
-    except OSError as error:
-        error.filename, error.filename2 = str(path), None
-        raise
-
-
-def is_special(path: Path) -> bool:
-    """Whether a path is no place for a file: a device, a pipe, a name of an open file such as /dev/stdout."""
-    return (path.exists() and not path.is_file()) or path.absolute().parts[1:2] in (("dev",), ("proc",))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def copy_to(path: Path, stream: BinaryIO) -> None:
-    """A pipe into a file."""
-    with path.open("wb") as file:
-        shutil.copyfileobj(stream, file, 1 << 20)
-
-
 class Sink:
-    """Collects the samples of all tensors in temporary files and makes one output file of them.
+    """Collects the samples of all tensors in temporary files beside the output, and makes one file of them.
 
     Args:
         path: the output; `.npy` takes one tensor, `.npz` and `.safetensors` take several.
@@ -89,16 +33,15 @@ class Sink:
         self.suffix = suffix or (path.suffix if path else ".npy")
         if self.suffix not in SUFFIXES:
             raise UsageError(f"{path}: decoded tensors are written to {', '.join(SUFFIXES)} files")
-        folder = path.parent if path and not is_special(path) and path.parent.is_dir() else None
-        self._folder = tempfile.TemporaryDirectory(prefix=".refsw-", dir=folder)
+        self._folder = None if path is None or is_special(path) else Path(os.path.realpath(path)).parent
         self._files: dict[str, BinaryIO] = {}
         self._counts: dict[str, int] = {}
 
     def add(self, tensor: str, elements: Array) -> None:
         """One sample of a tensor."""
         if tensor not in self._files:
-            place = Path(self._folder.name) / str(len(self._files))
-            self._files[tensor] = place.open("wb+")
+            # Without a name, so that a process that is killed leaves nothing of it.
+            self._files[tensor] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed with the sink
         for part in contiguous_parts(elements):
             self._files[tensor].write(part.data)
         self._counts[tensor] = self._counts.get(tensor, 0) + 1
@@ -116,11 +59,9 @@ class Sink:
                 )
             self._npy(*next(iter(parameters.items())), out)
         elif self.suffix == ".npz":
-            with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            with new_archive(out) as archive:
                 for name, p in parameters.items():
-                    # A fixed date: the same tensors give the same bytes.
-                    entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-                    with archive.open(entry, "w", force_zip64=True) as member:
+                    with new_member(archive, name) as member:
                         self._npy(name, p, member)
         else:
             self._safetensors(parameters, out)
@@ -169,4 +110,3 @@ class Sink:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for file in self._files.values():
             file.close()
-        self._folder.cleanup()

@@ -53,6 +53,8 @@ class Source:
             yield from self.array if axes.has_samples else [self.array]
             return
         if self.pipe is not None:
+            if self.pipe.seekable():
+                self.pipe.seek(self.offset)
             yield from self._read(self.pipe, axes)
             return
         assert self.path is not None
@@ -72,7 +74,9 @@ class Source:
 
 
 def piped_npy(stream: BinaryIO, name: str) -> Source:
-    """The tensor of a .npy file that comes through a pipe; its samples are read as they arrive, once.
+    """The tensor of a .npy file that comes through a pipe; its samples are read as they arrive.
+
+    From a pipe, which cannot be wound back, they are read once.
 
     Raises:
         FeatureError: not a .npy file, or one in Fortran order, which cannot be read sample by sample.
@@ -83,7 +87,8 @@ def piped_npy(stream: BinaryIO, name: str) -> Source:
         raise FeatureError(f"the pipe: not a .npy file: {error}") from error
     if fortran and len(shape) > 1:
         raise FeatureError("the pipe: an array in Fortran order cannot be read sample by sample")
-    return Source(name, shape, dtype, pipe=stream)
+    offset = stream.tell() if stream.seekable() else 0
+    return Source(name, shape, dtype, offset=offset, pipe=stream)
 
 
 def open_features(path: Path, single_name: str = "") -> list[Source]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from refsw.errors import DfcError, ErrorClass, ModelStateError, SemanticError
+from refsw.files import is_path
 from refsw.models.arithmetic import Step
 from refsw.models.state import FLOATS, MAX_PRODUCT, TensorType
 from refsw.syntax.codes import ElementType, StepMultiplier, TensorMode
@@ -19,7 +20,6 @@ CODED = (TensorMode.QUANTIZED_DIFFERENCE, TensorMode.QUANTIZED, TensorMode.EXACT
 QUANTIZED = (TensorMode.QUANTIZED_DIFFERENCE, TensorMode.QUANTIZED)
 FROM_SOURCE = (TensorMode.UNCHANGED, TensorMode.QUANTIZED_DIFFERENCE, TensorMode.EXACT_DIFFERENCE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PATH = re.compile(r"[/\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,6 @@ def _text(data: bytes, element: str, offset: int) -> str:
         raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "model.name-characters", element, offset,
                        "no characters U+0000 to U+001F or U+007F", repr(text[:60]))  # fmt: skip
     return text
-
-
-def is_path(name: str) -> bool:
-    """10.3.2 Whether a name leads out of the folder where somebody might put a file of that name."""
-    parts = _PATH.split(name)
-    return ".." in parts or (len(parts) > 1 and (parts[0] == "" or parts[0].endswith(":")))
 
 
 def from_values(values: Values, offset: int) -> Directory:

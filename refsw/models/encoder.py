@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import FeatureError
+from refsw.files import is_path
 from refsw.models.arithmetic import Integers, Step, from_words, quantize, reconstruct, word_differences
 from refsw.models.coding import UnitWriter, prepare
 from refsw.models.config import DiffConfig
-from refsw.models.directory import is_path
 from refsw.models.header import Planned, header_body
 from refsw.models.prediction import Predictor
 from refsw.models.state import FLOATS, Model, TensorType, digest_of, is_finite, tensor_digest

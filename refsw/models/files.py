@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +15,9 @@ import ml_dtypes
 import numpy as np
 
 from refsw.errors import FeatureError, UsageError
-from refsw.features.sinks import is_special, put_in_place
+from refsw.features.archives import new_archive, new_member
 from refsw.features.sources import SAFETENSORS_TYPES, open_features
+from refsw.files import is_special, open_part, open_special, put_in_place
 from refsw.models.apply import Results
 from refsw.models.state import Model, TensorType
 from refsw.tensor.axes import Array, contiguous_parts
@@ -164,7 +165,7 @@ class FileResults(Results):
 
 
 class ModelFiles:
-    """The results of a chain of updates in temporary files beside the output; the last one takes its place.
+    """The results of a chain of updates in files beside the output; the last one takes its place.
 
     Args:
         path: the output: .safetensors, .npz, .pt or .pth.
@@ -176,20 +177,28 @@ class ModelFiles:
         self.suffix = suffix or path.suffix
         if self.suffix not in SUFFIXES:
             raise UsageError(f"{path}: models are written to {', '.join(SUFFIXES)} files")
-        target = path.resolve()
-        beside = target.parent if not is_special(path) else None
-        try:
-            self._folder = tempfile.TemporaryDirectory(prefix=".refsw-", dir=beside)
-        except OSError as error:
-            error.filename = str(path)
-            raise
+        self._special = is_special(path)
+        self._parts: list[Path] = []
+        self._free = [self._part()]  # at once: that there can be none is told before the work
         self._made: list[FileResults] = []
+
+    def _part(self) -> Path:
+        """A new file beside the output, or anywhere if that is no place for files."""
+        if self._special:
+            number, name = tempfile.mkstemp(suffix=".part")
+            os.close(number)
+            part = Path(name)
+        else:
+            file, part = open_part(self.path)
+            file.close()
+        self._parts.append(part)
+        return part
 
     def next(self) -> FileResults:
         """A file for the next result; those before the last one are removed."""
         for old in self._made[:-1]:
             old.path.unlink(missing_ok=True)
-        self._made.append(FileResults(Path(self._folder.name) / f"{len(self._made)}.safetensors", self.metadata))
+        self._made.append(FileResults(self._free.pop() if self._free else self._part(), self.metadata))
         return self._made[-1]
 
     def finish(self, model: Model) -> None:
@@ -207,34 +216,30 @@ class ModelFiles:
                 results.model()
             done = self._made[-1].path
         else:
-            done = Path(self._folder.name) / f"done{self.suffix}"
+            done = self._free.pop() if self._free else self._part()
             with done.open("wb") as file:
                 _write_npz(model, file) if self.suffix == ".npz" else _write_torch(model, file)
-        if is_special(self.path):
-            self._copy(done)
+        if self._special:
+            with done.open("rb") as source, open_special(self.path) as out:
+                shutil.copyfileobj(source, out, 1 << 20)
         else:
-            put_in_place(done, self.path.resolve())
-
-    def _copy(self, done: Path) -> None:
-        with done.open("rb") as source, self.path.open("wb") as out:
-            shutil.copyfileobj(source, out, 1 << 20)
+            put_in_place(done, self.path)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._folder.cleanup()
+        for part in self._parts:
+            part.unlink(missing_ok=True)
 
 
 def _write_npz(model: Model, out: BinaryIO) -> None:
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+    with new_archive(out) as archive:
         for name in model:
             array = model[name]
             if array.dtype == ml_dtypes.bfloat16:
                 raise UsageError(f"{name}: .npz has no bfloat16: write a .safetensors file")
-            # A fixed date: the same tensors give the same bytes.
-            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-            with archive.open(entry, "w", force_zip64=True) as member:
+            with new_member(archive, name) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 

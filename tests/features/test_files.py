@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import refsw
-from refsw.features.sinks import Sink, whole_file
+from refsw.features.sinks import Sink
 from refsw.features.sources import open_features, piped_npy
+from refsw.files import whole_file
 
 
 def test_members_that_differ_by_a_suffix_are_different_tensors(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from refsw.features.sinks import whole_file
+from refsw.files import whole_file
 from refsw.tensor.axes import Array
 
 ONE, DIGEST = "features", "sha256"

@@ -28,7 +28,7 @@ import numpy as np
 
 from refsw.errors import UsageError
 from refsw.evaluation.anchors.conditions import Conditions, parse_conditions
-from refsw.features.sinks import whole_file
+from refsw.files import whole_file
 
 FORMAT = "refsw-anchor-run-1"
 RUN, ENVIRONMENT, GROUPS, RECORDS = "run.json", "environment.json", "groups.jsonl", "records.jsonl"

@@ -22,7 +22,7 @@ from refsw.evaluation.anchors.programs import check_programs
 from refsw.evaluation.anchors.timing import TimeLeft
 from refsw.evaluation.anchors.work import basis_of, forget
 from refsw.evaluation.anchors.workers import Workers, workers
-from refsw.features.sinks import whole_file
+from refsw.files import whole_file
 
 NO_CODEC = ""
 SUPPORT_GROUP = 8

@@ -19,7 +19,7 @@ from refsw.evaluation.bdrate import NonMonotone
 from refsw.evaluation.reports import differences, drawing, facts, page, sheets, tables
 from refsw.evaluation.reports.cells import wrapped
 from refsw.evaluation.reports.tables import Section
-from refsw.features.sinks import whole_file
+from refsw.files import whole_file
 from refsw.text import for_csv, for_markdown
 
 MARKDOWN, CSV, BD_CSV, XLSX, PAGE = "report.md", "results.csv", "bd.csv", "results.xlsx", "index.html"

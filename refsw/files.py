@@ -1,0 +1,135 @@
+"""Informative: output files, which appear whole or not at all.
+
+What is being written stands beside the output as `.NAME.XXXXXXXX.part` and takes its place at the end; a process that
+is killed leaves nothing else. A device, a pipe, or an open file under its name (/dev/stdout) is written directly. Which
+of these a path is, the file tells, not the path.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+MOST_LINKS = 40
+SHOWN_BYTES = 40
+"""Of an output's name, in that of the file beside it: with 15 bytes more, which every file system takes."""
+PERMISSIONS = 0o777
+_SEPARATORS = re.compile(r"[/\\]")
+_OPEN_FILES = re.compile(r"/proc/(\d+)(?:/task/\d+)?/fd")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file for writing that takes its place when everything has gone well, and leaves nothing otherwise.
+
+    A symbolic link is written through, not replaced. The file keeps the permissions of the one that it replaces.
+
+    Raises:
+        OSError: the output cannot be created; it is told under the name that was asked for.
+    """
+    if is_special(path):
+        with open_special(path) as direct:
+            yield direct
+        return
+    file, part = open_part(path)
+    try:
+        with file:
+            yield file
+        put_in_place(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def is_special(path: Path) -> bool:
+    """Whether a path is no place for a file beside it: a device, a pipe, a socket, an open file by its number.
+
+    Raises:
+        OSError: it is a folder, or cannot be reached (links in a circle, a folder that is none, no permission).
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    return not stat.S_ISREG(mode) or _own_number(path) is not None
+
+
+def open_special(path: Path) -> BinaryIO:
+    """A device, a pipe or an open file for writing; the latter from where it is written at."""
+    number = _own_number(path)
+    return path.open("wb") if number is None else os.fdopen(os.dup(number), "wb")
+
+
+def open_part(path: Path) -> tuple[BinaryIO, Path]:
+    """A new file beside an output, and its name; not readable for more people than the output.
+
+    Raises:
+        OSError: the output may not be written, or its folder takes no file.
+    """
+    target = Path(os.path.realpath(path))
+    before = target.stat() if target.exists() else None
+    # Replaced, it would not even be asked.
+    if before is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    start = target.name[:SHOWN_BYTES]
+    while len(os.fsencode(start)) > SHOWN_BYTES:
+        start = start[:-1]
+    while True:
+        part = target.with_name(f".{start}.{secrets.token_hex(4)}.part")
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            number = os.open(part, flags, 0o666 if before is None else before.st_mode & PERMISSIONS)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            error.filename = str(path)  # the name that was asked for, not that beside it
+            raise
+        return os.fdopen(number, "wb+"), part
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Give a finished file the name of the output, and the owner and permissions of the file that was there.
+
+    Raises:
+        OSError: the name is not to be had.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.exists():
+            before = target.stat()
+            with suppress(PermissionError):
+                os.chown(part, before.st_uid, before.st_gid)
+            part.chmod(before.st_mode & PERMISSIONS)
+        part.replace(target)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def is_path(name: str) -> bool:
+    """10.3.2 Whether a name leads out of the folder where somebody might put a file of that name."""
+    parts = _SEPARATORS.split(name)
+    return ".." in parts or (len(parts) > 1 and (parts[0] == "" or parts[0].endswith(":")))
+
+
+def _own_number(path: Path) -> int | None:
+    """The number under which this process has a file open, if the path is its name: /dev/stdout, /dev/fd/3."""
+    place = os.path.abspath(path)
+    for _ in range(MOST_LINKS):
+        folder, name = os.path.split(place)
+        found = _OPEN_FILES.fullmatch(os.path.realpath(folder))
+        if found and name.isdecimal() and int(found[1]) == os.getpid():
+            return int(name)
+        if not os.path.islink(place):
+            return None
+        place = os.path.join(folder, os.readlink(place))
+    return None

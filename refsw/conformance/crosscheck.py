@@ -22,6 +22,8 @@ from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
 from refsw.features.reconstruct import UnitContent, decode_pictures
 from refsw.payload.base import DecoderSettings
+from refsw.payload.known_faults import known_faults
+from refsw.payload.nal import parse_configuration
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
 from refsw.text import sentence, shown
@@ -167,7 +169,17 @@ def _payloads(data: bytes, programs: dict[str, str | None], found: CrossCheck) -
             found.rows.append(row)
             if pictures is not None:
                 results.append((name, pictures))
+        agreed = len(found.disagreements)
         _compare(f"pictures of {tensor}", results, ("picture", "row", "column"), found)
+        if len(found.disagreements) > agreed:
+            _explain(found.rows[-len(programs) :], contents[0].parameters.configuration)
+
+
+def _explain(rows: Sequence[Row], configuration: bytes) -> None:
+    """Tell what is known of the decoders that may be the reason why they disagree."""
+    parsed = parse_configuration(configuration)
+    for row in rows:
+        row.remark = "; ".join([*([row.remark] if row.remark else []), *known_faults(row.decoder, parsed)])
 
 
 # --- whole bitstreams ---

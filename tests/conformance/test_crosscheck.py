@@ -102,3 +102,26 @@ def test_every_valid_hevc_vector_is_the_same_to_all_hevc_decoders() -> None:
                     told[vector.id] = [line for line in found.disagreements if "libde265" not in line]
     assert count > 90
     assert told == {"hevc-hm.wavefront_r1": []}  # libde265 alone goes wrong in wavefronts
+
+
+@pytest.mark.parametrize(
+    ("vector", "program", "told"),
+    [
+        ("wavefront", "libde265-dec265", "libde265 before 1.0.19 decodes persistent Rice adaptation"),
+        ("pcm", "ffmpeg", "FFmpeg 5.1 decodes PCM coding blocks in 4:0:0 wrongly"),
+        ("pcm", "libde265-dec265", ""),
+        ("slices", "libde265-dec265", ""),
+    ],
+)
+def test_what_is_known_of_a_decoder_that_disagrees_is_told(
+    tmp_path: Path, vector: str, program: str, told: str
+) -> None:
+    wrong = tmp_path / program
+    wrong.write_text(f"#!{sys.executable}\nimport sys\nopen(sys.argv[1], 'wb').write(bytes(72 * 64))\n")
+    wrong.chmod(0o755)
+    data = (ROOT / "test_vectors" / "intra" / f"hevc-hm.{vector}_r1.dfc").read_bytes()
+    found = crosscheck_pictures(data, hevc=[f"{wrong} {{output}} {{input}}"])
+    (row,) = [row for row in found.rows if row.decoder == str(wrong)]
+    assert row.digest is not None
+    assert any(str(wrong) in text for text in found.disagreements)
+    assert row.remark.startswith(told) if told else not row.remark

@@ -17,6 +17,7 @@ from typing import Any
 from refsw.conformance.cells import all_cells
 from refsw.conformance.evidence import observe
 from refsw.conformance.facts import BOUNDED, broken
+from refsw.conformance.files import inside, published_bytes
 from refsw.conformance.models import load_model
 from refsw.conformance.suite import Kind, Suite, Vector
 from refsw.errors import UsageError
@@ -141,8 +142,9 @@ def report(suites: Iterable[Suite], spec: Path, waivers: Path) -> Coverage:
             raise UsageError(f"{suite.path}: no folder with its vectors")
         for vector in suite:
             if vector.withdrawn is None:
-                base = None if vector.base is None else load_model(suite.folder / vector.base.file)
-                _add(coverage, vector, (suite.folder / vector.file).read_bytes(), base)
+                base = None if vector.base is None else load_model(inside(suite.folder, vector.base.file))
+                data = published_bytes(inside(suite.folder, vector.file), vector.sha256, vector.bytes)
+                _add(coverage, vector, data, base)
     return coverage
 
 

@@ -17,11 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from refsw.conformance.files import remove_tree
 from refsw.errors import UsageError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 INDEPENDENT = Path("conformance") / "independent" / "dfc.py"
 START_SECONDS = 30.0
+MOST_SECONDS = 1e6
 PLACEHOLDERS = ("{input}", "{output}", "{base}")
 
 
@@ -32,6 +34,12 @@ class Limits:
     seconds: float = 60.0
     memory_bytes: int = 4 << 30
     output_bytes: int = 256 << 20
+
+    def __post_init__(self) -> None:
+        if not (0 < self.seconds <= MOST_SECONDS and self.memory_bytes > 0 and self.output_bytes >= 0):
+            raise UsageError(
+                f"limits of {self.seconds} s, {self.memory_bytes} bytes: at most {MOST_SECONDS} s, above 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +188,8 @@ def _python_path(first: str) -> str:
 def _identity(words: Iterable[str], files: Iterable[Path]) -> str:
     whole = hashlib.sha256("\0".join(words).encode(errors="surrogateescape"))
     for file in sorted(files):
-        whole.update(b"\0" + hashlib.sha256(file.read_bytes()).digest())
+        with file.open("rb") as opened:
+            whole.update(b"\0" + hashlib.file_digest(opened, "sha256").digest())
     return whole.hexdigest()
 
 
@@ -197,15 +206,14 @@ class Session:
         self.scratch = scratch.absolute()  # the decoder runs in another folder
         self._guard: subprocess.Popen[bytes] | None = None
         self._has_started = False
+        self._moved = 0
         self._cannot_start: Run | None = None
 
     def decode(self, data: bytes, limits: Limits, *, expected_bytes: int = 0, base: Path | None = None) -> Run:
         """Decode a bitstream into files of `self.output`, which is empty before."""
         if self._cannot_start is not None:
             return self._cannot_start
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        (self.scratch / "tmp").mkdir(parents=True)
-        self.output.mkdir()
+        self._empty()
         source = self.scratch / "input.dfc"
         source.write_bytes(data)
         names = {
@@ -223,6 +231,15 @@ class Session:
         if not run.error and _changed(source, data):
             run.notes.append("it changed its input file")
         return run
+
+    def _empty(self) -> None:
+        """A new folder, in place of the one before, whatever the decoder has made of that."""
+        remove_tree(self.scratch)
+        if os.path.lexists(self.scratch):  # it took away the right to, or left another sort of file
+            self._moved += 1
+            self.scratch = self.scratch.with_name(f"{self.scratch.name.split('-')[0]}-{self._moved}")
+        self.folder.mkdir(parents=True)
+        self.output.mkdir()
 
     @property
     def folder(self) -> Path:
@@ -301,7 +318,7 @@ class Session:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        remove_tree(self.scratch)
 
 
 def _changed(source: Path, data: bytes) -> bool:
@@ -343,6 +360,6 @@ def _error_in(text: str) -> Any:
     """13.8.3 The error in the last line of what a command says, if that is JSON."""
     lines = text.strip().splitlines()
     if lines and lines[-1].startswith("{"):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             return json.loads(lines[-1])
     return None

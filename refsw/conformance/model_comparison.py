@@ -13,7 +13,7 @@ from refsw.errors import FeatureError, RefswError
 from refsw.models.state import model_digest
 from refsw.tensor.axes import Array
 
-MOST_SHOWN = 20
+MOST_SHOWN, MOST_BYTES = 20, 1 << 30
 
 
 def compare_models(digest: str, data: bytes, base: Path | None, found: Sequence[Found]) -> list[Mismatch]:
@@ -22,6 +22,11 @@ def compare_models(digest: str, data: bytes, base: Path | None, found: Sequence[
     Raises:
         OutputError: elements do not read, or it is no model.
     """
+    names = [tensor.name or "" for tensor in found]
+    if len(set(names)) < len(names):
+        raise OutputError(f"two tensors named {max(names, key=names.count)!r}"[:300])
+    if sum(tensor.bytes for tensor in found) > MOST_BYTES:
+        raise OutputError(f"a model of more than {MOST_BYTES >> 20} MiB, and no vector is so large")
     got = {tensor.name or "": tensor.load() for tensor in found}
     try:
         other = model_digest(got).hex()

@@ -11,7 +11,6 @@ import math
 import os
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,9 +98,10 @@ def read_tensors(path: Path) -> list[Found]:
                 return _raw(path)
             if start[8:9] == b"{":
                 return _safetensors(path)
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, NotImplementedError,
-            RecursionError, MemoryError, OverflowError, RuntimeError, Warning) as error:  # fmt: skip
-        raise OutputError(f"the output does not read: {type(error).__name__}: {error}"[:500]) from error
+    except OutputError:
+        raise
+    except Exception as error:  # whatever a library makes of a file that is none
+        raise _unreadable(error) from error
     raise OutputError("an empty output file" if not start else f"an output file of unknown form ({start[:8].hex(' ')})")
 
 
@@ -111,8 +111,21 @@ def _found(name: str | None, dtype: str, shape: Any, load: Callable[[], Array]) 
     if not isinstance(shape, list | tuple) or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape):
         raise OutputError(f"a shape {shape!r}"[:200])
     if name is not None and name.endswith(BFLOAT16) and dtype == "float32":
-        return Found(name.removesuffix(BFLOAT16), "bfloat16", tuple(shape), lambda: _narrowed(load()))
-    return Found(name, dtype, tuple(shape), load)
+        return Found(name.removesuffix(BFLOAT16), "bfloat16", tuple(shape), lambda: _narrowed(_loaded(load)))
+    return Found(name, dtype, tuple(shape), lambda: _loaded(load))
+
+
+def _loaded(load: Callable[[], Array]) -> Array:
+    try:
+        return load()
+    except OutputError:
+        raise
+    except Exception as error:  # as above: the file may have changed, or have a shape that numpy has not
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> OutputError:
+    return OutputError(f"the output does not read: {type(error).__name__}: {error}"[:500])
 
 
 def _narrowed(array: Array) -> Array:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +16,14 @@ from typing import Any, BinaryIO
 
 from refsw.conformance.decoders import DecoderUnderTest, Session, takes_base
 from refsw.conformance.digests import without_digests
+from refsw.conformance.files import MOST_BASE, check_published, inside, plain_bytes, published_bytes, remove_tree
 from refsw.conformance.outcomes import Outcome, Result, expected_bytes, judge, look_again, look_at_rejected
 from refsw.conformance.proof import settle
 from refsw.conformance.results import FORMAT, Plan, Report
 from refsw.conformance.suite import Suite, Vector, digest_of
 from refsw.errors import DfcError, UsageError
 
+MOST_RECORDS = 1 << 32
 RECORDS, LOCK, SCRATCH = "records.jsonl", ".lock", ".scratch"
 OnResult = Callable[[Result, int, int], None]
 
@@ -58,7 +58,7 @@ class Records:
     def _read(self, key: dict[str, Any]) -> bool:
         """Take over the records of an earlier run; False if there are none."""
         try:
-            data = self.path.read_bytes()
+            data = plain_bytes(self.path, MOST_RECORDS)
         except FileNotFoundError:
             return False
         whole = data[: data.rfind(b"\n") + 1]  # a run that was killed may have left half a line
@@ -125,8 +125,8 @@ def run(plan: Plan, folder: Path, *, fresh: bool = False, on_result: OnResult | 
     work = [*vectors, *witnesses]
     for _, vector in work:
         known = records.done.get((vector.suite, vector.id))
-        if known is not None and known["entry"] == vector.entry:
-            found[vector.id] = Result.from_dict(vector, known)
+        if known is not None and known.get("entry") == vector.entry:
+            found[vector.id] = _known(vector, known, records.path)
     waiting = [pair for pair in work if pair[1].id not in found]
 
     def report() -> Report:
@@ -134,7 +134,7 @@ def run(plan: Plan, folder: Path, *, fresh: bool = False, on_result: OnResult | 
         beside = [found[v.id] for _, v in witnesses if v.id in found]
         return Report(plan, settle(results, beside), started, _now(), time.monotonic() - clock)
 
-    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+    remove_tree(folder / SCRATCH)
     try:
         with _Crew(plan, waiting, folder / SCRATCH) as crew:
             for result in crew.results():
@@ -146,8 +146,15 @@ def run(plan: Plan, folder: Path, *, fresh: bool = False, on_result: OnResult | 
         raise KeyboardInterrupt(report()) from None
     finally:
         records.close()
-        shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+        remove_tree(folder / SCRATCH)
     return report()
+
+
+def _known(vector: Vector, fields: dict[str, Any], path: Path) -> Result:
+    try:
+        return Result.from_dict(vector, fields)
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} is damaged ({vector.id}: {error}): --fresh starts over") from error
 
 
 def _check_base(vectors: Sequence[Vector], decoder: DecoderUnderTest) -> None:
@@ -220,11 +227,11 @@ def run_vector(suite: Suite, vector: Vector, session: Session, plan: Plan) -> Re
     """One vector: its files checked, decoded, judged."""
     assert suite.folder is not None
     try:
-        data = _checked(suite.folder / vector.file, vector.sha256)
+        data = published_bytes(inside(suite.folder, vector.file), vector.sha256, vector.bytes)
         base = None
         if vector.base is not None:
-            base = suite.folder / vector.base.file
-            _checked(base, vector.base.sha256)
+            base = inside(suite.folder, vector.base.file)
+            check_published(base, vector.base.sha256, MOST_BASE)
         run = session.decode(data, plan.limits, expected_bytes=expected_bytes(vector), base=base)
         result = judge(vector, data, run, session.output, base, strict_errors=plan.strict_errors)
         if result.outcome is Outcome.REJECTED_VALID and not look_at_rejected(result, data, session.folder, base):
@@ -248,11 +255,3 @@ def _without_digests(result: Result, data: bytes, session: Session, plan: Plan) 
         vector = result.vector
         run = session.decode(copy, plan.limits, expected_bytes=expected_bytes(vector))
         look_again(result, judge(vector, data, run, session.output))
-
-
-def _checked(path: Path, sha256: str) -> bytes:
-    data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise UsageError(f"{path}: not the published file (SHA-256 {found}, published {sha256})")
-    return data

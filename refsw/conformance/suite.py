@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,9 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from refsw.conformance.files import MOST_MANIFEST, plain_bytes
 from refsw.errors import UsageError
 
 VECTORS = "test_vectors"
+MOST_ELEMENTS = 1 << 36
 
 
 class Kind(StrEnum):
@@ -169,11 +173,16 @@ def load_suite(path: Path | str, *, vectors: Path | None = None) -> Suite:
         OSError: it cannot be read.
     """
     path = Path(path)
-    data = path.read_bytes()
+    data = plain_bytes(path, MOST_MANIFEST)
     manifest = parse_json(data, path)
-    check_schema(manifest, "suite", path)
-    items = tuple(_vector(manifest["suite"], entry) for entry in manifest["vectors"])
+    try:
+        check_schema(manifest, "suite", path)
+        items = tuple(_vector(manifest["suite"], entry) for entry in manifest["vectors"])
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested too deeply") from error
     _check_ids(items, path)
+    for vector in items:
+        _check_expected(vector, path)
     return Suite(
         name=manifest["suite"],
         version=manifest["version"],
@@ -215,6 +224,15 @@ def _check_ids(vectors: Iterable[Vector], path: Path) -> None:
         seen.add(vector.id)
 
 
+def _check_expected(vector: Vector, path: Path) -> None:
+    """Tensors that a decoder could put out."""
+    tensors = vector.expected.tensors if vector.expected is not None else ()
+    if len({tensor.name for tensor in tensors}) < len(tensors):
+        raise UsageError(f"{path}: vector {vector.id}: two tensors of one name")
+    if sum(math.prod(tensor.shape) for tensor in tensors) > MOST_ELEMENTS:
+        raise UsageError(f"{path}: vector {vector.id}: tensors of more than 2^36 elements, which no level allows")
+
+
 def find_vectors(path: Path) -> Path | None:
     """The nearest folder `test_vectors` beside a manifest or above it."""
     for folder in path.absolute().parents:
@@ -230,9 +248,20 @@ def parse_json(data: bytes, path: Path) -> Any:
         UsageError: it is none.
     """
     try:
-        return json.loads(data)
+        return json.loads(data, parse_constant=_no_number, object_pairs_hook=_members)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not JSON: {error}") from error
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError(f"two members of one name among {', '.join(name for name, _ in pairs)[:200]}")
+    return members
 
 
 @cache
@@ -240,7 +269,18 @@ def _validator(name: str) -> Any:
     import jsonschema
 
     schema = json.loads((Path(__file__).parent / "schemas" / f"{name}.schema.json").read_text())
-    return jsonschema.Draft202012Validator(schema)
+    base = jsonschema.Draft202012Validator
+    # 3 is an integer of a schema, and so is 3.0, which Python does not take for one; $ is the end of the text, and
+    # Python's the end of its last line too.
+    types = base.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    return jsonschema.validators.extend(base, {"pattern": _pattern}, type_checker=types)(schema)
+
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[Any]:
+    import jsonschema
+
+    if isinstance(value, str) and (value.endswith("\n") or not re.search(pattern, value)):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def check_schema(value: Any, name: str, path: Path) -> None:
@@ -282,7 +322,7 @@ def _vector(suite: str, entry: dict[str, Any]) -> Vector:
         kind=Kind(entry["kind"]),
         title=entry["title"],
         profile=entry["profile"],
-        level=entry["level"],
+        level=int(entry["level"]),
         file=entry["file"],
         bytes=entry["bytes"],
         sha256=entry["sha256"],

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from refsw.files import whole_file
-from refsw.tensor.axes import Array
+from refsw.syntax.codes import ElementType
+from refsw.tensor.axes import DTYPES, Array
 
-ONE, DIGEST = "features", "sha256"
+ONE, DIGEST, HALF = "features", "sha256", "bfloat16:"
+BFLOAT16 = DTYPES[ElementType.BFLOAT16]
 DEFAULT_BYTES = 4 << 30
 
 
@@ -50,6 +52,7 @@ class FeatureCache:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, MemoryError):
             return None
         told = arrays.pop(DIGEST, None)
+        arrays = {name.removeprefix(HALF): _of_words(name, array) for name, array in arrays.items()}
         if told is None or not arrays or told.tobytes() != _digest(key, arrays):
             return None
         return arrays[ONE] if set(arrays) == {ONE} else {k.removeprefix("/"): v for k, v in arrays.items()}
@@ -57,12 +60,13 @@ class FeatureCache:
     def put(self, key: str, features: Array | Mapping[str, Array]) -> None:
         """Keep features under a key; a full or read-only disk is no reason to stop."""
         arrays = {f"/{k}": v for k, v in features.items()} if isinstance(features, Mapping) else {ONE: features}
-        arrays[DIGEST] = np.frombuffer(_digest(key, arrays), np.uint8)
+        words = {(HALF if v.dtype == BFLOAT16 else "") + k: _as_words(v) for k, v in arrays.items()}
+        words[DIGEST] = np.frombuffer(_digest(key, arrays), np.uint8)
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
+                np.savez(file, **words)  # type: ignore[arg-type]
         except OSError:
             return
 
@@ -70,12 +74,21 @@ class FeatureCache:
         return self._folder / key[:2] / f"{key}.npz"
 
 
+def _as_words(array: Array) -> Array:
+    """Elements in bfloat16, which .npy files do not know, as words of 16 bits."""
+    return array.view(np.uint16) if array.dtype == BFLOAT16 else array
+
+
+def _of_words(name: str, array: Array) -> Array:
+    return array.view(BFLOAT16) if name.startswith(HALF) else array
+
+
 def _digest(key: str, arrays: Mapping[str, Array]) -> bytes:
     """SHA-256 of a key and what belongs to it: the archive's own checksums do not tell whose features it holds."""
     total = hashlib.sha256(key.encode())
     for name, array in sorted(arrays.items()):
-        total.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        total.update(np.ascontiguousarray(array).data)
+        total.update(f"\n{name} {array.dtype.name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(np.ascontiguousarray(_as_words(array)).data)
     return total.digest()
 
 

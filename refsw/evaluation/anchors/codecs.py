@@ -21,7 +21,8 @@ import numpy as np
 from refsw.errors import CodecError, FeatureError, UsageError
 from refsw.evaluation.anchors.conditions import CodecChoice
 from refsw.payload import commands
-from refsw.tensor.axes import Array
+from refsw.syntax.codes import ElementType
+from refsw.tensor.axes import DTYPES, Array
 
 Features = Array | dict[str, Array]
 TOKENS = "NHC"
@@ -66,6 +67,7 @@ def encode(features: Features, layer: str, codec: CodecChoice, value: float | No
         has_tokens = any(array.ndim == len(TOKENS) for array in named.values())
         return refsw.encode(named, codec.config(value), axes=axes or (TOKENS if has_tokens else None))
     with commands.work_folder() as folder:
+        features = portable(features)
         source = folder / ("features.npz" if isinstance(features, Mapping) else "features.npy")
         output = folder / "bitstream.bin"
         if isinstance(features, Mapping):
@@ -90,7 +92,7 @@ def decode(bitstream: bytes, features: Features, codec: CodecChoice, value: floa
         CodecError: a decoder failed, or gave something of another shape or dtype, or NaN or infinity.
     """
     if codec.external:
-        decoded = _decode_external(bitstream, features, codec, value)
+        decoded = _like(_decode_external(bitstream, portable(features), codec, value), features)
     else:
         import refsw
 
@@ -110,6 +112,25 @@ def decode(bitstream: bytes, features: Features, codec: CodecChoice, value: floa
         return {name: np.require(array, requirements="W") for name, array in decoded.items()}
     writable: Array = np.require(decoded, requirements="W")
     return writable
+
+
+def portable(features: Features) -> Features:
+    """Features as .npy files know them: bfloat16 as binary32, in which every one of its values is the same."""
+    if isinstance(features, Mapping):
+        return {name: array.astype(np.float32) if _is_bfloat16(array) else array for name, array in features.items()}
+    return features.astype(np.float32) if _is_bfloat16(features) else features
+
+
+def _like(decoded: Any, features: Features) -> Any:
+    """What `portable` did, undone."""
+    if isinstance(features, Mapping):
+        known = features if isinstance(decoded, dict) else {}
+        return {n: a.astype(known[n].dtype) if n in known and _is_bfloat16(known[n]) else a for n, a in decoded.items()}
+    return decoded.astype(features.dtype) if _is_bfloat16(features) else decoded
+
+
+def _is_bfloat16(array: Array) -> bool:
+    return array.dtype == DTYPES[ElementType.BFLOAT16]
 
 
 def _pairs(features: Mapping[str, Array], decoded: Any, codec: CodecChoice) -> list[tuple[Array, Any]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from refsw.errors import CodecError, RefswError, UsageError
+from refsw.errors import CodecError, DfcError, RefswError, UsageError
 from refsw.evaluation.anchors import codecs
 from refsw.evaluation.anchors.cache import FeatureCache, cache_key
 from refsw.evaluation.anchors.codecs import Features
@@ -88,13 +88,20 @@ def perform(order: Order) -> Outcome:
         task_here(order.condition)
         return None
     except RefswError as error:
-        return Unseen(order.test, error) if isinstance(order, Look) else given_up(order, str(error))
+        return _unseen(error, order) if isinstance(order, Look) else given_up(order, str(error))
     except Exception as error:
         # A task or a network of one's own may raise anything; one item or point of many is no reason to stop.
         if os.environ.get("REFSW_TRACEBACK"):
             raise
         told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return Unseen(order.test, UsageError(told)) if isinstance(order, Look) else given_up(order, told)
+        return _unseen(UsageError(told), order) if isinstance(order, Look) else given_up(order, told)
+
+
+def _unseen(error: RefswError, look: Look) -> Unseen:
+    """Why a test cannot be looked at, and which test it is; errors of bitstreams are made of more than a message."""
+    if not isinstance(error, DfcError) and not str(error).startswith(f"test {look.test}"):
+        error = type(error)(f"test {look.test}: {error}")
+    return Unseen(look.test, error)
 
 
 def given_up(order: Order, reason: str) -> Outcome:

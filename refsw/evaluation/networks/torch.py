@@ -18,12 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from refsw.errors import RefswError, UsageError
+from refsw.errors import FeatureError, RefswError, UsageError
 from refsw.evaluation.errors import NetworkError
 from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Complexity, Tensors
-from refsw.tensor.axes import Array
+from refsw.evaluation.networks.weights import COMPILED
+from refsw.syntax.codes import ElementType
+from refsw.tensor.axes import DTYPES, Array, element_type_of
 
+BFLOAT16 = DTYPES[ElementType.BFLOAT16]
 Function = Callable[..., Any]
 
 
@@ -51,6 +54,7 @@ class TorchNetwork:
     ) -> None:
         if not isinstance(module, optional("torch.nn").Module):
             raise NetworkError(f"a {type(module).__name__} is no module of PyTorch")
+        module = _uncompiled(module)
         self.module, self.shape, self._output = module.eval(), shape, output
         known = dict(module.named_modules())
         self._places = {}
@@ -88,7 +92,12 @@ class TorchNetwork:
     def run(self, images: Array) -> Array:
         """The whole module."""
         with quiet(optional("torch")) as torch:
-            return self.picked(self.module(torch.from_numpy(np.array(images, np.float32))))
+            return self.picked(self.module(torch.from_numpy(np.array(images, np.float32)).to(self._input_type(torch))))
+
+    def _input_type(self, torch: Any) -> Any:
+        """The number format of the first weights: a network in binary16 or bfloat16 takes pictures in that."""
+        weights = (tensor for tensor in self.module.parameters() if tensor.is_floating_point())
+        return next((tensor.dtype for tensor in weights), torch.float32)
 
     def picked(self, result: Any) -> Array:
         """The output of the module as an array.
@@ -109,7 +118,7 @@ class TorchNetwork:
         if not hasattr(chosen, "detach"):
             told = ", ".join(map(str, chosen)) if isinstance(chosen, Mapping) else type(chosen).__name__
             raise NetworkError(f"the module gives no tensor but {told}: say which with output")
-        array: Array = (chosen.float() if chosen.is_floating_point() else chosen).numpy()
+        array: Array = (chosen.float() if chosen.is_floating_point() else chosen).detach().numpy()
         return array
 
     def complexity(self, name: str, images: Array) -> Complexity | None:
@@ -141,17 +150,14 @@ class TorchCut:
             NetworkError: a submodule did not run, or gave no tensor.
         """
         found: Tensors = {}
-        torch = optional("torch")
 
         def keep(place: str, result: Any) -> None:
             if not hasattr(result, "detach"):
                 raise NetworkError(f"module {place} gives {type(result).__name__}, not a tensor")
-            if result.dtype not in (torch.float32, torch.float16):
-                raise NetworkError(f"module {place} gives {result.dtype}, features are binary32 or binary16")
             if place in found:
                 raise NetworkError(f"module {place} runs more than once: cut at one that runs once")
             # What comes next may change it in place.
-            found[place] = result.detach().numpy().copy()
+            found[place] = _as_array(result, place)
             if len(found) == len(self._places):
                 raise _EnoughError
 
@@ -167,7 +173,7 @@ class TorchCut:
 
         def replace(place: str, result: Any) -> Any:
             # Copied: what comes next may change it in place.
-            given = torch.from_numpy(np.array(features[place])).to(result.dtype)
+            given = _as_tensor(torch, features[place]).to(result.dtype)
             if given.shape != result.shape:
                 raise NetworkError(
                     f"features {tuple(given.shape)} for module {place}, which gives {tuple(result.shape)}"
@@ -198,6 +204,38 @@ class TorchCut:
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+def _uncompiled(module: Any) -> Any:
+    """A module without the wrappers of compilation and data parallelism, whose hooks and names would be others."""
+    nn, wrapped = optional("torch.nn"), None
+    while wrapped is not module:
+        wrapped = module
+        inner = getattr(module, COMPILED, None)
+        inner = module.module if isinstance(module, nn.DataParallel) else inner
+        module = inner if isinstance(inner, nn.Module) else module
+    return module
+
+
+def _as_array(tensor: Any, place: str) -> Array:
+    """A copy of a tensor with its own number format."""
+    torch, plain = optional("torch"), tensor.detach().contiguous()
+    is_bfloat16 = plain.dtype == torch.bfloat16
+    try:
+        array: Array = (plain.view(torch.int16) if is_bfloat16 else plain).numpy().copy()
+        array = array.view(BFLOAT16) if is_bfloat16 else array
+        element_type_of(array.dtype)
+    except (TypeError, RuntimeError, FeatureError) as error:
+        raise NetworkError(f"module {place} gives {tensor.dtype}, which no feature tensor has") from error
+    return array
+
+
+def _as_tensor(torch: Any, array: Array) -> Any:
+    """The inverse of `_as_array`."""
+    copy = np.array(array)
+    return (
+        torch.from_numpy(copy.view(np.int16)).view(torch.bfloat16) if copy.dtype == BFLOAT16 else torch.from_numpy(copy)
+    )
 
 
 def torch_cut(module: Any, names: str | Sequence[str], shape: tuple[int, int, int]) -> TorchCut:

@@ -76,7 +76,8 @@ class Vector:
     """One entry of a manifest; `entry` is the SHA-256 of it, by which results are recognized.
 
     `requirements` are all that it relies on or breaks, `about` those that it was made for; `optional` names what a
-    decoder may lack (8.5), and with `either` it may find the vector unsupported or not conforming (12.4).
+    decoder may lack (8.5), and with `either` it may find the vector unsupported or not conforming (12.4). `also` are
+    requirements that it breaks besides that of its error.
     """
 
     suite: str
@@ -92,6 +93,7 @@ class Vector:
     requirements: tuple[str, ...]
     exercises: tuple[str, ...]
     about: tuple[str, ...]
+    also: tuple[str, ...]
     optional: tuple[str, ...]
     either: bool
     expected: Expected | None
@@ -329,6 +331,7 @@ def _vector(suite: str, entry: dict[str, Any]) -> Vector:
         requirements=tuple(entry["requirements"]),
         exercises=tuple(entry["exercises"]),
         about=tuple(entry.get("about", ())),
+        also=tuple(entry.get("also", ())),
         optional=tuple(entry.get("optional", ())),
         either=entry.get("either", False),
         expected=_expected(entry["expected"]) if "expected" in entry else None,

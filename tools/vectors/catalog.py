@@ -31,6 +31,8 @@ from vectors.updates import UpdateAssembler
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS = ROOT / "test_vectors"
 SUITES = ROOT / "conformance" / "suites"
+# What vectors break besides what they name, as tools/prove_vectors.py finds it.
+ALSO: dict[str, list[str]] = json.loads((Path(__file__).parent / "also.json").read_text())
 END = {"unit": "end"}
 VVC = "VVC"
 VERSION = "1.1.0"
@@ -262,6 +264,7 @@ class Builder:
         entry["about"] = sorted(about(recipe, entry["requirements"]))
         entry |= {"optional": [VVC]} if needs_vvc(evidence) else {}
         entry |= {"either": True} if recipe.either else {}
+        entry |= {"also": ALSO[name]} if name in ALSO else {}
         files = {}
         if base is not None and model is not None:
             file, content = f"model/bases/{base.replace('/', '.')}.safetensors", plain_models.safetensors(model)

@@ -17,11 +17,12 @@ from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
 from refsw.features.reader import BitstreamReader, Content, DigestContent
-from refsw.features.reconstruct import UnitContent, decode_unit
+from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
 from refsw.payload.base import DecoderSettings
 from refsw.payload.registry import codec
 from refsw.syntax.codes import DigestKind, Level
-from refsw.syntax.structure import Trace
+from refsw.syntax.structure import Report, Trace, raise_error
+from refsw.syntax.units import UnitReader
 from refsw.syntax.walker import MetadataContent
 from refsw.tensor.axes import Array
 
@@ -65,30 +66,33 @@ class Decoder:
     """Iterates over the samples of a bitstream, in the order in which they come.
 
     Args:
-        stream: binary file or pipe at the first byte.
+        stream: binary file or pipe at the first byte, or the units of a bitstream whose header has been read.
         limits: what to accept.
         hevc_decoder: command of an external HEVC decoder (8.4.7); FFmpeg inside this process by default.
         model_digest: SHA-256 of the receiver's model; samples that need another one are refused (9.6).
         jobs: number of processes that decode units; the result does not depend on it.
         trace: receives every syntax element.
         wanted: for random access (9.7), see `BitstreamReader`.
+        report: receives every violation; raises by default. If it returns, decoding goes on where it can: samples of
+            a tensor that something is wrong with do not come.
 
     Raises, while iterating:
         DfcError: the input is not conforming, unsupported, or too large.
     """
 
-    stream: BinaryIO
+    stream: BinaryIO | UnitReader
     limits: DecoderLimits = field(default_factory=DecoderLimits)
     hevc_decoder: str | None = None
     model_digest: bytes | None = None
     jobs: int = 1
     trace: Trace | None = None
     wanted: Callable[[int, bytes], bool] | None = None
+    report: Report = raise_error
     parameters: dict[str, Parameters] = field(init=False, default_factory=dict)
     metadata: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._reader = BitstreamReader(self.stream, trace=self.trace, wanted=self.wanted)
+        self._reader = BitstreamReader(self.stream, trace=self.trace, wanted=self.wanted, report=self.report)
         self.header = self._reader.header
         if self.header.level > self.limits.level:
             raise CapacityError(
@@ -101,22 +105,51 @@ class Decoder:
             )
         self._settings = DecoderSettings(self.hevc_decoder)
         self._digests: dict[tuple[int, DigestKind], RunningDigest] = {}
+        self._broken: set[int] = set()
         self._bytes = 0
+
+    @property
+    def sample_counts(self) -> dict[str, int]:
+        """Samples of every tensor that the bitstream has held so far, decoded or not."""
+        return {tensor.parameters.name: tensor.samples for tensor in self._reader.tensors.values()}
 
     def __iter__(self) -> Iterator[Sample]:
         with Pool(self.jobs) as pool:
             waiting: deque[tuple[Content, Future[Decoded] | None]] = deque()
-            for content in self._reader:
-                task = None
-                if isinstance(content, UnitContent):
-                    self._account(content)
-                    task = pool.submit(decode_unit, content, self.header.profile, self._settings)
-                waiting.append((content, task))
-                while waiting and (self.jobs == 1 or len(waiting) > 2 * self.jobs):
-                    content, task = waiting.popleft()
-                    yield from self._handle(content, pool.result(task) if task else [])
-            for content, task in waiting:
-                yield from self._handle(content, pool.result(task) if task else [])
+
+            def handle(most: int) -> Iterator[Sample]:
+                while len(waiting) > most:
+                    yield from self._handle(*waiting.popleft(), pool)
+
+            try:
+                for content in self._reader:
+                    waiting.append((content, self._begin(content, pool)))
+                    yield from handle(2 * self.jobs if self.jobs > 1 else 0)
+            except DfcError:
+                yield from handle(0)  # what is wrong with a unit before is told first, whatever the number of processes
+                raise
+            yield from handle(0)
+
+    def _begin(self, content: Content, pool: Pool) -> Future[Decoded] | None:
+        """Start to decode a unit, unless something is wrong with it or with its tensor."""
+        if not isinstance(content, UnitContent) or content.parameters.id in self._broken:
+            return None
+        self._account(content)
+        # A decoder needs the first error alone, and that is what decoding tells.
+        errors = check_unit(content, self.header.profile) if self.report is not raise_error else []
+        for error in errors:
+            self._fail(content.parameters, error)
+        if errors:
+            return None
+        try:
+            return pool.submit(decode_unit, content, self.header.profile, self._settings)
+        except DfcError as error:  # it was decoded at once
+            self._fail(content.parameters, error)
+            return None
+
+    def _fail(self, p: Parameters, error: DfcError) -> None:
+        self._broken.add(p.id)
+        self.report(error)
 
     def _account(self, content: UnitContent) -> None:
         p = content.parameters
@@ -131,15 +164,20 @@ class Decoder:
                 got="more",
             )
 
-    def _handle(self, content: Content, decoded: Decoded) -> Iterator[Sample]:
+    def _handle(self, content: Content, task: Future[Decoded] | None, pool: Pool) -> Iterator[Sample]:
         if isinstance(content, Parameters):
             self._add_tensor(content)
         elif isinstance(content, MetadataContent):
             self.metadata |= content.entries
         elif isinstance(content, DigestContent):
-            check_digest(content, self._digests[content.parameters.id, content.kind])
-        else:
+            self._digest(content)
+        elif task is not None:
             p = content.parameters
+            try:
+                decoded = pool.result(task)
+            except DfcError as error:
+                self._fail(p, error)
+                return
             for i, (levels, elements) in enumerate(decoded, content.first_sample):
                 for kind in p.digests:
                     self._digests[p.id, kind].add(levels, elements)
@@ -148,20 +186,28 @@ class Decoder:
     def _add_tensor(self, p: Parameters) -> None:
         if self.model_digest is not None and p.model_digest not in (None, self.model_digest):
             raise model_mismatch(p, self.model_digest)
-        if p.name in self.parameters:
-            raise name_twice(p)
         picture_format = p.picture_format(self.header.profile)
         for error in codec(p.payload_codec).check(p.configuration, memoryview(b""), 0, picture_format):
-            raise error  # whether any sample has pictures or not
+            self._fail(p, error)  # whether any sample has pictures or not
         self.parameters[p.name] = p
         for kind in p.digests:
             self._digests[p.id, kind] = RunningDigest(p, kind)
+
+    def _digest(self, content: DigestContent) -> None:
+        running = self._digests[content.parameters.id, content.kind]
+        if content.parameters.id in self._broken or running.samples != content.samples:
+            return  # some of what it covers could not be decoded, or is not there; that is reported already
+        try:
+            check_digest(content, running)
+        except DfcError as error:
+            self.report(error)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stream.close()
+        if not isinstance(self.stream, UnitReader):
+            self.stream.close()
 
 
 def sample_time(p: Parameters, index: int) -> float | None:
@@ -179,13 +225,6 @@ def model_mismatch(p: Parameters, receiver: bytes) -> DfcError:
         None,
         expected=f"{receiver.hex()}, the receiver's model",
         got=p.model_digest.hex(),
-    )
-
-
-def name_twice(p: Parameters) -> DfcError:
-    """6.5 Two tensors of one name could not be told apart."""
-    return SemanticError(
-        ErrorClass.LAYOUT_MISMATCH, "fps.layer-id-unique", "layer_id", None, expected="a name of its own", got=p.name
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from refsw.errors import DfcError, ErrorClass, SemanticError, UnsupportedError
+from refsw.errors import DfcError, ErrorClass, LimitError, SemanticError, UnsupportedError
 from refsw.features.parameters import Parameters, check_limits, check_values, from_values, over, range_order
 from refsw.features.reconstruct import UnitContent
 from refsw.profiles import LEVELS
@@ -89,6 +89,7 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
         self.limits = LEVELS[self.header.level]
         self.units.max_unit_bytes = self.limits.unit_bytes
         self.tensors: dict[int, Tensor] = {}
+        self.names: set[str] = set()
         self.last_first_sample = 0
 
     def order(self, kind: UnitType) -> str:
@@ -126,10 +127,18 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
             self._lost = True
             return
         parameters = from_values(values)
-        for error in check_limits(parameters, self.header.profile, self.header.level, offset):
+        too_large = [*check_limits(parameters, self.header.profile, self.header.level, offset)]
+        too_large += over(self.limits, "parameter_sets", len(self.tensors) + 1, "parameter_set_id", offset)
+        for error in too_large:
             self.report(error)
-        for error in over(self.limits, "parameter_sets", len(self.tensors) + 1, "parameter_set_id", offset):
-            self.report(error)
+        twice = parameters.name in self.names
+        if twice:
+            self.report(_error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "fps.layer-id-unique", "layer_id", offset,
+                               "a name of its own", repr(parameters.name)))  # fmt: skip
+        if twice or any(isinstance(error, LimitError) for error in too_large):
+            self._lost = True  # nothing of that size is made, and no two tensors have one name
+            return
+        self.names.add(parameters.name)
         self.tensors[number] = Tensor(parameters, values, bytes(unit.body))
         yield parameters
 

@@ -76,6 +76,17 @@ def decode_pictures(content: UnitContent, profile: Profile, settings: DecoderSet
     return pictures
 
 
+def check_unit(content: UnitContent, profile: Profile) -> list[PayloadError]:
+    """Every requirement of chapter 8 that the payload breaks, as far as that is found without decoding it."""
+    p, count = content.parameters, sum(content.pictures)
+    if not count:
+        return []
+    errors = codec(p.payload_codec).check(
+        p.configuration, memoryview(content.payload), count, p.picture_format(profile)
+    )
+    return [locate(error, content.payload_offset) for error in errors]
+
+
 def locate(error: PayloadError, payload_offset: int) -> PayloadError:
     """The same error, with its offset counted from the start of the bitstream."""
     if error.element == "codec_configuration":

@@ -21,7 +21,7 @@ from refsw.errors import (
 from refsw.models.arithmetic import Integers, from_words, reconstruct
 from refsw.models.directory import CODED, QUANTIZED, Directory, Resolved, resolve
 from refsw.models.payload import DataContent, decode_values
-from refsw.models.reader import ModelReader
+from refsw.models.reader import ModelContent, ModelReader
 from refsw.models.state import Model, TensorType, digest_of, is_finite, tensor_digest
 from refsw.profiles import LevelLimits
 from refsw.syntax.codes import ElementType, TensorMode
@@ -285,6 +285,7 @@ class Applier:
         self.digest = digest_of(self.digests) if base is not None else None
         self.seen: list[Directory] = []
         self.applied = 0
+        self.outcome: Outcome | None = None
         self._run: UpdateRun | None = None
         self._place: Results | None = None
 
@@ -323,7 +324,7 @@ class Applier:
         self._run = self._place = None
 
     def finish(self) -> Outcome:
-        """The newest model, after the last unit.
+        """The newest model, after the last unit; it stays known as `outcome`.
 
         Raises:
             ModelStateError: the updates start from other models than the receiver's.
@@ -332,7 +333,9 @@ class Applier:
         last = self.seen[-1]
         if self.model is None or self.digest != last.result_digest:
             raise _no_base(self.seen, self.digest)
-        return Outcome(self.model, last.version, last.result_digest, self.applied, len(self.seen) - self.applied)
+        passed = len(self.seen) - self.applied
+        self.outcome = Outcome(self.model, last.version, last.result_digest, self.applied, passed)
+        return self.outcome
 
 
 def apply_stream(
@@ -355,9 +358,29 @@ def apply_stream(
     """
     reader = ModelReader(stream)
     applier = Applier(base, limits, results)
+    for _ in applied(reader, applier):
+        pass
+    assert applier.outcome is not None
+    return applier.outcome
+
+
+def applied(reader: ModelReader, applier: Applier) -> Iterator[ModelContent | MetadataContent]:
+    """10.9 The content of a bitstream, unit by unit, with its updates applied; the outcome is the applier's.
+
+    With a reporter that does not raise, reading goes on after a violation, but nothing more is applied.
+    """
     for content in reader:
-        applier.feed(content, reader.limits)
-    return applier.finish()
+        if not reader.violated:
+            try:
+                applier.feed(content, reader.limits)
+            except DfcError as error:
+                reader.report(error)
+        yield content
+    if not reader.violated:
+        try:
+            applier.finish()
+        except DfcError as error:
+            reader.report(error)
 
 
 def _no_base(seen: list[Directory], digest: bytes | None) -> DfcError:

@@ -60,12 +60,18 @@ class BitstreamWalker(Generic[_Content]):
         self.units = units
         self.trace: Trace | None = units.trace
         self.wanted = wanted
-        self.report = report
+        self._tell = report
+        self.violated = False
         self.header = units.header
         units.report = self._on_framing
         self.state = State.START
         self._damaged = False
         self._lost = wanted is not None
+
+    def report(self, error: DfcError) -> None:
+        """Tell a violation; `violated` is true from then on."""
+        self.violated = True
+        self._tell(error)
 
     def _on_framing(self, error: DfcError) -> None:
         self.report(error)

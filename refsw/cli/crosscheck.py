@@ -21,13 +21,15 @@ from refsw.cli.common import PIPE, input_stream, say, say_all
     metavar="COMMAND",
     help="One more HEVC decoder, such as 'TAppDecoder -b {input} -o {output} -d 0'; may be repeated.",
 )
+@click.option("--base", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="For model updates: the model that they start from.")  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
               help="Seconds that a decoder may take.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
 @click.pass_context
 def command(
-    context: click.Context, bitstream: Path, decoders: tuple[str, ...], hevc: tuple[str, ...], timeout: float,
-    as_json: bool,
+    context: click.Context, bitstream: Path, decoders: tuple[str, ...], hevc: tuple[str, ...], base: Path | None,
+    timeout: float, as_json: bool,
 ) -> None:  # fmt: skip
     """Decode BITSTREAM with every decoder present; exit code 0 if all agree, to the bit, and 1 if they do not.
 
@@ -40,7 +42,7 @@ def command(
 
     with input_stream(bitstream) as stream:
         data = stream.read()
-    found = crosscheck(data, decoders=decoders, hevc=hevc, seconds=timeout)
+    found = crosscheck(data, decoders=decoders, hevc=hevc, seconds=timeout, base=base)
     if as_json:
         say_all(json.dumps(found.as_dict(), indent=1))
     else:

@@ -6,10 +6,11 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from refsw.text import sentence, shown
 
 LIBDE265 = ("libde265-dec265", "dec265")
 FFMPEG = "FFmpeg (PyAV)"
+PICTURES = "pictures of "
 
 
 @dataclass
@@ -57,17 +59,23 @@ class CrossCheck:
 
     @property
     def agree(self) -> bool:
-        """Whether something was decoded, and nobody disagrees."""
-        return not self.disagreements and any(row.digest for row in self.rows)
+        """Whether something was decoded, nobody disagrees, and no decoder rejects the bitstream."""
+        return not self.disagreements and not self.rejected and self._decoded
+
+    @property
+    def _decoded(self) -> bool:
+        """Whether a decoder has decoded the bitstream; where nothing else was tried, the pictures."""
+        whole = [row for row in self.rows if not row.what.startswith(PICTURES)]
+        return any(row.digest for row in whole or self.rows)
 
     @property
     def exit_code(self) -> int:
         """0 all agree, 1 they do not, 65 all reject it, 69 none supports it."""
         if self.disagreements:
             return 1
-        if any(row.digest for row in self.rows):
-            return 0
-        return 65 if self.rejected else 69
+        if self.rejected:
+            return 65
+        return 0 if self._decoded else 69
 
     def as_dict(self) -> dict[str, Any]:
         """The result as JSON types."""
@@ -94,23 +102,51 @@ class CrossCheck:
         return out
 
 
-def crosscheck(
-    data: bytes, *, decoders: Sequence[str] = (), hevc: Sequence[str] = (), seconds: float = 60.0
-) -> CrossCheck:
-    """Decode a bitstream with every decoder present.
+class CrossChecker:
+    """Every decoder present, started once for many bitstreams.
 
     Args:
-        data: the bitstream.
         decoders: DFC decoders beside the registered ones, as `decoder_under_test` takes them.
         hevc: commands of HEVC decoders beside FFmpeg and libde265, with {input} and {output}.
-        seconds: what one decoder may take.
+        seconds: what one decoder may take for one bitstream.
 
     Raises:
         UsageError: a decoder that was asked for by name is not there.
     """
-    found = crosscheck_pictures(data, hevc=hevc)
-    _bitstreams(data, [*registered(), *decoders], Limits(seconds), found)
-    return found
+
+    def __init__(self, decoders: Sequence[str] = (), hevc: Sequence[str] = (), seconds: float = 60.0) -> None:
+        self._limits = Limits(seconds)
+        self._programs = _hevc_decoders(hevc)
+        chosen = {name: decoder_under_test(name) for name in [*registered(), *decoders]}
+        self._folder = tempfile.TemporaryDirectory(prefix="refsw-")
+        self._sessions = {
+            name: Session(decoder, Path(self._folder.name) / str(number))
+            for number, (name, decoder) in enumerate(chosen.items())
+        }
+
+    def check(self, data: bytes, base: Path | None = None) -> CrossCheck:
+        """Decode one bitstream with all of them; `base` is the model that updates start from."""
+        found = CrossCheck()
+        _payloads(data, self._programs, found)
+        _bitstreams(data, self._sessions, base, self._limits, found)
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for session in self._sessions.values():
+            session.close()
+        self._folder.cleanup()
+
+
+def crosscheck(
+    data: bytes, *, decoders: Sequence[str] = (), hevc: Sequence[str] = (), seconds: float = 60.0,
+    base: Path | None = None,
+) -> CrossCheck:  # fmt: skip
+    """Decode one bitstream with every decoder present; see `CrossChecker`."""
+    with CrossChecker(decoders, hevc, seconds) as checker:
+        return checker.check(data, base)
 
 
 def crosscheck_pictures(data: bytes, *, hevc: Sequence[str] = ()) -> CrossCheck:
@@ -154,7 +190,7 @@ def _payloads(data: bytes, programs: dict[str, str | None], found: CrossCheck) -
             continue
         results: list[tuple[str, Array | None]] = []
         for name, command in programs.items():
-            row = Row(f"pictures of {tensor}", name, None)
+            row = Row(f"{PICTURES}{tensor}", name, None)
             pictures = None
             try:
                 profile, settings = reader.header.profile, DecoderSettings(command)
@@ -170,7 +206,7 @@ def _payloads(data: bytes, programs: dict[str, str | None], found: CrossCheck) -
             if pictures is not None:
                 results.append((name, pictures))
         agreed = len(found.disagreements)
-        _compare(f"pictures of {tensor}", results, ("picture", "row", "column"), found)
+        _compare(f"{PICTURES}{tensor}", results, ("picture", "row", "column"), found)
         if len(found.disagreements) > agreed:
             _explain(found.rows[-len(programs) :], contents[0].parameters.configuration)
 
@@ -185,13 +221,13 @@ def _explain(rows: Sequence[Row], configuration: bytes) -> None:
 # --- whole bitstreams ---
 
 
-def _bitstreams(data: bytes, names: Sequence[str], limits: Limits, found: CrossCheck) -> None:
+def _bitstreams(
+    data: bytes, sessions: Mapping[str, Session], base: Path | None, limits: Limits, found: CrossCheck
+) -> None:
     results: dict[str, list[tuple[str, Array]]] = {}
     accepted, rejected = [], []
-    for name in dict.fromkeys(names):
-        decoder = decoder_under_test(name)
-        with tempfile.TemporaryDirectory(prefix="refsw-") as folder, Session(decoder, Path(folder) / "s") as session:
-            tensors, remark, verdict = _decode(data, session, limits)
+    for name, session in sessions.items():
+        tensors, remark, verdict = _decode(data, session, base, limits)
         if tensors is None:
             found.rows.append(Row("bitstream", name, None, remark))
             if verdict is not None:
@@ -217,9 +253,11 @@ def _bitstreams(data: bytes, names: Sequence[str], limits: Limits, found: CrossC
         _compare(f"tensor {tensor}", [(n, a.get(tensor)) for n, a in arrays.items()], (), found)
 
 
-def _decode(data: bytes, session: Session, limits: Limits) -> tuple[dict[str, Array] | None, str, str | None]:
+def _decode(
+    data: bytes, session: Session, base: Path | None, limits: Limits
+) -> tuple[dict[str, Array] | None, str, str | None]:
     """Tensors by name, or a remark; and the verdict if there is one on the bitstream: not where it is unsupported."""
-    run = session.decode(data, limits, expected_bytes=1 << 32)
+    run = session.decode(data, limits, expected_bytes=1 << 32, base=base)
     said = sentence(run.text, 300)
     if run.error:
         raise UsageError(run.error)

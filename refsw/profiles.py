@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from refsw.errors import CapacityError, ErrorClass
 from refsw.syntax.codes import Level, PayloadCodec, Profile
 
 _BYTES = frozenset({PayloadCodec.STORED, PayloadCodec.ZLIB, PayloadCodec.GZIP, PayloadCodec.LZMA})
@@ -67,3 +69,67 @@ def default_profile(codecs: set[PayloadCodec], inter: bool) -> Profile:
         if codecs <= allowed and (not inter or profile in INTER_PROFILES):
             return profile
     return Profile.EXTENDED
+
+
+# --- 11.4 Limits of a decoder ---
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """11.4 What a decoder spends on a bitstream: some work and memory at once, and more for every byte of it.
+
+    A few bytes can ask for as much as the level allows; these bounds keep what they get in proportion. A unit of work
+    is about what it takes to write a byte.
+
+    Args:
+        factor: all the others times this; 0: no bounds.
+        work, work_per_byte: units of work for the whole bitstream.
+        memory, memory_per_byte: bytes of memory for a unit, and for each of its bytes.
+    """
+
+    factor: float = 1.0
+    work: int = 1 << 29
+    work_per_byte: int = 1 << 16
+    memory: int = 1 << 28
+    memory_per_byte: int = 1 << 13
+
+
+class Meter:
+    """11.4 What has been spent of an allowance.
+
+    Args:
+        allowance: what may be spent.
+        read: gives the bytes that have been read so far.
+    """
+
+    def __init__(self, allowance: Allowance, read: Callable[[], int]) -> None:
+        self.allowance, self.read = allowance, read
+        self.spent = 0
+
+    def work(self, units: int, element: str, offset: int | None) -> None:
+        """Spend work, before it is done.
+
+        Raises:
+            CapacityError: there is not so much left.
+        """
+        self.spent += units
+        most = self.allowance.work + self.allowance.work_per_byte * self.read()
+        self._check(self.spent, most, f"units of work for {self.read()} bytes", element, offset)
+
+    def memory(self, wanted: int, unit_bytes: int, element: str, offset: int | None) -> None:
+        """Ask for bytes of memory for a unit, before they are taken.
+
+        Raises:
+            CapacityError: it is too much for a unit of so many bytes.
+        """
+        most = self.allowance.memory + self.allowance.memory_per_byte * unit_bytes
+        self._check(wanted, most, f"bytes of memory for {unit_bytes} bytes", element, offset)
+
+    def _check(self, wanted: int, most: int, what: str, element: str, offset: int | None) -> None:
+        factor = self.allowance.factor
+        if factor and wanted > factor * most:
+            raise CapacityError(
+                ErrorClass.RESOURCE_LIMIT, "level.capacity", element, offset,
+                expected=f"at most {int(factor * most)} {what}, as this decoder was told (--max-work allows more)",
+                got=str(wanted),
+            )  # fmt: skip

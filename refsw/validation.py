@@ -11,11 +11,12 @@ from enum import IntEnum
 from typing import Any, BinaryIO
 
 from refsw.errors import DfcError, ErrorClass, ModelStateError, SemanticError, UnsupportedError
-from refsw.features.decoder import Decoder
-from refsw.models.apply import Applier, applied
+from refsw.features.decoder import Decoder, DecoderLimits
+from refsw.models.apply import Applier, ApplyLimits, applied
 from refsw.models.directory import Directory
 from refsw.models.reader import ModelReader
 from refsw.models.state import Model
+from refsw.profiles import Allowance
 from refsw.syntax.codes import Level, Profile
 from refsw.syntax.units import UnitReader
 
@@ -84,6 +85,7 @@ def validate(
     level: Level | None = None,
     hevc_decoder: str | None = None,
     base: Model | None = None,
+    allowance: Allowance | None = None,
 ) -> Report:
     """Check a bitstream against every requirement, in memory bounded by its level.
 
@@ -92,7 +94,9 @@ def validate(
         profile, level: what the bitstream must conform to; by default what it declares.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         base: the model that model updates start from; without it their values cannot be checked.
+        allowance: work and memory for a bitstream of its length; what asks for more is not decoded, but unsupported.
     """
+    allowance = allowance or Allowance()
     stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
     report = Report()
 
@@ -112,10 +116,13 @@ def validate(
             note(_declared("level.declared", "level_idc", 56, level, units.header.level))
         if units.header.profile is Profile.MODEL:
             reader = ModelReader(units, report=note)
-            for content in applied(reader, Applier(base)):  # the results are thrown away
+            for content in applied(
+                reader, Applier(base, ApplyLimits(allowance=allowance))
+            ):  # the results are thrown away
                 report.updates += isinstance(content, Directory)
         else:
-            _features(Decoder(units, hevc_decoder=hevc_decoder, report=note), report)
+            limits = DecoderLimits(allowance=allowance)
+            _features(Decoder(units, limits, hevc_decoder, report=note), report)
     except _EnoughError:
         pass
     except DfcError as error:

@@ -38,6 +38,17 @@ LINE_SECONDS = 30.0
 """Between two lines of progress where there is no terminal."""
 
 
+max_work = click.option(
+    "--max-work",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    metavar="FACTOR",
+    help="So many times the work and memory that is usual for a bitstream of that length; 0: any.",
+)
+"""The option of commands that decode."""
+
+
 @contextmanager
 def role(name: str) -> Iterator[None]:
     """Marks the OSErrors of a block as concerning the `input` or the `output`, for the exit code."""

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import OUTPUT, PIPE, distinct, input_stream, output_stream, progress, say
+from refsw.cli.common import OUTPUT, PIPE, distinct, input_stream, max_work, output_stream, progress, say
 from refsw.cli.common import model_digest as parse_digest
 from refsw.errors import UsageError
 from refsw.features.decoder import Decoder, DecoderLimits, Sample
 from refsw.features.parameters import Parameters
 from refsw.features.random_access import decode_samples
 from refsw.features.sinks import SUFFIXES, Sink
+from refsw.profiles import Allowance
 from refsw.syntax.codes import Level
 
 
@@ -35,6 +36,7 @@ from refsw.syntax.codes import Level
     default=1 << 36,
     help="Most bytes of decoded samples to accept.  [default: 2^36]",
 )
+@max_work
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the output does not depend on it.")
 @click.option("--json", "as_json", is_flag=True, help="Tell errors as JSON.")
 def command(
@@ -46,13 +48,14 @@ def command(
     model_digest: str | None,
     max_level: int,
     max_output: int,
+    max_work: float,
     jobs: int,
     as_json: bool,
 ) -> None:
     """Decode BITSTREAM (- for a pipe); the output appears only if all of it decodes."""
     distinct(bitstream, output)
     suffix = f".{suffix}" if suffix else ".npy" if output == PIPE else output.suffix
-    limits = DecoderLimits(Level(max_level), max_output)
+    limits = DecoderLimits(Level(max_level), max_output, Allowance(max_work))
     if hevc_decoder is not None and not hevc_decoder.strip():
         raise UsageError("--hevc-decoder: an empty command")
     digest = parse_digest(model_digest) if model_digest else None

@@ -14,6 +14,7 @@ from refsw.cli.common import (
     base_model,
     distinct,
     input_stream,
+    max_work,
     output_stream,
     progress,
     role,
@@ -29,6 +30,7 @@ from refsw.models.config import DiffConfig, make_step, matches
 from refsw.models.diff import assemble, encode_models
 from refsw.models.files import ModelFiles, open_model, safetensors_metadata
 from refsw.models.state import Model, model_digest
+from refsw.profiles import Allowance
 
 FILE = click.Path(path_type=Path)
 
@@ -137,8 +139,9 @@ def _tensor_step(text: str) -> tuple[str, Step]:
               help="The newest model: .safetensors, .npz, .pt or .pth; it may be BASE itself.")  # fmt: skip
 @click.option("--max-output", type=click.IntRange(0), default=1 << 36,
               help="Most bytes of tensors to accept.  [default: 2^36]")  # fmt: skip
+@max_work
 @click.option("--json", "as_json", is_flag=True, help="The result, or an error, as JSON.")
-def apply(files: tuple[Path, ...], output: Path, max_output: int, as_json: bool) -> None:
+def apply(files: tuple[Path, ...], output: Path, max_output: int, max_work: float, as_json: bool) -> None:
     """Apply UPDATE (- for a pipe) to the model BASE; a full model needs no BASE.
 
     The output appears only if all of it is right: its digest is compared with the one in the bitstream. A chain of
@@ -154,7 +157,9 @@ def apply(files: tuple[Path, ...], output: Path, max_output: int, as_json: bool)
     with role("input"):
         metadata = safetensors_metadata(base_path) if base_path else {}
     with input_stream(update) as stream, role("output"), ModelFiles(output, metadata) as files_of_results:
-        done = apply_stream(base, stream, limits=ApplyLimits(max_output), results=files_of_results.next)
+        done = apply_stream(
+            base, stream, limits=ApplyLimits(max_output, Allowance(max_work)), results=files_of_results.next
+        )
         files_of_results.finish(done.model)
     if as_json:
         say_all(json.dumps({"version": done.version, "digest": done.digest.hex(), "tensors": len(done.model),

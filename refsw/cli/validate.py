@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import base_model, input_stream, say, say_all
+from refsw.cli.common import base_model, input_stream, max_work, say, say_all
 from refsw.errors import DfcError, UsageError
 from refsw.features.config import LEVELS, PROFILES
+from refsw.profiles import Allowance
 from refsw.syntax.codes import Profile
 from refsw.validation import Report, validate
 
@@ -20,6 +21,7 @@ from refsw.validation import Report, validate
 @click.option("--level", type=click.Choice(list(LEVELS)), help="Highest level that the bitstream may declare.")
 @click.option("--hevc-decoder", metavar="COMMAND", help="External HEVC decoder (spec 8.4.7).")
 @click.option("--base", type=click.Path(path_type=Path), help="For model updates: the model that they start from.")
+@max_work
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 @click.pass_context
 def command(
@@ -29,6 +31,7 @@ def command(
     level: str | None,
     hevc_decoder: str | None,
     base: Path | None,
+    max_work: float,
     as_json: bool,
 ) -> None:
     """Check BITSTREAM (- for a pipe) against every requirement; exit code 65 if it breaks one."""
@@ -41,6 +44,7 @@ def command(
             level=LEVELS[level] if level else None,
             hevc_decoder=hevc_decoder,
             base=base_model(base),
+            allowance=Allowance(max_work),
         )
     if as_json:
         say_all(json.dumps(report.as_dict(), indent=2))

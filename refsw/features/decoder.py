@@ -13,6 +13,7 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError
+from refsw.features.cost import FeatureMeter
 from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
@@ -20,6 +21,7 @@ from refsw.features.reader import BitstreamReader, Content, DigestContent
 from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
 from refsw.payload.base import DecoderSettings
 from refsw.payload.registry import codec
+from refsw.profiles import Allowance
 from refsw.syntax.codes import DigestKind, Level
 from refsw.syntax.structure import Report, Trace, raise_error
 from refsw.syntax.units import UnitReader
@@ -36,13 +38,17 @@ class DecoderLimits:
     Args:
         level: the highest level; above it, a bitstream is refused as unsupported.
         output_bytes: the most that the decoded samples may take altogether.
+        allowance: work and memory in proportion to the bytes of the bitstream.
+        in_memory: whether the decoded samples are kept, so that they count as memory.
     """
 
     level: Level = Level.L3
     output_bytes: int = 1 << 36
+    allowance: Allowance = field(default_factory=Allowance)
+    in_memory: bool = False
 
 
-IN_MEMORY = DecoderLimits(output_bytes=1 << 34)
+IN_MEMORY = DecoderLimits(output_bytes=1 << 34, in_memory=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,9 @@ class Decoder:
         self._settings = DecoderSettings(self.hevc_decoder)
         self._digests: dict[tuple[int, DigestKind], RunningDigest] = {}
         self._broken: set[int] = set()
-        self._bytes = 0
+        self._meter = FeatureMeter(
+            self.limits.allowance, lambda: self._reader.units.source.offset, keeps=self.limits.in_memory
+        )
 
     @property
     def sample_counts(self) -> dict[str, int]:
@@ -152,9 +160,8 @@ class Decoder:
         self.report(error)
 
     def _account(self, content: UnitContent) -> None:
-        p = content.parameters
-        self._bytes += content.samples * p.axes.elements * p.dtype.itemsize
-        if self._bytes > self.limits.output_bytes:
+        self._meter.charge(content, self.header.profile)
+        if self._meter.output > self.limits.output_bytes:
             raise CapacityError(
                 ErrorClass.RESOURCE_LIMIT,
                 "level.capacity",

@@ -29,11 +29,14 @@ class RunningDigest:
         if self._hash is None:
             self._hash = hashlib.sha256(prefix(self.parameters, self.kind))
         if self.kind is DigestKind.LEVELS:
-            data = all_levels(self.parameters, levels).astype("<u2")
+            # In words of 16 bits, part by part.
+            data = all_levels(self.parameters, levels)
+            width = data.dtype.type
+            for part in contiguous_parts(data):
+                self._hash.update(part.view(width).astype("<u2"))
         else:
-            data = elements
-        for part in contiguous_parts(data):
-            self._hash.update(part)
+            for part in contiguous_parts(elements):
+                self._hash.update(part)
         self.samples += 1
 
     def take(self) -> tuple[int, int, bytes]:

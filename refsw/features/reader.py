@@ -133,7 +133,7 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
             self.report(error)
         twice = parameters.name in self.names
         if twice:
-            self.report(_error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "fps.layer-id-unique", "layer_id", offset,
+            self.report(_error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "fps.layer-id-unique", "layer_id", None,
                                "a name of its own", repr(parameters.name)))  # fmt: skip
         if twice or any(isinstance(error, LimitError) for error in too_large):
             self._lost = True  # nothing of that size is made, and no two tensors have one name

@@ -18,6 +18,7 @@ from refsw.tensor.dequantize import points, reconstruction_table
 from refsw.tensor.repack import unpack
 
 Range = tuple[float, float]
+LOOKED_UP = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,11 @@ def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Arr
     if low == high:
         # A view of one number: a constant sample takes no memory until someone writes it out.
         return np.broadcast_to(to_dtype(np.array(low, np.float32), p.dtype), shape)
-    table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.dtype)
-    values = table.take(levels)
+    if levels.size < 1 << p.bit_depth:  # fewer elements than levels: a table would be more work
+        found = points(p.quantizer, low, high, levels.reshape(-1).astype(np.int64), (1 << p.bit_depth) - 1)
+        values = to_dtype(found, p.dtype).reshape(levels.shape)
+    else:
+        values = look_up(to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.dtype), levels)
     if p.in_own_order:
         return values
     out = np.empty(shape, p.dtype)
@@ -137,10 +141,11 @@ def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Arr
 
 def _by_channel(p: Parameters, levels: Array, shape: tuple[int, ...]) -> Array:
     limits = np.array(p.ranges, np.float32)
-    out = np.empty(shape, p.dtype)
-    out[:] = to_dtype(limits[:, 0], p.dtype)[:, None, None]
+    minima = to_dtype(limits[:, 0], p.dtype)[:, None, None]
     if not len(levels):
-        return out
+        return np.broadcast_to(minima, shape)
+    out = np.empty(shape, p.dtype)
+    out[:] = minima
     per_channel = levels[0].size
     if p.quantizer is Quantizer.UNIFORM or per_channel < 1 << p.bit_depth:
         # Fewer elements than levels, or as cheap as a table: compute every element on its own.
@@ -152,8 +157,17 @@ def _by_channel(p: Parameters, levels: Array, shape: tuple[int, ...]) -> Array:
     for place, channel in enumerate(p.coded_channels):
         low, high = p.ranges[channel]
         table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.dtype)
-        out[channel] = table.take(levels[place])
+        out[channel] = look_up(table, levels[place])
     return out
+
+
+def look_up(table: Array, levels: Array) -> Array:
+    """The entry of every level, in parts: numpy makes wide indices of what it looks up at once."""
+    flat = levels.reshape(-1)
+    out = np.empty(flat.size, table.dtype)
+    for start in range(0, flat.size, LOOKED_UP):
+        table.take(flat[start : start + LOOKED_UP], out=out[start : start + LOOKED_UP], mode="clip")
+    return out.reshape(levels.shape)
 
 
 def to_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
@@ -170,9 +184,10 @@ def all_levels(p: Parameters, levels: Array) -> Array:
     """9.5.2 Levels of all channels (C, H, W), 0 where a channel or the sample is not coded."""
     if len(levels) and p.in_own_order:
         return levels
+    if not len(levels):
+        return np.broadcast_to(np.zeros((), levels.dtype), p.axes.canonical_shape)
     out = np.zeros(p.axes.canonical_shape, levels.dtype)
-    if len(levels):
-        out[p.coded_channels] = levels
+    out[p.coded_channels] = levels
     return out
 
 

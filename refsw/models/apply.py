@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,12 +18,13 @@ from refsw.errors import (
     PayloadError,
     SemanticError,
 )
+from refsw.models import cost
 from refsw.models.arithmetic import Integers, from_words, reconstruct
 from refsw.models.directory import CODED, QUANTIZED, Directory, Resolved, resolve
 from refsw.models.payload import DataContent, decode_values
 from refsw.models.reader import ModelContent, ModelReader
 from refsw.models.state import Model, TensorType, digest_of, is_finite, tensor_digest
-from refsw.profiles import LevelLimits
+from refsw.profiles import Allowance, LevelLimits, Meter
 from refsw.syntax.codes import ElementType, TensorMode
 from refsw.syntax.walker import MetadataContent, error_of
 from refsw.tensor.axes import Array
@@ -38,9 +39,11 @@ class ApplyLimits:
 
     Args:
         output_bytes: the most that the tensors of a result may take.
+        allowance: work and memory in proportion to the bytes of the bitstream, beside those for the base.
     """
 
     output_bytes: int = 1 << 36
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 class UpdateRun:
@@ -52,6 +55,7 @@ class UpdateRun:
         base_digests: digests of its tensors, as far as they are known.
         limits: of the level.
         accepted: of this decoder.
+        meter: what the decoder has left for the bitstream.
     """
 
     def __init__(
@@ -61,9 +65,10 @@ class UpdateRun:
         base_digests: Mapping[str, bytes],
         limits: LevelLimits,
         accepted: ApplyLimits,
+        meter: Meter,
     ) -> None:
         self.directory, self.base, self.limits = directory, base, limits
-        self.base_digests = base_digests
+        self.base_digests, self.meter = base_digests, meter
         self.entries = resolve(directory, [base.types[name] for name in base.names])
         self.coded = [entry for entry in self.entries if entry is not None and entry.entry.mode in CODED]
         self.digests: dict[str, bytes] = {}
@@ -85,6 +90,8 @@ class UpdateRun:
             raise error_of(CapacityError, ErrorClass.RESOURCE_LIMIT, "level.capacity", "model_header",
                            self.directory.bit_offset, f"at most {accepted.output_bytes} bytes of tensors here",
                            str(size))  # fmt: skip
+        work = cost.directory_work(self.entries, self.base_digests)
+        self.meter.work(work, "model_header", self.directory.bit_offset)
 
     def _limit(self, requirement: str, limit: int, got: int, what: str) -> DfcError:
         return error_of(LimitError, ErrorClass.RESOURCE_LIMIT, requirement, "model_header", self.directory.bit_offset,
@@ -107,6 +114,9 @@ class UpdateRun:
         """10.9.2 The tensors whose values a model data unit holds."""
         entries = self.coded[unit.first : unit.first + unit.count]
         self._check_unit(unit, entries)
+        types = [entry.type for entry in entries]
+        self.meter.work(cost.unit_work(unit, types), "model_data", unit.bit_offset)
+        self.meter.memory(cost.unit_memory(unit, types), len(unit.payload), "model_data", unit.bit_offset)
         shapes = [entry.type.shape for entry in entries]
         predictors = unit.predictors(shapes)
         source = _Parts(decode_values(unit, shapes))
@@ -185,9 +195,9 @@ class UpdateRun:
         found = [entry for entry in self.entries if entry is not None and entry.entry.mode is TensorMode.COPY]
         self.new_elements += sum(entry.type.elements for entry in found if entry.entry.new is not None)
         self._check_expansion(self.directory.bit_offset)
-        for entry in self.entries:
-            if entry is None or entry.entry.mode is not TensorMode.COPY:
-                continue
+        work = cost.result_work(entry.type for entry in found)
+        self.meter.work(work, "model_header", self.directory.bit_offset)
+        for entry in found:
             other = self.entries[entry.entry.copy_of]
             assert other is not None
             array = get(other.type.name)
@@ -278,6 +288,8 @@ class Applier:
     ) -> None:
         self.accepted = limits or ApplyLimits()
         self.results = results
+        self._read = 0
+        self._meter = Meter(cost.with_base(self.accepted.allowance, base), lambda: self._read)
         self.model = base
         self.digests: dict[str, bytes] = {}
         if base is not None:
@@ -295,8 +307,11 @@ class Applier:
         Raises:
             DfcError: the bitstream is damaged or does not fit the base.
         """
+        if isinstance(content, DataContent):
+            self._read = content.payload_offset // 8 + len(content.payload)
         if isinstance(content, Directory):
             self._close()
+            self._read = content.bit_offset // 8
             self.seen.append(content)
             if content.base_digest == self.digest:  # both None: a full model, and a receiver without one
                 self._begin(content, level)
@@ -306,7 +321,7 @@ class Applier:
 
     def _begin(self, directory: Directory, level: LevelLimits) -> None:
         start = Model({}) if self.model is None else self.model
-        self._run = UpdateRun(directory, start, self.digests, level, self.accepted)
+        self._run = UpdateRun(directory, start, self.digests, level, self.accepted, self._meter)
         self._place = self.results()
         self._place.begin(self._run.types)
         for kind, array in self._run.kept():

@@ -33,6 +33,7 @@ DTYPES: dict[ElementType, np.dtype[Any]] = {
     ElementType.INT64: np.dtype("<i8"),
     ElementType.BOOL: np.dtype("?"),
 }
+CONSTANT_BLOCK = 1 << 18
 FLOAT_TYPES = {ElementType.FLOAT32, ElementType.FLOAT16, ElementType.BFLOAT16, ElementType.FLOAT64}
 
 
@@ -51,6 +52,11 @@ def element_type_of(dtype: np.dtype[Any]) -> ElementType:
 
 def contiguous_parts(array: Array, limit: int = 1 << 24) -> Iterator[Array]:
     """The bytes of an array in C order, in parts of uint8 of at most about `limit` bytes where that is possible."""
+    if array.nbytes > limit and not any(array.strides):  # one number seen as many: its bytes are made once
+        block = np.full(CONSTANT_BLOCK, array[(0,) * array.ndim], array.dtype).view(np.uint8)
+        yield from (block for _ in range(array.size // CONSTANT_BLOCK))
+        yield block[: array.size % CONSTANT_BLOCK * array.itemsize]
+        return
     if array.nbytes <= limit or array.ndim == 0 or array.flags.c_contiguous:
         yield np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         return
@@ -145,6 +151,12 @@ class Axes:
     def shape(self, samples: int) -> tuple[int, ...]:
         """Shape of the whole tensor."""
         return (samples, *self.sample_shape) if self.has_samples else self.sample_shape
+
+    @property
+    def is_canonical(self) -> bool:
+        """Whether a sample's axes come in the order C, H, W."""
+        order = self._order()
+        return list(order) == [role for role in CANONICAL if role in order]
 
     def _order(self) -> tuple[AxisRole, ...]:
         return tuple(r for r in self.roles if r not in SAMPLE_ROLES)

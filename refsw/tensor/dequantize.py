@@ -68,7 +68,7 @@ def log_points(minimum: Range, maximum: Range, numerators: npt.NDArray[np.int64]
     lower = (values - error).astype(np.float32)
     table: Table = (values + error).astype(np.float32)
     for i in np.flatnonzero(lower != table):
-        table[i] = _power(minimum, maximum, numerators, denominator, i).nearest_binary32()
+        table[i] = _settled(_power(minimum, maximum, numerators, denominator, i))
     table[table == 0] = 0.0  # a result that rounds to zero is positive zero
     return table
 
@@ -152,6 +152,12 @@ class _Power:
         midpoint = (Fraction(float(low)) + Fraction(float(high))) / 2
         side = self.compare(midpoint)
         return nearest_binary32(midpoint) if side == 0 else high if side > 0 else low
+
+
+@lru_cache(maxsize=1 << 12)
+def _settled(power: _Power) -> np.float32:
+    """The number rounded; known again where many elements have one level."""
+    return power.nearest_binary32()
 
 
 def _decimal(value: Fraction, context: Context) -> Decimal:

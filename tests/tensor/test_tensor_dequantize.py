@@ -133,6 +133,7 @@ def test_a_table_cannot_be_written_to(quantizer: Quantizer) -> None:
 def settled(monkeypatch: pytest.MonkeyPatch) -> list[Fraction]:
     """The exponents that are settled with more digits, from now on."""
     taken: list[Fraction] = []
+    dequantize._settled.cache_clear()
     original = dequantize._Power.nearest_binary32
 
     def spy(power: dequantize._Power) -> np.float32:

@@ -1,0 +1,157 @@
+"""11.4 What a feature data unit asks for: work, in units of about a byte written, and memory in bytes.
+
+The weights are rounded up from measurements; docs/cost.md has them, with the worst bitstreams that they admit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from refsw.features.parameters import Parameters
+from refsw.features.reconstruct import UnitContent
+from refsw.payload.base import VIDEO, PictureFormat
+from refsw.profiles import PROFILE_CODECS, Allowance, Meter
+from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
+
+SAMPLE, UNIT = 30_000, 100_000
+OUTPUT, HASHED, REORDERED, LOOKED_UP = 3, 2, 8, 4
+LINEAR, POWER = 16, 400
+"""An element or level computed on its own, with a uniform quantizer and with a logarithmic one."""
+LEVEL_BYTES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """What a payload codec takes: work and bytes of memory for a byte of the pictures, and work for a picture.
+
+    An image codec takes the same for elements of 8 and of 16 bits: there, it is for an element.
+    """
+
+    work: int
+    memory: int
+    picture: int
+
+
+CODECS: dict[PayloadCodec, Codec] = {
+    PayloadCodec.STORED: Codec(1, 1, 0),
+    PayloadCodec.ZLIB: Codec(8, 1, 0),
+    PayloadCodec.GZIP: Codec(8, 1, 0),
+    PayloadCodec.LZMA: Codec(8, 1, 0),
+    PayloadCodec.PNG: Codec(12, 6, 200_000),
+    PayloadCodec.JPEG: Codec(8, 4, 200_000),
+    PayloadCodec.JPEG2000: Codec(40, 14, 200_000),
+    PayloadCodec.HEVC: Codec(6, 1, 300_000),
+    PayloadCodec.VVC: Codec(12, 1, 300_000),
+}
+IMAGES = PROFILE_CODECS[Profile.IMAGE]
+FRAMES = 17
+"""Pictures that a video decoder keeps, the current one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What decoding a unit takes.
+
+    Args:
+        work: units of work.
+        memory: bytes, without constant samples, which take none until someone writes them out.
+        elements: bytes of the samples that are not constant.
+        output: bytes of all samples.
+    """
+
+    work: int
+    memory: int
+    elements: int
+    output: int
+
+
+def unit_cost(content: UnitContent, profile: Profile) -> Cost:
+    """What decoding a unit takes, known before anything of it is done."""
+    p, samples = content.parameters, content.samples
+    elements = p.axes.elements
+    output = samples * elements * p.dtype.itemsize
+    coded = sum(count > 0 for count in content.pictures)
+    work = UNIT + samples * SAMPLE + OUTPUT * output + samples * _digests(p)
+    work += coded * _elements(p)
+    own = coded * elements * p.dtype.itemsize
+    pictures, picture_format = sum(content.pictures), p.picture_format(profile)
+    work += pictures_work(p.payload_codec, pictures, picture_format)
+    memory = own + pictures_memory(p.payload_codec, pictures, picture_format)
+    return Cost(work, memory, own, output)
+
+
+def pictures_work(payload_codec: PayloadCodec, count: int, picture_format: PictureFormat) -> int:
+    """Work for the pictures of a payload."""
+    codec = CODECS[payload_codec]
+    return count * (codec.picture + codec.work * _size(payload_codec, picture_format))
+
+
+def pictures_memory(payload_codec: PayloadCodec, count: int, picture_format: PictureFormat) -> int:
+    """Bytes of memory for the pictures of a payload, for copies of them, and for what the codec has beside them."""
+    if not count:
+        return 0
+    size = picture_format.picture_bytes
+    if payload_codec in VIDEO:
+        return (2 * count + (2 if picture_format.intra_only else min(FRAMES, count + 1))) * size
+    beside = CODECS[payload_codec].memory * _size(payload_codec, picture_format)
+    # Image codecs decode one picture after the other.
+    return 2 * count * size + (beside if payload_codec in IMAGES else count * beside)
+
+
+def _size(payload_codec: PayloadCodec, picture_format: PictureFormat) -> int:
+    if payload_codec in IMAGES:
+        return picture_format.height * picture_format.width
+    return picture_format.picture_bytes
+
+
+def _digests(p: Parameters) -> int:
+    """Work for the digests of a sample."""
+    elements, work = p.axes.elements, 0
+    if DigestKind.TENSOR in p.digests:
+        work += HASHED * elements * p.dtype.itemsize
+        work += REORDERED * elements * (not p.axes.is_canonical)
+    if DigestKind.LEVELS in p.digests:
+        work += (HASHED * LEVEL_BYTES + LOOKED_UP) * elements
+    return work
+
+
+def _elements(p: Parameters) -> int:
+    """Work for the elements of a sample that has pictures."""
+    elements = p.axes.elements
+    work = REORDERED * elements * (not p.in_own_order or not p.axes.is_canonical)
+    if p.quantizer is Quantizer.NONE:
+        return work + elements * p.dtype.itemsize
+    each = LINEAR if p.quantizer is Quantizer.UNIFORM else POWER
+    ranges = p.axes.channels if p.range_scope is RangeScope.CHANNEL else 1
+    # Levels are computed one by one, or looked up in a table of all, whichever is fewer.
+    return work + LOOKED_UP * elements + each * min(elements, ranges << p.bit_depth)
+
+
+class FeatureMeter(Meter):
+    """11.4 What units of features have taken from an allowance.
+
+    Args:
+        allowance: what may be spent.
+        read: gives the bytes that have been read so far.
+        keeps: the decoded samples stay in memory, and are copied together in the end.
+    """
+
+    def __init__(self, allowance: Allowance, read: Callable[[], int], *, keeps: bool = False) -> None:
+        super().__init__(allowance, read)
+        self.keeps = keeps
+        self.output = self._kept = 0
+
+    def charge(self, content: UnitContent, profile: Profile) -> None:
+        """Take a unit's cost from the allowance, before anything of it is done.
+
+        Raises:
+            CapacityError: it is too much for so few bytes.
+        """
+        cost, offset = unit_cost(content, profile), content.payload_offset
+        self.output += cost.output
+        self.work(cost.work, "feature_data", offset)
+        self.memory(cost.memory, len(content.payload), "feature_data", offset)
+        if self.keeps:
+            self._kept += cost.elements + cost.output
+            self.memory(self._kept, self.read(), "feature_data", offset)

@@ -238,3 +238,37 @@ def read_picture(path: Path) -> Array:
     except Exception as error:  # a damaged file makes readers of formats raise anything
         told = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"{path}: damaged, or no picture: {told}") from error
+
+
+ORIENTATION = 0x112
+"""Number of the EXIF entry that says how a picture is to be turned."""
+
+
+def treatment(path: Path) -> list[str]:
+    """What `read_picture` makes of what is more in a file than samples of 8 bits in grey or RGB, each in a few words.
+
+    Raises:
+        DatasetError: it is missing or damaged.
+    """
+    from PIL import Image
+
+    found = []
+    try:
+        with Image.open(path) as image:
+            if image.getexif().get(ORIENTATION, 1) not in (0, 1):
+                found.append("an EXIF orientation, which is not applied")
+            if (
+                image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "La", "RGBa", "RGBX")
+                and image.mode[0] != "I"
+            ):
+                found.append(f"colours in {image.mode}, converted to RGB without a profile")
+            if image.mode.startswith("I;16") or any("16" in str(tile[3]) for tile in image.tile):
+                found.append("samples of 16 bits, reduced to 8")
+            if "transparency" in image.info or image.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
+                found.append("transparency, which is left out")
+            if getattr(image, "n_frames", 1) > 1:
+                found.append("several frames, of which the first is taken")
+    except Exception as error:  # see above
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(f"{path}: damaged, or no picture: {told}") from error
+    return found

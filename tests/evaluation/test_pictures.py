@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from refsw.errors import UsageError
+from refsw.evaluation.datasets import open_dataset
 from refsw.evaluation.errors import DatasetError
-from refsw.evaluation.pictures import Fit, preprocessing
+from refsw.evaluation.pictures import Fit, preprocessing, treatment
 
 # 40 columns, 20 rows; red rises from left to right, green from top to bottom.
 PICTURE = np.zeros((20, 40, 3), np.uint8)
@@ -74,3 +76,32 @@ def test_a_picture_too_narrow_to_crop_from_is_refused():
 def test_what_does_not_exist_is_named(choice, message):
     with pytest.raises(UsageError, match=message):
         preprocessing(choice)
+
+
+def unusual(folder):
+    """Pictures by what is unusual of them."""
+    rgb, turned = Image.fromarray(PICTURE), Image.Exif()
+    turned[0x112] = 6
+    ramp = np.arange(800, dtype=np.uint16).reshape(20, 40)
+    made = {
+        "an EXIF orientation": ("turned.jpg", rgb, {"exif": turned}),
+        "colours in CMYK": ("cmyk.jpg", rgb.convert("CMYK"), {}),
+        "samples of 16 bits": ("deep.png", Image.fromarray(ramp), {}),
+        "transparency": ("clear.png", rgb.convert("RGBA"), {}),
+        "several frames": ("moving.webp", rgb, {"save_all": True, "append_images": [rgb.rotate(180)]}),
+    }
+    for name, picture, options in made.values():
+        picture.save(folder / name, **options)
+    return {what: folder / entry[0] for what, entry in made.items()}
+
+
+def test_what_becomes_of_unusual_pictures_is_said(tmp_path):
+    for what, path in unusual(tmp_path).items():
+        assert [told[: len(what)] for told in treatment(path)] == [what]
+    for name in ("plain.png", "plain.jpg", "plain.bmp"):
+        Image.fromarray(PICTURE).save(tmp_path / name)
+        assert treatment(tmp_path / name) == []
+    data = open_dataset("folder", tmp_path)
+    data.check()
+    assert len(data.notes) == 5
+    assert "1 picture has an EXIF orientation, which is not applied: turned.jpg" in data.notes

@@ -16,6 +16,8 @@ from refsw.files import whole_file
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import DTYPES, Array
 
+NAME, NUMBER = "/", "#"
+"""What stands before the key of a tensor."""
 ONE, DIGEST, HALF = "features", "sha256", "bfloat16:"
 BFLOAT16 = DTYPES[ElementType.BFLOAT16]
 DEFAULT_BYTES = 4 << 30
@@ -55,11 +57,19 @@ class FeatureCache:
         arrays = {name.removeprefix(HALF): _of_words(name, array) for name, array in arrays.items()}
         if told is None or not arrays or told.tobytes() != _digest(key, arrays):
             return None
-        return arrays[ONE] if set(arrays) == {ONE} else {k.removeprefix("/"): v for k, v in arrays.items()}
+        if set(arrays) == {ONE}:
+            one: Array = arrays[ONE]
+            return one
+        # Keys of tensors may be numbers.
+        tensors: dict[Any, Array] = {int(k[1:]) if k[0] == NUMBER else k[1:]: v for k, v in arrays.items()}
+        return tensors
 
-    def put(self, key: str, features: Array | Mapping[str, Array]) -> None:
+    def put(self, key: str, features: Array | Mapping[Any, Array]) -> None:
         """Keep features under a key; a full or read-only disk is no reason to stop."""
-        arrays = {f"/{k}": v for k, v in features.items()} if isinstance(features, Mapping) else {ONE: features}
+        if isinstance(features, Mapping):
+            arrays = {f"{NUMBER if type(k) is int else NAME}{k}": v for k, v in features.items()}
+        else:
+            arrays = {ONE: features}
         words = {(HALF if v.dtype == BFLOAT16 else "") + k: _as_words(v) for k, v in arrays.items()}
         words[DIGEST] = np.frombuffer(_digest(key, arrays), np.uint8)
         path = self._path(key)

@@ -51,7 +51,7 @@ class _Here(threading.local):
     fingerprint: Any = None
     features_of: tuple[Any, ...] = ()
     features: Features | None = None
-    shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012 (replaced, never changed)
+    shapes: dict[Any, tuple[int, ...]] = {}  # noqa: RUF012 (replaced, never changed)
     digest: str = ""
     extraction: float | None = None
     basis: str = ""
@@ -301,7 +301,10 @@ def _extracted(task: Task, item: str, layer: str) -> Features:
 def _together(parts: Sequence[Features], layer: str) -> Features:
     first = parts[0]
     if isinstance(first, Mapping):
-        return {name: _stack([part[name] for part in parts], f"layer {layer}, {name}") for name in first}
+        if len({str(name) for name in first}) != len(first):
+            raise UsageError(f"layer {layer}: two of its tensors have the same name: {', '.join(map(str, first))}")
+        # Levels of a pyramid may have numbers; a tensor of a bitstream has a name.
+        return {str(name): _stack([part[name] for part in parts], f"layer {layer}, {name}") for name in first}
     return _stack(parts, f"layer {layer}")  # type: ignore[arg-type]
 
 
@@ -322,7 +325,7 @@ def _apart(decoded: Features, job: Job) -> list[Features]:
     """What `_together` did, undone: every item has the shape that its features had."""
     shapes = _here.shapes
     if isinstance(decoded, Mapping):
-        return [{k: v[i].reshape(shapes[k]) for k, v in decoded.items()} for i in range(len(job.items))]
+        return [{k: decoded[str(k)][i].reshape(shape) for k, shape in shapes.items()} for i in range(len(job.items))]
     return [decoded[i].reshape(shapes[""]) for i in range(len(job.items))]
 
 

@@ -12,8 +12,9 @@ from typing import Self
 import numpy as np
 
 from refsw.errors import UsageError
+from refsw.evaluation.datasets.files import told
 from refsw.evaluation.errors import DatasetError
-from refsw.evaluation.pictures import read_picture
+from refsw.evaluation.pictures import read_picture, treatment
 from refsw.tensor.axes import Array
 
 
@@ -104,6 +105,14 @@ class Dataset:
         """
         return read_picture(item.path)
 
+    def treatment(self, item: Item) -> list[str]:
+        """What becomes of a picture that is no plain one, in a few words each.
+
+        Raises:
+            DatasetError: the file is missing or damaged.
+        """
+        return treatment(item.path)
+
     def digest(self, item: Item) -> str:
         """SHA-256 of what its samples come from."""
         try:
@@ -119,7 +128,7 @@ class Dataset:
             raise DatasetError(f"{item.path}: {error.strerror}") from error
 
     def check(self, progress: Callable[[], None] | None = None) -> None:
-        """Decode every picture once, queries and references.
+        """Decode every picture once, queries and references; `notes` tell afterwards what became of unusual ones.
 
         Args:
             progress: called after each.
@@ -127,10 +136,13 @@ class Dataset:
         Raises:
             DatasetError: the first that is missing or damaged, and how many there are.
         """
-        bad = []
+        bad: list[str] = []
+        treated: dict[str, list[str]] = {}
         for item in (*self.items, *self.references):
             try:
                 self.picture(item)
+                for what in self.treatment(item):
+                    treated.setdefault(what, []).append(item.id)
             except DatasetError as error:
                 bad.append(str(error))
             if progress is not None:
@@ -138,6 +150,10 @@ class Dataset:
         if bad:
             more = f" (and {len(bad) - 1} more of {self.name})" if len(bad) > 1 else ""
             raise DatasetError(f"{bad[0]}{more}")
+        self.notes += tuple(
+            f"{len(ids)} picture{' has' if len(ids) == 1 else 's have'} {what}: {told(ids)}"
+            for what, ids in treated.items()
+        )
 
 
 class StoredDataset(Dataset):
@@ -164,6 +180,10 @@ class StoredDataset(Dataset):
     def picture(self, item: Item) -> Array:
         """From memory."""
         return self._pictures[item.id]
+
+    def treatment(self, item: Item) -> list[str]:
+        """Nothing: these are plain."""
+        return []
 
     def digest(self, item: Item) -> str:
         """SHA-256 of shape and samples."""

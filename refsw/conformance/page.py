@@ -1,7 +1,8 @@
 """13.9 The HTML page: one file without external resources, for narrow and wide windows, by day and by night.
 
-Everything that comes from vectors or from the decoder is escaped. The page works without its script, which
-only filters; every vector that did not pass is a <details> element, reachable and opened by keyboard.
+What failed comes first. Everything that comes from vectors or from the decoder is escaped. The page works without its
+script, which only filters; a vector that failed is a <details> element, reachable and opened by keyboard. So that the
+page stays small, however much fails, it has details as long as there is room, and a row of a table for everything else.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import base64
 import hashlib
 from typing import Any
 
-from refsw.conformance.outcomes import MEANINGS, Outcome
-from refsw.conformance.results import failures_first, headline, where, worst
+from refsw.conformance.outcomes import GOOD, MEANINGS, Outcome
+from refsw.conformance.results import fails, failures_first, headline, where, worst
 from refsw.text import for_html as escape
 
 OPEN = {Outcome.UNSUPPORTED, Outcome.UNPROVEN, Outcome.SKIPPED, Outcome.NOT_RUN, Outcome.HARNESS_ERROR}
 
 SHOWN_REQUIREMENTS = 12
+ROOM = 900_000
+"""Characters of a page with all the details that fit; the rows of what is left may take more."""
+LONGEST_REASON, LONGEST_SAID, MOST_MISMATCHES = 160, 4000, 5
 
 STYLE = """
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --panel: #f6f8fa;
@@ -65,6 +69,7 @@ details > div { padding: 0 .7rem .7rem; }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1rem 1rem; margin: .4rem 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .place { border-left: 4px solid var(--bad); background: var(--panel); padding: .5rem .8rem; margin: .6rem 0; }
+[data-rest] > div { overflow-x: auto; } [data-rest] table { min-width: 42rem; } [data-rest] th { white-space: nowrap; }
 [hidden] { display: none !important; }
 @media (max-width: 40rem) { summary { grid-template-columns: minmax(0, 1fr); } summary .why { grid-column: 1; }
   dl { grid-template-columns: minmax(0, 1fr); } dd { margin-bottom: .3rem; } body { padding: .7rem; } }
@@ -80,9 +85,14 @@ function apply() {
   for (const r of rows) {
     const d = r.dataset;
     const ok = (!f.get('area') || d.area === f.get('area')) && (!f.get('outcome') || d.outcome === f.get('outcome'))
-      && (!f.get('requirement') || d.requirements.split(' ').includes(f.get('requirement')))
+      && (!f.get('about') || (d.about ?? r.lastChild.textContent).split(', ').includes(f.get('about')))
       && (!text || (d.id + ' ' + r.textContent).toLowerCase().includes(text));
     r.hidden = !ok; n += ok;
+  }
+  const chosen = [...f.values()].some(v => v);
+  for (const d of document.querySelectorAll('[data-rest]')) {
+    const left = d.querySelectorAll('tr[data-id]:not([hidden])').length;
+    d.hidden = !left; d.open = chosen && left > 0; d.querySelector('.count').textContent = left;
   }
   shown.textContent = n + ' of ' + rows.length + ' vectors shown';
 }
@@ -102,22 +112,23 @@ def html_page(results: dict[str, Any]) -> str:
     decoder = results["decoder"]
     script = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script}'"
-    failed = [v for v in failures_first(results["vectors"]) if v["outcome"] != Outcome.PASS]
-    passed = [v for v in results["vectors"] if v["outcome"] == Outcome.PASS]
+    failed = [v for v in failures_first(results["vectors"]) if v["outcome"] not in GOOD]
     body = [
         _head(results),
         f"<h2 id='outcomes'>Outcomes</h2>{_outcomes(results['counts'])}",
+        f"<h2 id='vectors'>Vectors</h2>{_filter(results)}",
+        "<p id='shown' class='soft' role='status' aria-live='polite'></p>",
+    ]
+    end = [
+        *[_rest(o, [v for v in results["vectors"] if v["outcome"] == o]) for o in (Outcome.SKIPPED, Outcome.PASS)],
         "<div class='two'><section>",
         f"<h2 id='areas'>Areas</h2>{_groups('area', results['areas'])}",
         "</section><section>",
-        f"<h2 id='requirements'>Requirements</h2>{_requirements(results['requirements'])}",
+        f"<h2 id='requirements'>Requirements</h2>{_requirements(results['about'])}",
         "</section></div>",
-        f"<h2 id='vectors'>Vectors</h2>{_filter(results)}",
-        "<p id='shown' class='soft' role='status' aria-live='polite'></p>",
-        *[_vector(v, details_open=len(failed) == 1) for v in failed],
-        *[_vector(v, details_open=False) for v in passed],
         f"<h2 id='run'>The run</h2>{_run(results)}",
     ]
+    body += [*_failures(failed, ROOM - sum(map(len, (*body, *end, STYLE, SCRIPT)))), *end]
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -125,6 +136,45 @@ def html_page(results: dict[str, Any]) -> str:
         f"<title>Conformance of {escape(decoder['name'])}</title><style>{STYLE}</style></head>\n<body><main>"
         + "\n".join(body)
         + f"</main>\n<script>{SCRIPT}</script></body></html>\n"
+    )
+
+
+def _failures(failed: list[dict[str, Any]], room: int) -> list[str]:
+    """What failed: with details, with less of them, or in a row, so that all of it fits if that can be."""
+    rows = [_row(v) for v in failed]
+    room -= sum(map(len, rows))
+    blocks, rest = [], []
+    for v, row in zip(failed, rows, strict=True):
+        block = _vector(v, whole=True, details_open=len(failed) == 1)
+        if len(block) > room // 8:
+            block = _vector(v, whole=False, details_open=False)
+        if len(block) <= room // 4:
+            blocks.append(block)
+            room -= len(block) - len(row)
+        else:
+            rest.append(v)
+    return [*blocks, _rest("more that did not pass; details are in results.json", rest)]
+
+
+def _rest(what: str, vectors: list[dict[str, Any]]) -> str:
+    """Vectors in a table, folded."""
+    if not vectors:
+        return ""
+    head = "<tr><th>Outcome</th><th>Vector</th><th>Title or reason</th><th>About</th></tr>"
+    return (
+        f"<section><details data-rest><summary><span><span class='count'>{len(vectors)}</span></span>"
+        f"<span class='why'>{escape(what)}</span></summary><div><table>{head}"
+        + "\n".join(map(_row, vectors))
+        + "</table></div></details></section>"
+    )
+
+
+def _row(v: dict[str, Any]) -> str:
+    told = v["title"] if v["outcome"] == Outcome.PASS else v["reason"] or v["title"]
+    return (
+        f"<tr data-id='{escape(v['id'])}' data-area='{escape(v['area'])}' data-outcome='{v['outcome']}'>"
+        f"<td class='tag {_class(v['outcome'])}'>{v['outcome']}</td><td class='id'>{escape(v['id'])}</td>"
+        f"<td>{escape(told, LONGEST_REASON)}</td><td>{escape(', '.join(v['about']))}</td></tr>"
     )
 
 
@@ -163,26 +213,27 @@ def _groups(what: str, groups: dict[str, dict[str, int]]) -> str:
         outcome = worst(counts)
         rows.append(
             f"<tr><td><a href='#vectors' data-set='{what}={escape(name)}'>{escape(name)}</a></td>"
-            f"<td class='n'>{counts['PASS']}</td><td class='n'>{sum(counts.values())}</td>"
+            f"<td class='n'>{counts['PASS']}</td><td class='n'>{counts['SKIPPED'] or ''}</td>"
+            f"<td class='n'>{sum(counts.values())}</td>"
             f"<td class='tag {_class(outcome)}'>{outcome}</td></tr>"
         )
-    head = f"<tr><th>{what.capitalize()}<th class='n'>PASS<th class='n'>of<th>Worst</tr>"
+    head = f"<tr><th>{what.capitalize()}<th class='n'>PASS<th class='n'>Skipped<th class='n'>of<th>Worst</tr>"
     return f"<div class='scroll'><table>{head}{''.join(rows)}</table></div>"
 
 
 def _requirements(groups: dict[str, dict[str, int]]) -> str:
-    broken = {name: c for name, c in groups.items() if c["PASS"] < sum(c.values())}
+    broken = {name: c for name, c in groups.items() if fails(c)}
     kept = {name: c for name, c in groups.items() if name not in broken}
     if not broken:
-        failing = "<p class='good'>No vector of a requirement failed.</p>"
+        failing = "<p class='good'>No vector about a requirement failed.</p>"
     else:
         # What fails wholly, and is about few vectors, says most.
         order = sorted(broken, key=lambda name: (broken[name]["PASS"] / sum(broken[name].values()),
                                                  sum(broken[name].values()), name))  # fmt: skip
-        failing = _groups("requirement", {name: broken[name] for name in order[:SHOWN_REQUIREMENTS]})
+        failing = _groups("about", {name: broken[name] for name in order[:SHOWN_REQUIREMENTS]})
         rest = {name: broken[name] for name in order[SHOWN_REQUIREMENTS:]}
         failing += _folded(rest, "more", "with vectors that did not pass")
-    return failing + _folded(kept, "kept", "all their vectors PASS")
+    return failing + _folded(kept, "kept", "all vectors about them PASS, but for what is optional")
 
 
 def _folded(groups: dict[str, dict[str, int]], what: str, why: str) -> str:
@@ -190,7 +241,7 @@ def _folded(groups: dict[str, dict[str, int]], what: str, why: str) -> str:
         return ""
     return (
         f"<details><summary><span>{len(groups)} {what}</span><span class='why soft'>{why}</span></summary>"
-        f"<div>{_groups('requirement', groups)}</div></details>"
+        f"<div>{_groups('about', groups)}</div></details>"
     )
 
 
@@ -205,49 +256,48 @@ def _filter(results: dict[str, Any]) -> str:
         "<form id='filter' hidden>"
         + select("outcome", [o for o, n in results["counts"].items() if n])
         + select("area", list(results["areas"]))
-        + select("requirement", list(results["requirements"]))
+        + select("about", list(results["about"]))
         + "<label>Text<input name='text' type='search'></label><button type='reset'>Show all</button></form>"
     )
 
 
-def _vector(v: dict[str, Any], *, details_open: bool) -> str:
+def _vector(v: dict[str, Any], *, whole: bool, details_open: bool) -> str:
     attributes = (
         f"data-id='{escape(v['id'])}' data-area='{escape(v['area'])}' data-outcome='{v['outcome']}' "
-        f"data-requirements='{escape(' '.join(v['requirements']), None)}'"
+        f"data-about='{escape(', '.join(v['about']))}'"
     )
     facts = {
         "vector": f"{v['kind']}, area {v['area']}, profile {v['profile']}, level {v['level']}, suite {v['suite']}",
         "ended": f"exit code {v['exit_code']}" if v["signal"] is None else f"signal {v['signal']}",
         "took": f"{v['seconds']:.3f} s, {v['peak_bytes'] / 2**20:.0f} MiB",
         "notes": "; ".join(v["notes"]),
+        "about": ", ".join(v["about"]),
     }
     listed = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
-    said = (
-        f"<p class='soft'>What the decoder said</p><pre tabindex='0'>{escape(v['stderr'], None, lines=True)}</pre>"
-        if v["stderr"]
-        else ""
-    )
+    said = escape(v["stderr"], LONGEST_SAID if whole else LONGEST_REASON, lines=True)
+    said = f"<p class='soft'>What the decoder said</p><pre tabindex='0'>{said}</pre>" if said else ""
     why = escape(v["reason"] or v["title"])
-    asked = (
-        f"<details><summary><span>Requirements</span><span class='why soft'>{len(v['requirements'])} of them</span>"
-        f"</summary><div>{escape(', '.join(v['requirements']), None)}</div></details>"
-        if v["requirements"]
+    relied = (
+        f"<details><summary><span>Relies on</span><span class='why soft'>{len(v['requirements'])} requirements, or "
+        f"breaks them</span></summary><div>{escape(', '.join(v['requirements']), None)}</div></details>"
+        if v["requirements"] and whole
         else ""
     )
+    places = "".join(_mismatch(m, whole=whole) for m in v["mismatches"][:MOST_MISMATCHES])
     return (
         f"<details {attributes}{' open' if details_open else ''}><summary>"
         f"<span class='tag {_class(v['outcome'])}'>{v['outcome']}</span><span class='id'>{escape(v['id'])}</span>"
         f"<span class='why'>{why}</span></summary><div><p>{escape(v['title'])}</p><dl>{listed}</dl>"
-        f"{''.join(map(_mismatch, v['mismatches']))}{said}{asked}</div></details>"
+        f"{places}{said}{relied}</div></details>"
     )
 
 
-def _mismatch(m: dict[str, Any]) -> str:
+def _mismatch(m: dict[str, Any], *, whole: bool) -> str:
     facts = {
         "tensor": m["tensor"],
         "checkpoint": m["checkpoint"],
         "what": m["what"],
-        "first at": where(m),
+        "not finite" if m.get("nonfinite") else "first at": where(m),
         "expected": m["expected"],
         "got": m["got"],
         "level": "" if m.get("expected_level") is None else f"{m['expected_level']} expected",
@@ -258,7 +308,7 @@ def _mismatch(m: dict[str, Any]) -> str:
     rows = "".join(
         f"<tr><td class='n'>{r['bit_offset']}</td><td class='n'>{r['bits']}</td><td>{escape(r['structure'])}</td>"
         f"<td><code>{escape(r['element'])}</code></td><td><code>{escape(r['value'])}</code></td></tr>"
-        for r in m.get("trace", [])
+        for r in (m.get("trace", []) if whole else [])
     )
     head = "<tr><th class='n'>Bit<th class='n'>Bits<th>Structure<th>Element<th>Value</tr>"
     trace = (

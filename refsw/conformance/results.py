@@ -121,6 +121,7 @@ class Report:
             "total": len(self.results),
             "counts": self.counts(),
             "areas": self.by(lambda v: [v.area]),
+            "about": self.by(lambda v: v.about),
             "requirements": self.by(lambda v: v.requirements),
             "vectors": [result.as_dict() for result in self.results],
         }  # fmt: skip
@@ -164,4 +165,6 @@ def headline(results: dict[str, Any]) -> str:
 
 def where(mismatch: dict[str, Any]) -> str:
     """The place of a mismatch in words; empty if it has none."""
+    if mismatch.get("index") and mismatch.get("column") is None and mismatch.get("sample") is None:
+        return f"element {mismatch['index']}"
     return ", ".join(f"{name} {mismatch[name]}" for name in PLACE if mismatch.get(name) is not None)

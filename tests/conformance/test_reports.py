@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from refsw.conformance.page import html_page
 from refsw.conformance.reports import load_results, write_reports
 from refsw.errors import UsageError
 from tests.conformance import making
-from tests.conformance.making import ROOT, SABOTEUR, judge, saboteur
+from tests.conformance.making import ROOT, SABOTEUR, judge, outcomes, saboteur
 
 EVIL = "<script>alert(1)</script>"
 
@@ -124,9 +127,73 @@ def test_the_page_is_whole_and_names_the_place(wrong: Path) -> None:
     for words in ["4 of 7 vectors PASS", "sample 0, channel 0, row 0, column 0", "0xbf800000", "sample_minimum[0]",
                   "1 of 120 elements", "dequantize.uniform"]:  # fmt: skip
         assert words in page.text
-    vectors = [a for tag, a in page.tags if tag == "details" and "data-id" in a]
-    assert len(vectors) == 7
-    assert vectors[0]["data-outcome"] == "MISMATCH"  # what failed comes first
+    vectors = [(tag, a["data-outcome"]) for tag, a in page.tags if "data-id" in a]
+    assert vectors == [("details", "MISMATCH")] * 3 + [("tr", "PASS")] * 4  # what failed comes first
+
+
+def failing(count: int, wrong: Path, **fields: object) -> dict[str, Any]:
+    """Results in which everything fails, with much to tell of each."""
+    results = load_results(wrong / "results.json")
+    (one,) = (v for v in results["vectors"] if v["id"] == "bytes-uniform_r1")
+    vectors = [copy.deepcopy(one) | {"id": f"bytes-n{i}_r1"} | fields for i in range(count)]
+    return results | {"vectors": vectors, "total": count}
+
+
+def test_the_page_stays_small_whatever_fails(wrong: Path) -> None:
+    said = {
+        "stderr": "<x>" * 3000,
+        "about": ["a.requirement-of-some-length", "b.another-of-them"],
+        "reason": "r" * 2000,
+    }
+    results = failing(2000, wrong, **said)
+    assert len(json.dumps(results)) > 10 << 20
+    text = html_page(results)
+    assert len(text.encode()) < 1_000_000
+    page = Page(text)
+    vectors = [(tag, a["data-id"]) for tag, a in page.tags if "data-id" in a]
+    assert [name for _, name in vectors] == [f"bytes-n{i}_r1" for i in range(2000)]
+    assert vectors[0][0] == "details"  # there is room for the first ones
+    assert vectors[-1][0] == "tr"
+    assert "0xbf800000" in page.text
+    few = html_page(failing(20, wrong))
+    assert few.count("<details data-id=") == few.count("the syntax elements around it") == 20
+
+
+def test_what_is_skipped_and_unproven_is_shown_apart(tmp_path: Path, streams: dict[str, bytes]) -> None:
+    entries = [
+        making.vector(tmp_path, "raw-plain", streams["raw"], about=["unit.crc"]),
+        making.vector(tmp_path, "raw-optional", streams["raw"], optional=["VVC"], about=["vvc.stream"],
+                      requirements=["vvc.stream", "unit.crc"]),
+        making.vector(tmp_path, "text-bad", b"x", "malformed", about=["unit.framing"], exercises=["a=b"]),
+        making.vector(tmp_path, "text-like", streams["gzip"], exercises=["a=b"], about=["bytes.format"]),
+    ]  # fmt: skip
+    (tmp_path / "mine.py").write_text(
+        "import refsw\nclass R(Exception): pass\nseen = []\ndef decode(data):\n    seen.append(data)\n"
+        "    if len(seen) in (1,): return {'tensor0': refsw.decode(data)}\n"
+        "    e = R(); e.exit_code = 69 if len(seen) == 2 else 65; raise e\n"
+    )
+    report = judge(making.suite(tmp_path, entries), f"{tmp_path}/mine.py:decode", jobs=1)
+    assert list(outcomes(report).values()) == ["PASS", "SKIPPED", "UNPROVEN", "REJECTED_VALID"]
+    results = write_reports(report, tmp_path)
+    assert results["counts"] == dict.fromkeys(results["counts"], 0) | {
+        "PASS": 1, "SKIPPED": 1, "UNPROVEN": 1, "REJECTED_VALID": 1,
+    }  # fmt: skip
+    assert results["about"]["unit.framing"]["UNPROVEN"] == 1
+    root = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["4", "2", "0", "1"]
+    order = ["text-like_r1", "text-bad_r1", "raw-optional_r1", "raw-plain_r1"]
+    assert [case.get("name") for case in root.iter("testcase")] == order
+    assert [case.get("name") for case in root.iter("testcase") if case.find("skipped") is not None] == [order[2]]
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "results.csv").read_text())))
+    assert [(row["id"], row["about"]) for row in rows][:2] == [(order[0], "bytes.format"), (order[1], "unit.framing")]
+    text = (tmp_path / "report.md").read_text()
+    assert text.index("## Not passed") < text.index(order[0]) < text.index(order[1]) < text.index("## Skipped")
+    assert text.index("## Skipped") < text.index(order[2]) < text.index("## Areas")
+    assert "| raw | 1 | 1 | 2 | SKIPPED |" in text
+    page = Page((tmp_path / "report.html").read_text())
+    assert [a["data-id"] for _, a in page.tags if "data-id" in a] == order
+    assert "1 SKIPPED (VVC, which is optional)" in page.text
+    assert "which shows nothing: of 1 valid vectors with" in page.text
 
 
 def test_the_page_loads_nothing_from_elsewhere(wrong: Path) -> None:

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from refsw.errors import DfcError, FeatureError, RefswError, UsageError
+    from refsw.errors import CoarseStepWarning, DfcError, FeatureError, RefswError, UsageError
     from refsw.features.config import EncoderConfig
     from refsw.features.decoder import Decoder, DecoderLimits, Sample, decode
     from refsw.features.encoder import Encoder, TensorSpec, encode
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "CoarseStepWarning": "refsw.errors",
     "DfcError": "refsw.errors",
     "FeatureError": "refsw.errors",
     "RefswError": "refsw.errors",
@@ -51,6 +52,7 @@ _PLACES = {
     "validate": "refsw.validation",
 }
 __all__ = [
+    "CoarseStepWarning",
     "Decoder",
     "DecoderLimits",
     "DfcError",

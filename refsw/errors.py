@@ -68,6 +68,10 @@ class CodecError(RefswError):
     exit_code = 69
 
 
+class CoarseStepWarning(UserWarning):
+    """Features whose range is set by a few channels are coded so coarsely that nothing of the others is left."""
+
+
 class DfcError(RefswError):
     """A bitstream that cannot be decoded.
 

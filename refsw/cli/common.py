@@ -200,6 +200,13 @@ def _named_output() -> Iterator[None]:
         raise
 
 
+def warn(text: str) -> None:
+    """A line on standard error that ends nothing."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"refsw: warning: {text}", file=sys.stderr)
+
+
 def distinct(source: Path, target: Path) -> None:
     """Refuse to write over the input.
 

@@ -11,7 +11,18 @@ from typing import Any
 
 import click
 
-from refsw.cli.common import OUTPUT, PIPE, distinct, input_stream, model_digest, output_stream, progress, role, say
+from refsw.cli.common import (
+    OUTPUT,
+    PIPE,
+    distinct,
+    input_stream,
+    model_digest,
+    output_stream,
+    progress,
+    role,
+    say,
+    warn,
+)
 from refsw.errors import UsageError
 from refsw.features.config import (
     LAYOUTS,
@@ -100,7 +111,7 @@ def command(features: Path, output: Path, preset: str, axes: str | None, name: s
         counted = _Counter(stack.enter_context(output_stream(output)))
         series = {s.name: s.samples(parsed[s.name]) for s in sources}
         count = max(s.shape[0] if parsed[s.name].has_samples else 1 for s in sources)
-        with Encoder(counted, specs, config, jobs=jobs) as encoder:  # type: ignore[arg-type]
+        with Encoder(counted, specs, config, jobs=jobs, warn=warn) as encoder:  # type: ignore[arg-type]
             for samples in progress(_together(series), "encoding", count):
                 encoder.write(samples)
     raw = sum(_bytes(s) for s in sources)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 
 from refsw.errors import CodecError, FeatureError
 from refsw.features.config import EncoderConfig
+from refsw.features.loss import SAMPLES, Spread, codec_step, spread_of
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent
 from refsw.payload.base import EncoderSettings
@@ -90,10 +92,12 @@ class CodedUnit:
         values: of its syntax elements.
         content: what a decoder reads from it; where an external encoder made it, with parameters of its own: the
             configuration that came with this unit.
+        spread: of the first samples of the tensor, what their channels and steps are like.
     """
 
     values: Values
     content: UnitContent
+    spread: Spread | None = None
 
     @property
     def data(self) -> bytes:
@@ -104,7 +108,7 @@ class CodedUnit:
 
     def with_payload(self, payload: bytes) -> CodedUnit:
         """The same unit with another payload."""
-        return CodedUnit(self.values | {"payload": payload}, replace(self.content, payload=payload))
+        return replace(self, values=self.values | {"payload": payload}, content=replace(self.content, payload=payload))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class _Prepared:
     limits: Range | None
     pictures: Array | None
     qp_shift: int = 0
+    spread: Spread | None = None
 
 
 def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | None) -> int:
@@ -132,7 +137,7 @@ def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | Non
     if p.range_scope is RangeScope.CHANNEL:
         spans = np.array([p.ranges[c][1] - p.ranges[c][0] for c in p.coded_channels])
         span = float(np.sqrt(np.mean(spans * spans)))
-    offset = values.astype(np.float64) - (low - 1)
+    offset = (values.astype(np.float64) - low) + 1  # in this order: beyond 2^53, min - 1 is min
     log_step = float(np.sqrt(np.mean(offset * offset))) * float(np.log1p(high - low))
     return min(0, round(6 * float(np.log2(log_step / span))))
 
@@ -152,12 +157,13 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
     prepared = []
     for index, sample in enumerate(samples, first_sample):
         try:
-            prepared.append(_prepare(plan, p.axes.to_canonical(sample)))
+            prepared.append(_prepare(plan, p.axes.to_canonical(sample), watched=index < SAMPLES))
         except FeatureError as error:
             raise FeatureError(f"{p.name}, sample {index}: {error}") from error
     ranges = [one.limits for one in prepared if one.limits is not None]
     coded = [one for one in prepared if one.pictures is not None]
-    configuration, payload = _encode_pictures(plan, coded) if coded else (p.configuration, b"")
+    settings = _settings(plan, coded)
+    configuration, payload = _encode_pictures(plan, coded, settings) if coded else (p.configuration, b"")
     if plan.settings.command:
         p = replace(p, configuration=configuration)
     elif configuration != p.configuration:
@@ -177,21 +183,36 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
         "sample_maximum": [high for _, high in ranges],
         "payload": payload,
     }
-    return CodedUnit(values, content)
+    spreads = [one.spread.coded_with(codec_step(p.payload_codec, settings, p.bit_depth)) for one in coded if one.spread]
+    return CodedUnit(values, content, reduce(Spread.joined, spreads) if spreads else None)
 
 
-def _encode_pictures(plan: Plan, coded: list[_Prepared]) -> tuple[bytes, bytes]:
-    p, settings = plan.parameters, plan.settings
-    if coded[0].qp_shift:
-        bounds = qp_bounds(p.bit_depth)
-        settings = replace(settings, qp=min(max(settings.qp + coded[0].qp_shift, bounds[0]), bounds[1]))
+def _settings(plan: Plan, coded: list[_Prepared]) -> EncoderSettings:
+    """Those of the plan, with the QP shifted as the first sample wants it."""
+    if not coded or not coded[0].qp_shift:
+        return plan.settings
+    low, high = qp_bounds(plan.parameters.bit_depth)
+    return replace(plan.settings, qp=min(max(plan.settings.qp + coded[0].qp_shift, low), high))
+
+
+def _encode_pictures(plan: Plan, coded: list[_Prepared], settings: EncoderSettings) -> tuple[bytes, bytes]:
+    p = plan.parameters
     stack = np.concatenate([one.pictures for one in coded if one.pictures is not None])
-    return codec(p.payload_codec).encode(stack, p.picture_format(plan.profile), settings)
+    implementation, picture_format = codec(p.payload_codec), p.picture_format(plan.profile)
+    configuration, payload = implementation.encode(stack, picture_format, settings)
+    for error in implementation.check(configuration, memoryview(payload), len(stack), picture_format):
+        raise CodecError(f"{p.name}: what the payload encoder wrote does not conform: {error}")
+    return configuration, payload
 
 
-def _prepare(plan: Plan, sample: Array) -> _Prepared:
+def _prepare(plan: Plan, sample: Array, *, watched: bool = False) -> _Prepared:
     p = plan.parameters
     if p.quantizer is Quantizer.NONE:
+        if p.dtype == np.bool_ and sample.size and np.ascontiguousarray(sample).view(np.uint8).max() > 1:
+            raise FeatureError(
+                "elements of type bool whose bytes are neither 0 nor 1 cannot be coded [requirement bytes.bool]: "
+                "compare them with 0 (x.view(numpy.uint8) != 0), or code them as uint8"
+            )
         ordered = sample if p.in_own_order else sample[p.coded_channels]
         return _Prepared(None, pack(ordered.astype(p.dtype, copy=False), p.packing))
     values = to_binary32(sample)
@@ -202,4 +223,8 @@ def _prepare(plan: Plan, sample: Array) -> _Prepared:
     if constant or len(p.coded_channels) == 0:
         return _Prepared(limits, None)
     shift = qp_shift(p, values, limits) if plan.config.match_step else 0
-    return _Prepared(limits, pack(quantize_sample(p, values, limits), p.packing), shift)
+    spread = None
+    if watched:
+        low, high = limits or (min(low for low, _ in p.ranges), max(high for _, high in p.ranges))
+        spread = spread_of(values, low, high, p.quantizer, p.bit_depth)
+    return _Prepared(limits, pack(quantize_sample(p, values, limits), p.packing), shift, spread)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import tempfile
+import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -13,11 +13,13 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from refsw.errors import CodecError, FeatureError, PayloadError, UsageError
+from refsw.errors import CoarseStepWarning, CodecError, FeatureError, PayloadError, UsageError
 from refsw.features.coding import CodedUnit, Plan, encode_unit
 from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.digest import RunningDigest
+from refsw.features.held import Held
 from refsw.features.layout import layout_of
+from refsw.features.loss import Spread, loss
 from refsw.features.parameters import Parameters, check_limits, to_values
 from refsw.features.plan import make_plan
 from refsw.features.pool import Pool
@@ -28,7 +30,7 @@ from refsw.payload.external import refused
 from refsw.payload.hevc import hevc_configuration
 from refsw.payload.sharing import SharedSets
 from refsw.profiles import LEVELS, default_profile
-from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, UnitType
+from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, RangeScope, UnitType
 from refsw.syntax.structures import DIGEST, END_OF_BITSTREAM, FEATURE_PARAMETER_SET, METADATA
 from refsw.syntax.units import crc32, pack_body, pack_header, pack_unit
 from refsw.tensor.axes import Array, Axes
@@ -37,7 +39,6 @@ from refsw.tensor.foreign import as_array
 DIGEST_BYTES = 16
 CRC_BYTES = 4
 MAX_NAME_BYTES = 255
-HELD_IN_MEMORY = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Encoder:
         config: choices for all tensors that have none of their own.
         jobs: number of processes that code samples; the bytes do not depend on it. Processes are spawned:
             a script that asks for more than one needs ``if __name__ == "__main__":``.
+        warn: what is told of features that are coded too coarsely; by default it is a `CoarseStepWarning`.
 
     Raises:
         UsageError, FeatureError: at once or while writing; what was written then is not a whole bitstream.
@@ -79,10 +81,12 @@ class Encoder:
         config: EncoderConfig | None = None,
         *,
         jobs: int = 1,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         if not tensors:
             raise UsageError("no tensor to encode")
         self._stream = stream
+        self._warn = warn or _warn
         self._pool = Pool(jobs)
         self._window = 1 if jobs == 1 else 3 * jobs
         self._chain = 0
@@ -166,12 +170,19 @@ class Encoder:
             tensor, task = self._waiting.popleft()
             coded = self._pool.result(task)
             self._put((coded if tensor.shared is None else tensor.share(coded)).data)
+            self._watch(tensor, coded)
             if tensor.digests:
                 for levels, elements in decode_unit(coded.content, self._profile, DecoderSettings()):
                     for digest in tensor.digests:
                         digest.add(levels, elements)
                 if tensor.config.digest is DigestScope.SAMPLE:
                     self._write_digests(tensor)
+
+    def _watch(self, tensor: _Tensor, coded: CodedUnit) -> None:
+        """Warn, once a tensor, of channels of which nothing is left."""
+        told = tensor.watch(coded)
+        if told is not None:
+            self._warn(f"{tensor.name or 'the tensor'}: {told}")
 
     def _write_digests(self, tensor: _Tensor) -> None:
         for digest in tensor.digests:
@@ -248,30 +259,6 @@ class Encoder:
             self._pool.__exit__(kind, error, at)
 
 
-class Held:
-    """Units that wait until they may be written, in memory as long as they are few bytes, else on disk."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(HELD_IN_MEMORY)  # noqa: SIM115
-        self._sizes: list[int] = []
-
-    def add(self, data: bytes) -> None:
-        """Keep a unit."""
-        self._file.write(data)
-        self._sizes.append(len(data))
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The units in the order in which they came; afterwards there are none."""
-        self._file.seek(0)
-        for size in self._sizes:
-            yield self._file.read(size)
-        self.close()
-
-    def close(self) -> None:
-        """Forget all."""
-        self._file.close()
-
-
 class _Tensor:
     """What the encoder keeps of one tensor."""
 
@@ -285,6 +272,8 @@ class _Tensor:
         self.plan: Plan | None = None
         self.group: list[Array] = []
         self.digests: list[RunningDigest] = []
+        self.spread: Spread | None = None
+        self.told = False
         by_command = config.payload is PayloadCodec.HEVC and config.settings.command is not None
         self.shared = SharedSets() if by_command else None
 
@@ -319,6 +308,15 @@ class _Tensor:
         except PayloadError as error:
             raise refused(error) from error
 
+    def watch(self, coded: CodedUnit) -> str | None:
+        """What there is to tell of the first samples up to this unit, if it was not told before."""
+        if coded.spread is None or self.told:
+            return None
+        self.spread = coded.spread if self.spread is None else self.spread.joined(coded.spread)
+        text = loss(self.spread, self.axes, by_channel=self.config.range_scope is RangeScope.CHANNEL)
+        self.told = text is not None
+        return text
+
     def check(self, sample: Array) -> None:
         if sample.shape != self.axes.sample_shape:
             raise FeatureError(f"{self.name}: a sample of shape {sample.shape}, expected {self.axes.sample_shape}")
@@ -326,6 +324,10 @@ class _Tensor:
             raise FeatureError(f"{self.name}: a sample of {sample.dtype}, expected {self.dtype}")
         if not self.axes.has_samples and (self.samples or self.group):
             raise FeatureError(f"{self.name}: no axis counts samples, so there is one")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, CoarseStepWarning, stacklevel=2)
 
 
 def _check_names(tensors: list[_Tensor], config: EncoderConfig) -> None:
@@ -384,6 +386,9 @@ def encode(
     Raises:
         FeatureError: NaN, infinity, or a shape or dtype that cannot be coded.
         UsageError: choices that do not go together.
+
+    Warns:
+        CoarseStepWarning: the range of a tensor is set by a few channels, and nothing is left of the others.
     """
     base = EncoderConfig.preset(config, **choices) if isinstance(config, str) else config.replace(**choices)
     named = features if isinstance(features, Mapping) else {"": features}

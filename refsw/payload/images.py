@@ -40,8 +40,18 @@ class ImageCodec:
     def encode(self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings) -> tuple[bytes, bytes]:
         """Every picture as a grey image of 8 bits (levels up to 8 bits) or 16, with its length before it."""
         out = []
+        overshoots = (
+            self.payload_codec is PayloadCodec.JPEG2000
+            and settings.rate > 1
+            and picture_format.bit_depth < 8 * picture_format.dtype.itemsize
+        )
         for picture in pictures:
             image = self._encode_one(picture, settings)
+            if overshoots and self._decode_one(image, picture_format).max() >> picture_format.bit_depth:
+                raise CodecError(
+                    f"JPEG 2000 at a rate of {settings.rate:g} gives levels beyond {picture_format.bit_depth} bits "
+                    "[requirement payload.level-range]: take levels of 8 or 16 bits, or a lower rate"
+                )
             out += [LENGTH.pack(len(image)), image]
         return b"", b"".join(out)
 

@@ -35,29 +35,37 @@ class SharedSets:
             PayloadError: slices without parameter sets, or parameter sets that cannot be shared.
         """
         latest: dict[tuple[int, int], bytes] = {}
+        unchanged: set[int] = set()  # PPS ids that are the same here, as long as no parameter set changes
         slices, ended = [], False
         for unit in split(stream):
             if unit.type in PARAMETER_SETS:
-                if not unit.layer:
-                    latest[unit.type, _id(unit)] = unit.data
+                if not unit.layer and latest.get(key := (unit.type, _id(unit))) != unit.data:
+                    latest[key] = unit.data
+                    unchanged.clear()
             elif unit.type == NalType.END_OF_SEQUENCE:
                 ended = True
             elif unit.is_coded:
                 if ended and unit.type not in IDR_TYPES:
                     slices.append(END_OF_SEQUENCE)  # it changes how the pictures after it decode
-                slices.append(self._placed(unit, latest) if unit.is_slice and not unit.layer else unit)
+                slices.append(self._placed(unit, latest, unchanged) if unit.is_slice and not unit.layer else unit)
                 ended = False
         return join(slices)
 
-    def _placed(self, unit: Nal, latest: dict[tuple[int, int], bytes]) -> Nal:
+    def _placed(self, unit: Nal, latest: dict[tuple[int, int], bytes], unchanged: set[int]) -> Nal:
         r = BitReader(rbsp(unit.data, 16))
         try:
             r.u(1 + (unit.type >= 16))
-            pps = latest[NalType.PPS, r.ue()]
+            own = r.ue()
+            if own in unchanged:
+                return unit
+            pps = latest[NalType.PPS, own]
             sps = latest[NalType.SPS, parse_pps(pps)[1].sps_id]
             vps = latest[NalType.VPS, rbsp(sps, 4)[0] >> 4]
             number = self._number(vps, sps, pps)
-            return unit if number == parse_pps(pps)[0] else _renumbered(unit, pps, sps, number)
+            if number != own:
+                return _renumbered(unit, pps, sps, number)
+            unchanged.add(own)
+            return unit
         except KeyError as error:
             raise payload_error(
                 "hevc.configuration", ELEMENT, "the parameter sets that a slice refers to, before it", "none of that id"

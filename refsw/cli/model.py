@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +12,7 @@ from refsw.cli.common import (
     OUTPUT,
     PIPE,
     base_model,
+    complain,
     distinct,
     input_stream,
     max_work,
@@ -28,9 +29,11 @@ from refsw.models.apply import ApplyLimits, apply_stream
 from refsw.models.arithmetic import Rounding, Step
 from refsw.models.config import DiffConfig, make_step, matches
 from refsw.models.diff import assemble, encode_models
-from refsw.models.files import ModelFiles, open_model, safetensors_metadata
+from refsw.models.files import ModelFiles, open_model
+from refsw.models.results import Outcome
 from refsw.models.state import Model, model_digest
 from refsw.profiles import Allowance
+from refsw.text import shown
 
 FILE = click.Path(path_type=Path)
 
@@ -154,13 +157,14 @@ def apply(files: tuple[Path, ...], output: Path, max_output: int, max_work: floa
     if output == PIPE:
         raise UsageError("a model goes to a file, whose suffix tells the format")
     base = base_model(base_path)
-    with role("input"):
-        metadata = safetensors_metadata(base_path) if base_path else {}
-    with input_stream(update) as stream, role("output"), ModelFiles(output, metadata) as files_of_results:
-        done = apply_stream(
-            base, stream, limits=ApplyLimits(max_output, Allowance(max_work)), results=files_of_results.next
-        )
-        files_of_results.finish(done.model)
+    said = {} if base is None else base.texts
+    # Of a base, what its file says besides may be true of that version alone; the format is that of the writer.
+    kept = {key: text for key, text in said.items() if key == "format"}
+    limits = ApplyLimits(max_output, Allowance(max_work))
+    with input_stream(update) as stream, role("output"), ModelFiles(output, kept) as files_of_results:
+        done = apply_stream(base, stream, limits=limits, results=files_of_results.next)
+        files_of_results.finish(done)
+    _tell_left_out(done, said, output)
     if as_json:
         say_all(json.dumps({"version": done.version, "digest": done.digest.hex(), "tensors": len(done.model),
                           "applied": done.applied, "passed": done.passed}))  # fmt: skip
@@ -168,6 +172,17 @@ def apply(files: tuple[Path, ...], output: Path, max_output: int, max_work: floa
     count = f"{done.applied} update{'s' * (done.applied != 1)} applied" if done.applied else "already the newest"
     version = f"version {done.version}, " if done.version else ""
     say(f"{output}: {version}{count}, {len(done.model)} tensors, digest {done.digest.hex()}")
+
+
+def _tell_left_out(done: Outcome, said: Mapping[str, str], output: Path) -> None:
+    """Say which metadata of the base's file, or of the target's, the output has not."""
+    told, why = (done.texts, "its format has none") if output.suffix != ".safetensors" else (None, "")
+    if done.texts is None and done.applied:
+        told, why = said, "that of the base is not known to hold, and the update carries none"
+    left = [key for key in told or () if key != "format"]
+    if left:
+        names = ", ".join(shown(key, 60) for key in left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
+        complain(f"refsw: note: metadata of the file left out: {names}: {why}")
 
 
 @command.command(name="inspect")

@@ -91,12 +91,13 @@ def piped_npy(stream: BinaryIO, name: str) -> Source:
     return Source(name, shape, dtype, offset=offset, pipe=stream)
 
 
-def open_features(path: Path, single_name: str = "") -> list[Source]:
+def open_features(path: Path, single_name: str = "", *, least: int = 1) -> list[Source]:
     """The tensors of a .npy, .npz, .safetensors, .pt or .pth file.
 
     Args:
         path: the file; its suffix tells the format.
         single_name: name for the tensor of a format that has none (.npy).
+        least: so many tensors have to be in it.
 
     Raises:
         FileNotFoundError, OSError: it cannot be read.
@@ -112,7 +113,7 @@ def open_features(path: Path, single_name: str = "") -> list[Source]:
         sources = readers[path.suffix](path, single_name)
     except DAMAGE as error:
         raise FeatureError(f"{path}: not a {path.suffix} file of tensors: {error}") from error
-    if not sources:
+    if len(sources) < least:
         raise FeatureError(f"{path}: holds no tensor")
     return sources
 

@@ -23,7 +23,9 @@ from refsw.models.arithmetic import Integers, from_words, reconstruct
 from refsw.models.directory import CODED, QUANTIZED, Directory, Resolved, resolve
 from refsw.models.payload import DataContent, decode_values
 from refsw.models.reader import ModelContent, ModelReader
+from refsw.models.results import Outcome, Results
 from refsw.models.state import Model, TensorType, digest_of, is_finite, tensor_digest
+from refsw.models.texts import with_texts
 from refsw.profiles import Allowance, LevelLimits, Meter
 from refsw.syntax.codes import ElementType, TensorMode
 from refsw.syntax.walker import MetadataContent, error_of
@@ -237,43 +239,6 @@ class _Parts:
             assert not rest.size
 
 
-class Results:
-    """Where the tensors of a result go: in memory here, into a file in `refsw.models.files`."""
-
-    def __init__(self) -> None:
-        self.tensors: dict[str, Array] = {}
-
-    def begin(self, types: list[TensorType]) -> None:
-        """All tensors of the result, before the first one comes."""
-
-    def put(self, kind: TensorType, array: Array) -> None:
-        """One tensor."""
-        self.tensors[kind.name] = array
-
-    def get(self, name: str) -> Array:
-        """A tensor that came before."""
-        return self.tensors[name]
-
-    def model(self) -> Model:
-        """The result, after the last tensor."""
-        return Model(self.tensors)
-
-
-@dataclass
-class Outcome:
-    """What applying a bitstream of updates gave.
-
-    `model` is the result; `version` its name; `applied` counts the updates that were applied, `passed` those
-    that came before the receiver's version.
-    """
-
-    model: Model
-    version: str
-    digest: bytes
-    applied: int
-    passed: int
-
-
 class Applier:
     """10.9.1 Applies the updates of a bitstream, in order, from whichever version the receiver has.
 
@@ -298,6 +263,8 @@ class Applier:
         self.seen: list[Directory] = []
         self.applied = 0
         self.outcome: Outcome | None = None
+        self.texts: Mapping[str, str] | None = None
+        self._texts: Mapping[str, str] | None = None
         self._run: UpdateRun | None = None
         self._place: Results | None = None
 
@@ -313,30 +280,50 @@ class Applier:
             self._close()
             self._read = content.bit_offset // 8
             self.seen.append(content)
+            self.texts, self._texts = self._texts, None
             if content.base_digest == self.digest:  # both None: a full model, and a receiver without one
-                self._begin(content, level)
-        elif isinstance(content, DataContent) and self._run is not None and self._place is not None:
-            for kind, array in self._run.unit(content):
-                self._place.put(kind, array)
+                self._begin(content, level, self.texts)
+        elif isinstance(content, MetadataContent):
+            self._texts = with_texts(self._texts, content.entries)
+        elif self._run is not None:
+            self._put(self._run.unit(content))
 
-    def _begin(self, directory: Directory, level: LevelLimits) -> None:
+    def _begin(self, directory: Directory, level: LevelLimits, texts: Mapping[str, str] | None) -> None:
         start = Model({}) if self.model is None else self.model
         self._run = UpdateRun(directory, start, self.digests, level, self.accepted, self._meter)
         self._place = self.results()
-        self._place.begin(self._run.types)
-        for kind, array in self._run.kept():
-            self._place.put(kind, array)
+        self._place.begin(self._run.types, texts)
+        self._put(self._run.kept(), steady=start.steady)
+
+    def _put(self, tensors: Iterator[tuple[TensorType, Array]], *, steady: bool = True) -> None:
+        """Tensors of the result into their place, with the digests of what comes to lie there."""
+        assert self._run is not None
+        assert self._place is not None
+        for kind, array in tensors:
+            known = self._run.digests[kind.name] if steady else None
+            self._run.digests[kind.name] = self._place.put(kind, array, known)
 
     def _close(self) -> None:
         if self._run is None or self._place is None:
             return
-        for kind, array in self._run.copies(self._place.get):
-            self._place.put(kind, array)
-        self._run.finish()
+        self._put(self._run.copies(self._place.get))
+        try:
+            self._run.finish()
+        except SemanticError:
+            self._check_base()
+            raise
         self.model, self.digests = self._place.model(), self._run.digests
         self.digest = self._run.directory.result_digest
         self.applied += 1
         self._run = self._place = None
+
+    def _check_base(self) -> None:
+        """Whether a base that may change is still the model whose digest was taken."""
+        for name in self.model or ():
+            if self.model is not None and not self.model.steady:
+                digest = tensor_digest(self.model.types[name], self.model[name])
+                if digest != self.digests[name]:
+                    raise changed(name, self.digests[name], digest)
 
     def finish(self) -> Outcome:
         """The newest model, after the last unit; it stays known as `outcome`.
@@ -349,7 +336,7 @@ class Applier:
         if self.model is None or self.digest != last.result_digest:
             raise _no_base(self.seen, self.digest)
         passed = len(self.seen) - self.applied
-        self.outcome = Outcome(self.model, last.version, last.result_digest, self.applied, passed)
+        self.outcome = Outcome(self.model, last.version, last.result_digest, self.applied, passed, self.texts)
         return self.outcome
 
 
@@ -396,6 +383,13 @@ def applied(reader: ModelReader, applier: Applier) -> Iterator[ModelContent | Me
             applier.finish()
         except DfcError as error:
             reader.report(error)
+
+
+def changed(name: str, before: bytes, now: bytes) -> DfcError:
+    """The error of a base that somebody writes to while it is read."""
+    return error_of(ModelStateError, ErrorClass.BASE_MODEL_MISMATCH, "model.base", f"{name} of the base", 0,
+                    f"the digest that it had at first ({before.hex()[:16]}...)",
+                    f"{now.hex()[:16]}...: the file was changed while it was read")  # fmt: skip
 
 
 def _no_base(seen: list[Directory], digest: bytes | None) -> DfcError:

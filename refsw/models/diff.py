@@ -10,9 +10,10 @@ from refsw.errors import FeatureError, UsageError
 from refsw.models.config import DiffConfig, make_step
 from refsw.models.encoder import EncodedUpdate, UpdateEncoder
 from refsw.models.state import Model
+from refsw.models.texts import metadata_unit, text_units
 from refsw.profiles import LEVELS
 from refsw.syntax.codes import Level, Profile, UnitType
-from refsw.syntax.structures import END_OF_BITSTREAM, METADATA
+from refsw.syntax.structures import END_OF_BITSTREAM
 from refsw.syntax.units import pack_body, pack_header, pack_unit
 
 
@@ -34,32 +35,26 @@ def assemble(updates: Sequence[EncodedUpdate], metadata: Mapping[str, str]) -> b
     """A bitstream of updates, at the lowest level that it fits."""
     parts = []
     if metadata:
-        entries = [(key.encode(), text.encode()) for key, text in metadata.items()]
-        values = {
-            "entry_count_minus1": len(entries) - 1,
-            "key_length": [len(key) for key, _ in entries],
-            "key": [key for key, _ in entries],
-            "text_length": [len(text) for _, text in entries],
-            "text": [text for _, text in entries],
-        }
-        parts.append(pack_unit(UnitType.METADATA, pack_body(METADATA, values)))
-    for update in updates:
+        parts.append(metadata_unit([(key.encode(), text.encode()) for key, text in metadata.items()]))
+    texts = [text_units(update.texts) for update in updates]
+    for update, own in zip(updates, texts, strict=True):
+        parts += own
         parts.append(pack_unit(UnitType.MODEL_HEADER, update.header))
         parts += [pack_unit(UnitType.MODEL_DATA, body) for body in update.data]
-    header = pack_header(Profile.MODEL, _level(updates))
+    header = pack_header(Profile.MODEL, _level(updates, max(map(len, parts))))
     chain = zlib.crc32(b"".join([header[-4:], *[part[-4:] for part in parts]]))
     end = pack_body(END_OF_BITSTREAM, {"tensor_count": 0, "sample_count": [], "bitstream_crc": chain})
     return b"".join([header, *parts, pack_unit(UnitType.END_OF_BITSTREAM, end)])
 
 
-def _level(updates: Sequence[EncodedUpdate]) -> Level:
-    """The lowest level whose limits hold all updates."""
+def _level(updates: Sequence[EncodedUpdate], largest: int) -> Level:
+    """The lowest level whose limits hold all updates, and their largest unit."""
     for level, limits in LEVELS.items():
         if all(
             u.entries <= limits.model_tensors
             and sum(kind.elements for kind in u.types) <= limits.model_elements
             and u.largest_unit <= limits.model_unit_elements
-            and max(map(len, [u.header, *u.data])) <= limits.unit_bytes
+            and largest <= limits.unit_bytes
             for u in updates
         ):
             return level

@@ -33,7 +33,7 @@ class EncodedUpdate:
     """One update, coded.
 
     `header` is the body of its model header unit, `data` those of its model data units; `result` is the model that a
-    decoder will have, if it was to be kept, `types` are the types of its tensors.
+    decoder will have, if it was to be kept, `types` are the types of its tensors; `texts` those of the target's file.
     """
 
     header: bytes
@@ -42,6 +42,7 @@ class EncodedUpdate:
     types: list[TensorType]
     entries: int
     largest_unit: int
+    texts: Mapping[str, str]
 
 
 class UpdateEncoder:
@@ -67,6 +68,7 @@ class UpdateEncoder:
         self.result: dict[str, Array] = {}
         self.types: dict[str, TensorType] = {}
         self.digests: dict[str, bytes] = {}
+        self.base_digests: dict[str, bytes] = {}
         self.seen: dict[_Content, int] = {}
         self.contents = _contents(target)
         counted = Counter(content for content in self.contents.values() if content is not None)
@@ -84,16 +86,19 @@ class UpdateEncoder:
             if kept:
                 self._tensor(name, places[name], is_new=False)
             else:
+                self._base(name)
                 self.entries.append(Planned(TensorMode.REMOVED))
         for name in self.target:
             if name not in places or not self.target.types[name].same_format(self.base.types[name]):
                 self._tensor(name, renamed.get(name), is_new=True)
         digest = digest_of(self.digests)
         self.units.close()
-        header = header_body(None if self.full else self.base, self.entries, self.config, versions, digest)
+        base_digest = None if self.full else digest_of(self.base_digests)
+        header = header_body(base_digest, len(self.base), self.entries, self.config, versions, digest)
         types = list(self.types.values())
         result = Model(self.result) if self.keep else None
-        return EncodedUpdate(header, self.units.bodies, result, types, len(self.entries), self.units.largest)
+        largest, texts = self.units.largest, self.target.texts
+        return EncodedUpdate(header, self.units.bodies, result, types, len(self.entries), largest, texts)
 
     def _sources(self, places: Mapping[str, int]) -> dict[str, int]:
         """For tensors that are new by name or format: the removed tensor of the base that resembles each most."""
@@ -111,11 +116,23 @@ class UpdateEncoder:
                 gone.remove(min(scored)[1])  # a tensor is a source once
         return found
 
+    def _base(self, name: str) -> Array:
+        """A tensor of the base, and its digest: of the same reading as what is coded.
+
+        Raises:
+            FeatureError: an earlier reading gave something else.
+        """
+        array = _own(self.base, name)
+        digest = tensor_digest(self.base.types[name], array)
+        if self.base_digests.setdefault(name, digest) != digest:
+            raise FeatureError(f"{name} of the base: the file was changed while it was read")
+        return array
+
     def _tensor(self, name: str, source: int | None, *, is_new: bool) -> None:
-        kind, array = self.target.types[name], self.target[name]
+        kind, array = self.target.types[name], _own(self.target, name)
         if kind.element_type is ElementType.BOOL and array.size and int(array.view(np.uint8).max()) > 1:
             raise FeatureError(f"{name}: a bool whose byte is neither 0 nor 1")
-        base = self.base[self.base_names[source]] if source is not None else None
+        base = self._base(self.base_names[source]) if source is not None else None
         base_kind = self.base.types[self.base_names[source]] if source is not None else None
         content = self.contents[name]
         # Tied tensors that shall arrive with different precision are no copies of one another.
@@ -257,6 +274,11 @@ def _check_names(model: Model) -> None:
             raise FeatureError(f"{name!r}: a tensor name must be no absolute path and have no part '..'")
         if any(ord(c) < 32 or ord(c) == 127 for c in name):
             raise FeatureError(f"{name!r}: a tensor name with control characters")
+
+
+def _own(model: Model, name: str) -> Array:
+    """A tensor that stays as it is while it is worked on."""
+    return model[name] if model.steady else np.array(model[name])
 
 
 def _bytes(array: Array) -> Array:

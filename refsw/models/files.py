@@ -18,8 +18,9 @@ from refsw.errors import FeatureError, UsageError
 from refsw.features.archives import new_archive, new_member
 from refsw.features.sources import SAFETENSORS_TYPES, open_features
 from refsw.files import is_special, open_part, open_special, put_in_place
-from refsw.models.apply import Results
-from refsw.models.state import Model, TensorType
+from refsw.models.apply import changed
+from refsw.models.results import Outcome, Results
+from refsw.models.state import Model, TensorType, digest_of, tensor_digest
 from refsw.tensor.axes import Array, contiguous_parts
 
 SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
@@ -58,23 +59,19 @@ def open_model(path: Path) -> Model:
     if path.suffix in (".pt", ".pth"):
         return Model(_torch(path))
     if path.suffix == ".npz":
-        return Model(_npz(path))
-    try:
-        sources = open_features(path)
-    except FeatureError as error:
-        if "holds no tensor" in str(error):
-            return Model({})
-        raise
-    return Model(_Mapped(path, {s.name: (s.dtype, s.shape, s.offset) for s in sources}))
+        return Model({source.name: source.array for source in open_features(path, least=0)})
+    before = _version(path)
+    places = {s.name: (s.dtype, s.shape, s.offset) for s in open_features(path, least=0)}
+    model = Model(_Mapped(path, places), safetensors_metadata(path), steady=False)
+    if _version(path) != before:
+        raise FeatureError(f"{path}: the file was changed while it was read")
+    return model
 
 
-def _npz(path: Path) -> dict[str, Array]:
-    try:
-        return {source.name: source.array for source in open_features(path) if source.array is not None}
-    except FeatureError as error:
-        if "holds no tensor" in str(error):
-            return {}
-        raise
+def _version(path: Path) -> tuple[int, ...]:
+    """What changes when another file takes a name, or somebody writes to it."""
+    found = path.stat()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _torch(path: Path) -> dict[str, Any]:
@@ -107,7 +104,7 @@ def safetensors_metadata(path: Path) -> dict[str, str]:
         return {}
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return dict(header.get("__metadata__", {}))
+    return dict(header.get("__metadata__") or {})
 
 
 class FileResults(Results):
@@ -115,19 +112,20 @@ class FileResults(Results):
 
     Args:
         path: the file.
-        metadata: texts that it shall carry.
+        texts: what it shall say besides where the bitstream does not tell.
     """
 
-    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, texts: Mapping[str, str]) -> None:
         super().__init__()
-        self.path, self.metadata = path, dict(metadata)
+        self.path, self.texts = path, texts
         self._places: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
         self._file: BinaryIO | None = None
 
-    def begin(self, types: list[TensorType]) -> None:
+    def begin(self, types: list[TensorType], texts: Mapping[str, str] | None) -> None:
         """Write the header, and give every tensor its place: wide elements first, so that all are aligned."""
+        self.texts = self.texts if texts is None else texts
         names = {np.dtype(dtype): name for name, dtype in SAFETENSORS_TYPES.items()}
-        header: dict[str, Any] = {"__metadata__": self.metadata} if self.metadata else {}
+        header: dict[str, Any] = {"__metadata__": dict(self.texts)} if self.texts else {}
         place = 0
         for kind in sorted(types, key=lambda kind: (-kind.dtype.itemsize, kind.name)):
             if kind.name == "__metadata__":
@@ -144,12 +142,15 @@ class FileResults(Results):
         self._file.write(len(text).to_bytes(8, "little") + text)
         self._file.truncate(start + place)
 
-    def put(self, kind: TensorType, array: Array) -> None:
-        """Write one tensor."""
+    def put(self, kind: TensorType, array: Array, known: bytes | None) -> bytes:
+        """Write one tensor; what is not known to stay as it was is digested as it is written."""
         assert self._file is not None
         self._file.seek(self._places[kind.name][2])
+        if known is None:
+            return tensor_digest(kind, array, self._file.write)
         for part in contiguous_parts(array):
             self._file.write(part.data)
+        return known
 
     def get(self, name: str) -> Array:
         """A tensor that was written before."""
@@ -159,9 +160,13 @@ class FileResults(Results):
 
     def model(self) -> Model:
         """The result, mapped."""
-        assert self._file is not None
-        self._file.close()
-        return Model(_Mapped(self.path, self._places))
+        self.close()
+        return Model(_Mapped(self.path, self._places), self.texts)
+
+    def close(self) -> None:
+        """Nothing more is written."""
+        if self._file is not None:
+            self._file.close()
 
 
 class ModelFiles:
@@ -169,11 +174,11 @@ class ModelFiles:
 
     Args:
         path: the output: .safetensors, .npz, .pt or .pth.
-        metadata: texts for a .safetensors file.
+        texts: what a .safetensors file shall say besides where the bitstream does not tell.
     """
 
-    def __init__(self, path: Path, metadata: Mapping[str, str], suffix: str | None = None) -> None:
-        self.path, self.metadata = path, metadata
+    def __init__(self, path: Path, texts: Mapping[str, str], suffix: str | None = None) -> None:
+        self.path, self.texts = path, texts
         self.suffix = suffix or path.suffix
         if self.suffix not in SUFFIXES:
             raise UsageError(f"{path}: models are written to {', '.join(SUFFIXES)} files")
@@ -198,22 +203,18 @@ class ModelFiles:
         """A file for the next result; those before the last one are removed."""
         for old in self._made[:-1]:
             old.path.unlink(missing_ok=True)
-        self._made.append(FileResults(self._free.pop() if self._free else self._part(), self.metadata))
+        self._made.append(FileResults(self._free.pop() if self._free else self._part(), self.texts))
         return self._made[-1]
 
-    def finish(self, model: Model) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Make the output of the newest model.
 
         Raises:
             UsageError: the format does not take its tensors.
+            ModelStateError: the base, which is the newest model, was changed while it was read.
         """
+        model = outcome.model if self._made else self._as_it_was(outcome)
         if self.suffix == ".safetensors":
-            if not self._made:  # nothing was applied: the model as it was
-                results = self.next()
-                results.begin(list(model.types.values()))
-                for name in model:
-                    results.put(model.types[name], model[name])
-                results.model()
             done = self._made[-1].path
         else:
             done = self._free.pop() if self._free else self._part()
@@ -225,10 +226,22 @@ class ModelFiles:
         else:
             put_in_place(done, self.path)
 
+    def _as_it_was(self, outcome: Outcome) -> Model:
+        """The base, where nothing was to be applied, as one more result."""
+        model, results = outcome.model, self.next()
+        results.texts = model.texts
+        results.begin(list(model.types.values()), outcome.texts)
+        digests = {name: results.put(model.types[name], model[name], None) for name in model}
+        if digest_of(digests) != outcome.digest:
+            raise changed("a tensor", outcome.digest, digest_of(digests))
+        return results.model()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for results in self._made:
+            results.close()
         for part in self._parts:
             part.unlink(missing_ok=True)
 

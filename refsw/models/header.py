@@ -9,7 +9,7 @@ from typing import Any
 from refsw.models.arithmetic import Step
 from refsw.models.config import DiffConfig
 from refsw.models.directory import QUANTIZED
-from refsw.models.state import Model, TensorType, model_digest
+from refsw.models.state import TensorType
 from refsw.syntax.codes import TensorMode
 from refsw.syntax.model_structures import MODEL_HEADER
 from refsw.syntax.units import pack_body
@@ -27,10 +27,14 @@ class Planned:
 
 
 def header_body(
-    base: Model | None, entries: Sequence[Planned], config: DiffConfig, versions: tuple[str, str], digest: bytes
+    base: bytes | None,
+    count: int,
+    entries: Sequence[Planned],
+    config: DiffConfig,
+    versions: tuple[str, str],
+    digest: bytes,
 ) -> bytes:
-    """6.10 The body of a model header unit."""
-    count = 0 if base is None else len(base)
+    """6.10 The body of a model header unit; `base` is the digest of the base, `count` the number of its tensors."""
     network, base_version, version = (t.encode() for t in (config.network_id, *versions))
     default = config.step
     values: dict[str, Any] = {
@@ -41,7 +45,7 @@ def header_body(
         "base_flag": int(base is not None),
         "base_version_length": len(base_version),
         "base_version": base_version,
-        "base_digest": b"" if base is None else model_digest(base),
+        "base_digest": base or b"",
         "base_tensor_count": count,
         "result_digest": digest,
         "step_digits": default.digits,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,13 +82,18 @@ class Model(Mapping[str, Array]):
     """A model: tensors by name, in canonical order.
 
     Args:
-        tensors: numpy arrays or PyTorch tensors by name, or a function that gives each when it is asked for.
+        tensors: numpy arrays or PyTorch tensors by name, or a mapping that gives each when it is asked for.
+        texts: what its file says besides (the metadata of a .safetensors file).
+        steady: whether two readings of a tensor surely give the same; not so for a file that somebody may write to.
 
     Raises:
         FeatureError: something in it is no tensor, or one that cannot be coded.
     """
 
-    def __init__(self, tensors: Mapping[str, Any]) -> None:
+    def __init__(
+        self, tensors: Mapping[str, Any], texts: Mapping[str, str] | None = None, *, steady: bool = True
+    ) -> None:
+        self.texts, self.steady = dict(texts or {}), steady
         for name in tensors:
             if not isinstance(name, str):
                 raise FeatureError(f"{name!r} is no name of a tensor")
@@ -120,14 +125,26 @@ class Model(Mapping[str, Array]):
         return sum(t.nbytes for t in self.types.values())
 
 
-def tensor_digest(tensor: TensorType, array: Array) -> bytes:
-    """10.2.2 SHA-256 over the type, the name and the elements of a tensor."""
+def tensor_digest(tensor: TensorType, array: Array, write: Callable[[bytes], object] | None = None) -> bytes:
+    """10.2.2 SHA-256 over the type, the name and the elements of a tensor.
+
+    Args:
+        tensor: its type.
+        array: its elements.
+        write: gets the bytes of the elements, in parts: those that are digested, from one reading.
+    """
     name = tensor.name.encode()
     extents = "".join(f" {extent}" for extent in tensor.shape)
     text = f"{tensor.element_type.name.lower()} {len(tensor.shape)}{extents} {len(name)}\n"
     digest = hashlib.sha256(text.encode() + name)
     for part in contiguous_parts(array):
-        digest.update(part.data)
+        if write is None:
+            digest.update(part.data)
+            continue
+        for start in range(0, part.size, CHUNK):
+            own = part[start : start + CHUNK].tobytes()  # of a file that is mapped, nobody else's to change
+            write(own)
+            digest.update(own)
     return digest.digest()
 
 

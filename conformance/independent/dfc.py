@@ -10,10 +10,11 @@ import dfc_decoder
 PROFILE_BYTE, MODEL = 6, 6
 
 
-def decode(data, base=None):
-    """Arrays by name; base is the path of the model that updates start from, None if there is none."""
+def decode(data, base=None, model=None):
+    """Arrays by name; base is the path of the model that updates start from, model the digest (9.6) of the receiver's
+    model for features, in hexadecimal digits; None if there is none."""
     if data[PROFILE_BYTE:PROFILE_BYTE + 1] != bytes([MODEL]):
-        return dfc_decoder.decode(data)
+        return dfc_decoder.decode(data, model and bytes.fromhex(model))
     import dfc_models
 
     model = None if base is None else dfc_models.read_model(Path(base))

@@ -133,9 +133,9 @@ class Units:
         return counts
 
 class Decoder(Units):
-    """The feature tensors of a bitstream; tensors holds the result."""
-    def __init__(self, data):
-        self.tensors, self.last_first, self.kept = {}, 0, 0
+    """The feature tensors of a bitstream; tensors holds the result. model is the digest of the receiver's model (9.6)."""
+    def __init__(self, data, model=None):
+        self.model, self.tensors, self.last_first, self.kept = model, {}, 0, 0
         super().__init__(data, range(1, 6))
     def unit(self, kind, r):
         need(self.tensors or kind in (FPS, METADATA), "order.units")
@@ -143,6 +143,7 @@ class Decoder(Units):
     def parameter_set(self, r):
         t = Tensor(r, self)
         need(self.tensors.setdefault(t.id, t).body == r.data, "order.parameter-set-repeated")
+        need(None in (self.model, t.model) or self.model == t.model, "fps.model-digest", "features of another model")
         self.limit("parameter-sets", len(self.tensors))
         need(len({t.name for t in self.tensors.values()}) == len(self.tensors), "fps.layer-id-unique")
     def tensor(self, r, structure):
@@ -188,7 +189,7 @@ class Tensor:
         self.id = r.ue(63, p + "parameter_set_id")
         names = [r.utf8(r.u(8), "fps.utf8") for _ in range(2)]
         self.name = names[1] or f"tensor{self.id}"
-        r.b(32 if r.u(1) else 0)
+        self.model = r.b(32) if r.u(1) else None
         roles, extent = [], {}
         for _ in range(r.u(2) + 1):
             roles.append(known(r.u(3), ROLES, p + "axis_role", minor))
@@ -382,9 +383,9 @@ def read_image(t, data):
         raise Reject("image.format", f"{type(error).__name__} {error}") from error
 
 # ---- output
-def decode(data):
+def decode(data, model=None):
     """All tensors by name."""
-    return {t.name: t.array() for t in Decoder(data).tensors.values()}
+    return {t.name: t.array() for t in Decoder(data, model).tensors.values()}
 
 def main(source, target):
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -239,3 +240,23 @@ def model_digest(text: str) -> bytes:
     if len(digest) != 32:
         raise UsageError(f"--model-digest {text}: 64 hexadecimal digits (SHA-256)")
     return digest
+
+
+def digest_of_model(text: str) -> bytes:
+    """The digest of a model from its file, or from the hexadecimal digits of the digest itself.
+
+    Raises:
+        UsageError: it is neither.
+        OSError: the file cannot be read.
+    """
+    if re.fullmatch("[0-9A-Fa-f]{64}", text):
+        return bytes.fromhex(text)
+    from refsw.models.files import SUFFIXES
+    from refsw.models.state import model_digest
+
+    if Path(text).suffix not in SUFFIXES:
+        expected = f"a model ({', '.join(SUFFIXES)}), or a digest of 64 hexadecimal digits (SHA-256)"
+        raise UsageError(f"--model {text}: {expected}")
+    model = base_model(Path(text))
+    assert model is not None
+    return model_digest(model)

@@ -7,8 +7,17 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import OUTPUT, PIPE, distinct, input_stream, max_work, output_stream, progress, say
-from refsw.cli.common import model_digest as parse_digest
+from refsw.cli.common import (
+    OUTPUT,
+    PIPE,
+    digest_of_model,
+    distinct,
+    input_stream,
+    max_work,
+    output_stream,
+    progress,
+    say,
+)
 from refsw.errors import UsageError
 from refsw.features.decoder import Decoder, DecoderLimits, Sample
 from refsw.features.parameters import Parameters
@@ -28,7 +37,8 @@ from refsw.syntax.codes import Level
 @click.option(
     "--hevc-decoder", metavar="COMMAND", help="External HEVC decoder, such as 'dec265 -q {input} -o {output}'."
 )
-@click.option("--model-digest", metavar="HEX", help="SHA-256 of the model here; features of another one are refused.")
+@click.option("--model", "--model-digest", metavar="MODEL_OR_DIGEST",
+              help="The model here, a file or its SHA-256 digest; features of another one are refused.")  # fmt: skip
 @click.option("--max-level", type=click.IntRange(1, 3), default=3, show_default=True, help="Highest level to accept.")
 @click.option(
     "--max-output",
@@ -45,7 +55,7 @@ def command(
     suffix: str | None,
     samples: str | None,
     hevc_decoder: str | None,
-    model_digest: str | None,
+    model: str | None,
     max_level: int,
     max_output: int,
     max_work: float,
@@ -58,7 +68,7 @@ def command(
     limits = DecoderLimits(Level(max_level), max_output, Allowance(max_work))
     if hevc_decoder is not None and not hevc_decoder.strip():
         raise UsageError("--hevc-decoder: an empty command")
-    digest = parse_digest(model_digest) if model_digest else None
+    digest = digest_of_model(model) if model else None
     with (
         input_stream(bitstream) as stream,
         output_stream(output) as out,

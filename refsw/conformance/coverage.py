@@ -151,7 +151,7 @@ def report(suites: Iterable[Suite], spec: Path, waivers: Path) -> Coverage:
 def _add(coverage: Coverage, vector: Vector, data: bytes, base: Mapping[str, Array] | None) -> None:
     coverage.vectors += 1
     name, valid = vector.id, vector.kind is Kind.VALID
-    evidence = observe(data, base, checkpoints=valid)
+    evidence = observe(data, base, model=vector.model, checkpoints=valid)
     for cell in evidence.cells:
         element, _, value = cell.partition("=")
         coverage.cells.setdefault(element, {}).setdefault(value, []).append(name)

@@ -24,7 +24,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 INDEPENDENT = Path("conformance") / "independent" / "dfc.py"
 START_SECONDS = 30.0
 MOST_SECONDS = 1e6
-PLACEHOLDERS = ("{input}", "{output}", "{base}")
+PLACEHOLDERS = ("{input}", "{output}", "{base}", "{model}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +161,11 @@ def _command(text: str, names: Iterable[str]) -> DecoderUnderTest:
     return DecoderUnderTest(text, "command" if template else "process", tuple(words), _identity(words, files))
 
 
+def takes_model(decoder: DecoderUnderTest) -> bool:
+    """Whether a decoder is told the digest of the receiver's model: all but a command that does not name it."""
+    return decoder.kind != "command" or any("{model}" in word for word in decoder.words)
+
+
 def takes_base(decoder: DecoderUnderTest) -> bool:
     """Whether a decoder is given the base model of a model update: a process that talks always is.
 
@@ -209,7 +214,9 @@ class Session:
         self._moved = 0
         self._cannot_start: Run | None = None
 
-    def decode(self, data: bytes, limits: Limits, *, expected_bytes: int = 0, base: Path | None = None) -> Run:
+    def decode(
+        self, data: bytes, limits: Limits, *, expected_bytes: int = 0, base: Path | None = None, model: str = ""
+    ) -> Run:
         """Decode a bitstream into files of `self.output`, which is empty before."""
         if self._cannot_start is not None:
             return self._cannot_start
@@ -220,6 +227,7 @@ class Session:
             "input": str(source),
             "output": str(self.output / "output"),
             "base": str(base.absolute()) if base else "",
+            "model": model,
         }
         answer = self._ask(names, limits, expected_bytes)
         run = _run(answer, self.decoder.talks)
@@ -257,6 +265,7 @@ class Session:
             for mark, value in names.items():
                 words = [word.replace(f"{{{mark}}}", value) for word in words]
         question = {"input": names["input"], "output": names["output"], "base": names["base"] or None}
+        question |= {"model": names["model"]} if names["model"] else {}
         request = {
             "argv": words,
             "env": self._environment(),

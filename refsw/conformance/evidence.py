@@ -26,12 +26,15 @@ from refsw.syntax.structure import TraceRow
 from refsw.tensor.axes import Array
 
 
-def observe(data: bytes, base: Mapping[str, Array] | None = None, *, checkpoints: bool = True) -> Evidence:
+def observe(
+    data: bytes, base: Mapping[str, Array] | None = None, *, model: str | None = None, checkpoints: bool = True
+) -> Evidence:
     """Decode a bitstream and say what it exercises.
 
     Args:
         data: the bitstream.
         base: the receiver's model, for model updates.
+        model: the digest of the receiver's model, for features (9.6), in hexadecimal digits.
         checkpoints: digest tensors, levels and pictures too, and derive the requirements that it relies on.
     """
     if is_update(data):
@@ -41,7 +44,8 @@ def observe(data: bytes, base: Mapping[str, Array] | None = None, *, checkpoints
     samples: list[Sample] = []
     parameters: dict[str, Parameters] = {}
     try:
-        decoder = Decoder(io.BytesIO(data), trace=rows.append)
+        digest = None if model is None else bytes.fromhex(model)
+        decoder = Decoder(io.BytesIO(data), model_digest=digest, trace=rows.append)
         found.profile, found.level = decoder.header.profile.name, decoder.header.level.value
         for sample in decoder:
             if checkpoints:

@@ -24,9 +24,17 @@ SHOWN_BYTES = 16
 ENTRIES_SHOWN = 4
 
 
-def decode(data: bytes, base: str | None = None) -> dict[str, Array]:
-    """The reference decoder as a decoder under test; with the path of the base of a model update."""
-    return apply(data, base) if is_update(data) else decode_by_name(data)
+def decode(data: bytes, base: str | None = None, model: str | None = None) -> dict[str, Array]:
+    """The reference decoder as a decoder under test.
+
+    Args:
+        data: the bitstream.
+        base: the path of the base of a model update.
+        model: the digest of the receiver's model, with which features have to agree (9.6), in hexadecimal digits.
+    """
+    if is_update(data):
+        return apply(data, base)
+    return decode_by_name(data, model_digest=None if model is None else bytes.fromhex(model))
 
 
 @dataclass

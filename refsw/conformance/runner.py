@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from refsw.conformance.decoders import DecoderUnderTest, Session, takes_base
+from refsw.conformance.decoders import DecoderUnderTest, Session, takes_base, takes_model
 from refsw.conformance.digests import without_digests
 from refsw.conformance.files import MOST_BASE, check_published, inside, plain_bytes, published_bytes, remove_tree
 from refsw.conformance.outcomes import Outcome, Result, expected_bytes, judge, look_again, look_at_rejected
@@ -232,7 +232,11 @@ def run_vector(suite: Suite, vector: Vector, session: Session, plan: Plan) -> Re
         if vector.base is not None:
             base = inside(suite.folder, vector.base.file)
             check_published(base, vector.base.sha256, MOST_BASE)
-        run = session.decode(data, plan.limits, expected_bytes=expected_bytes(vector), base=base)
+        if vector.model is not None and not takes_model(plan.decoder):
+            return Result(vector, Outcome.SKIPPED, "the command has no {model}: the decoder is told of no model")
+        run = session.decode(
+            data, plan.limits, expected_bytes=expected_bytes(vector), base=base, model=vector.model or ""
+        )
         result = judge(vector, data, run, session.output, base, strict_errors=plan.strict_errors)
         if result.outcome is Outcome.REJECTED_VALID and not look_at_rejected(result, data, session.folder, base):
             _without_digests(result, data, session, plan)

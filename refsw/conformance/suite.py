@@ -99,6 +99,7 @@ class Vector:
     expected: Expected | None
     error: ExpectedError | None
     base: Base | None = None
+    model: str | None = None
     recipe: dict[str, Any] | None = None
     mutation: dict[str, Any] | None = None
     withdrawn: str | None = None
@@ -333,6 +334,7 @@ def _vector(suite: str, entry: dict[str, Any]) -> Vector:
         about=tuple(entry.get("about", ())),
         also=tuple(entry.get("also", ())),
         optional=tuple(entry.get("optional", ())),
+        model=entry.get("model"),
         either=entry.get("either", False),
         expected=_expected(entry["expected"]) if "expected" in entry else None,
         error=_error(entry["error"]) if "error" in entry else None,

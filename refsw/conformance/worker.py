@@ -3,7 +3,8 @@
     python -m refsw.conformance.worker MODULE:FUNCTION     (or FILE.py:FUNCTION)
     python -m refsw.conformance.worker --takes-base MODULE:FUNCTION
 
-The function takes the bytes of a bitstream, and with a model update the path of its base model, and returns
+The function takes the bytes of a bitstream, with a model update the path of its base model, if it likes the digest
+of the receiver's model as `model`, and returns
 the tensors by name as numpy arrays. It rejects by an exception with an attribute `exit_code`, 65 or 69. The second
 form says whether the function takes a base, with exit code 0 or 1.
 """
@@ -22,7 +23,7 @@ from typing import Any
 
 from refsw.errors import UsageError
 
-INTERNAL = 70
+UNSUPPORTED, INTERNAL = 69, 70
 ERROR_FIELDS = ("phase", "class", "requirement", "element", "bit_offset")
 
 
@@ -53,8 +54,12 @@ def load(entry: str) -> Callable[..., Any]:
 
 def takes_base(function: Callable[..., Any]) -> bool:
     """Whether a function can be called with a bitstream and a base; True if that cannot be known."""
+    return _takes(function, b"", "")
+
+
+def _takes(function: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
     try:
-        inspect.signature(function).bind(b"", "")
+        inspect.signature(function).bind(*arguments, **named)
     except TypeError:
         return False
     except ValueError:  # a function of C without a signature
@@ -69,7 +74,12 @@ def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, A
     data = Path(request["input"]).read_bytes()
     base = request.get("base")
     try:
-        tensors = function(data) if base is None else function(data, base)
+        if request.get("model") is not None:
+            if not _takes(function, b"", model=""):
+                return {"exit": UNSUPPORTED, "message": "the function takes no model"}
+            tensors = function(data, model=request["model"])
+        else:
+            tensors = function(data) if base is None else function(data, base)
     except Exception as error:
         code = getattr(error, "exit_code", None)
         text = f"{type(error).__name__}: {error}"

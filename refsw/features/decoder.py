@@ -255,6 +255,7 @@ def decode(
     *,
     jobs: int = 1,
     hevc_decoder: str | None = None,
+    model_digest: bytes | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> Array | dict[str, Array]:
     """Decode a whole bitstream.
@@ -263,6 +264,7 @@ def decode(
         data: the bitstream, or a file that holds it.
         jobs: number of processes.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
+        model_digest: SHA-256 of the receiver's model; features of another one are refused (9.6).
         limits: what to accept; 16 GiB of samples by default, so that a small hostile bitstream cannot ask for more.
 
     Returns:
@@ -271,7 +273,7 @@ def decode(
     Raises:
         DfcError: the input is not conforming, unsupported, or too large.
     """
-    arrays = decode_by_name(data, jobs=jobs, hevc_decoder=hevc_decoder, limits=limits)
+    arrays = decode_by_name(data, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest, limits=limits)
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
@@ -280,11 +282,12 @@ def decode_by_name(
     *,
     jobs: int = 1,
     hevc_decoder: str | None = None,
+    model_digest: bytes | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> dict[str, Array]:
     """Decode a whole bitstream, as `decode`, to the tensors by name, even if there is only one."""
     stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
-    decoder = Decoder(stream, limits, jobs=jobs, hevc_decoder=hevc_decoder)
+    decoder = Decoder(stream, limits, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest)
     samples: dict[str, list[Array]] = {}
     for sample in decoder:
         samples.setdefault(sample.tensor, []).append(sample.elements)

@@ -287,6 +287,21 @@ def test_samples_of_another_model_are_refused_in_random_access_too(run: Run, tmp
     assert left(tmp_path) == {"x.dfc", "y.npy"}
 
 
+def test_the_model_here_is_told_by_its_file_or_its_digest(run: Run, tmp_path: Path) -> None:
+    models = {name: {"w": np.full(3, value, np.float32)} for name, value in (("own", 1.0), ("other", 2.0))}
+    for name, model in models.items():
+        np.savez(tmp_path / f"{name}.npz", **model)
+    digest = refsw.model_digest(models["own"])
+    (tmp_path / "x.dfc").write_bytes(refsw.encode(features(1, 2, 3), payload="zlib", model_digest=digest))
+    for here in ("own.npz", digest.hex(), digest.hex().upper()):
+        run("decode", "x.dfc", "-o", "y.npy", "--model", here).ok()
+    for here in ("other.npz", "00" * 32):
+        assert "fps.model-digest" in run("decode", "x.dfc", "-o", "z.npy", "--model", here).failed(65).err
+    assert run("decode", "x.dfc", "-o", "z.npy", "--model", "none.npz").code == 66
+    assert "64 hexadecimal digits" in run("decode", "x.dfc", "-o", "z.npy", "--model", "abc").failed(2).err
+    assert not (tmp_path / "z.npy").exists()
+
+
 def test_two_processes_write_the_same_bytes_as_one(run: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", features(3, 4, 16, 16))
     for jobs in (1, 2):

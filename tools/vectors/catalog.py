@@ -34,7 +34,7 @@ SUITES = ROOT / "conformance" / "suites"
 # What vectors break besides what they name, as tools/prove_vectors.py finds it.
 ALSO: dict[str, list[str]] = json.loads((Path(__file__).parent / "also.json").read_text())
 END = {"unit": "end"}
-VVC = "VVC"
+VVC, MODEL_DIGEST = "VVC", "model digest"
 VERSION = "1.1.0"
 
 
@@ -50,6 +50,7 @@ class Recipe:
         requirements: what the vector shows beyond what can be derived from it.
         suite: the manifest that lists it.
         either: it is unsupported and does not conform, so that a decoder may find either (12.4).
+        model: digest of the receiver's model, for features (9.6).
     """
 
     id: str
@@ -64,6 +65,7 @@ class Recipe:
     seed: int = 0
     error_class: str | None = None
     either: bool = False
+    model: str | None = None
 
 
 @dataclass
@@ -98,7 +100,7 @@ class Catalog:
         self, name: str, title: str, units: Iterable[Unit], *, area: str, profile: str = "LOSSLESS",
         kind: str = "valid",
         violates: str | None = None, requirements: tuple[str, ...] = (), end: bool = True, suite: str | None = None,
-        revision: int = 1, **header: Any,
+        revision: int = 1, model: str | None = None, **header: Any,
     ) -> str:  # fmt: skip
         """A bitstream from units."""
         listed = [*units, END] if end else [*units]
@@ -106,7 +108,7 @@ class Catalog:
         whole = f"{name}_r{revision}"
         return self.add(
             Recipe(whole, title, area, kind, suite or profile.lower(), "bitstream", arguments, violates, requirements,
-                   seed_of(name))
+                   seed_of(name), model=model)
         )  # fmt: skip
 
     def update(
@@ -244,7 +246,7 @@ class Builder:
         data = self.make(name)
         base = self.base(recipe) if recipe.suite == "model" else None
         model = None if base is None else self.model(base)
-        evidence = observe(data, None if model is None else as_arrays(model))
+        evidence = observe(data, None if model is None else as_arrays(model), model=recipe.model)
         if (recipe.kind == "valid") != (evidence.error is None):
             raise ValueError(f"{name} is {recipe.kind}, to break {recipe.violates}: {evidence.error}")
         entry: dict[str, Any] = {
@@ -263,6 +265,7 @@ class Builder:
         }
         entry["about"] = sorted(about(recipe, entry["requirements"]))
         entry |= {"optional": [VVC]} if needs_vvc(evidence) else {}
+        entry |= {"optional": [MODEL_DIGEST], "model": recipe.model} if recipe.model else {}
         entry |= {"either": True} if recipe.either else {}
         entry |= {"also": ALSO[name]} if name in ALSO else {}
         files = {}

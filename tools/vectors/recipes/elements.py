@@ -93,6 +93,14 @@ def _parameter_set(c: Catalog) -> None:
     _valid(c, "syntax-names-utf8", "Names in scripts of two, three and four bytes a character",
            {"network": "Netz-\u00e4\u00f6", "layer": "\u5c42/../\U0001f4f7"})  # fmt: skip
     _valid(c, "syntax-model.digest-present", "model_digest names a model", {"model": "a5" * 32})
+    for name, model, what in (("same", "a5", "is"), ("other", "a6", "is not")):
+        c.stream(f"syntax-model.digest-{name}", f"model_digest {what} that of the receiver's model",
+                 [fps(model="a5" * 32), data()], area=AREA, kind="valid" if name == "same" else "invalid",
+                 violates=None if name == "same" else "fps.model-digest", requirements=("fps.model-digest",),
+                 model=model * 32)  # fmt: skip
+    two = [fps(layer="a"), fps(id=1, layer="b", model="a5" * 32), data(), data(id=1)]
+    c.stream("syntax-model.digest-second", "model_digest of the second tensor is not that of the receiver's model",
+             two, area=AREA, kind="invalid", violates="fps.model-digest", model="00" * 32)  # fmt: skip
     for axes in ("C", "H", "NW", "CH", "HWC"):
         words = {"axes": axes, "C": 3, "H": 4, "W": 5}
         _valid(c, f"syntax-axis.count-{axes.lower()}", f"A tensor with the axes {axes}", words)

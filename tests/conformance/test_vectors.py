@@ -152,7 +152,7 @@ def test_refsw_agrees_with_the_manifests() -> None:
 def verdict(independent: ModuleType, vector: Vector) -> str:
     try:
         base = None if vector.base is None else str(FOLDER / vector.base.file)
-        arrays = independent.decode((FOLDER / vector.file).read_bytes(), base)
+        arrays = independent.decode((FOLDER / vector.file).read_bytes(), base, vector.model)
     except independent.dfc_decoder.Reject as error:
         return f"exit {error.exit_code}"
     assert vector.expected is not None, vector.id

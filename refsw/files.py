@@ -21,6 +21,7 @@ MOST_LINKS = 40
 SHOWN_BYTES = 40
 """Of an output's name, in that of the file beside it: with 15 bytes more, which every file system takes."""
 PERMISSIONS = 0o777
+FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 _SEPARATORS = re.compile(r"[/\\]")
 _OPEN_FILES = re.compile(r"/proc/(\d+)(?:/task/\d+)?/fd")
 
@@ -43,8 +44,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with file:
             yield file
         put_in_place(part, path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        # Closing tries once more what a full disk has refused, and does not say of which file.
+        if isinstance(error, OSError) and error.errno in FULL:
+            error.filename = error.filename or str(path)
         raise
 
 

@@ -22,6 +22,7 @@ NARROWEST = 64
 
 LARGEST = 1 << 26
 """Pixels of a picture; a damaged one may claim billions."""
+MOST_SIDE = 1 << 15
 
 
 class Fit(StrEnum):
@@ -89,6 +90,8 @@ class Preprocessing:
         channels = 1 if self.colours is Colours.GREY else COLOURS
         for what, wrong in (
             ("height, width and short_side are at least 1", min(self.height, self.width, self.short_side) < 1),
+            (f"height x width is at most {LARGEST:,}", self.height * self.width > LARGEST),
+            ("short_side is at most 32,768", self.short_side > MOST_SIDE),
             ("pad is 0 to 255", not 0 <= self.pad <= 255),
             ("divisor is above 0", not 0 < self.divisor < math.inf),
             (f"mean has {channels} values, or none", len(self.mean) not in (0, channels)),
@@ -219,6 +222,8 @@ def read_picture(path: Path) -> Array:
     """
     from PIL import Image
 
+    if not path.is_file() and path.exists():
+        raise DatasetError(f"{path}: no plain file")  # a pipe would never end
     try:
         with Image.open(path) as image:
             if image.width * image.height > LARGEST:

@@ -9,7 +9,7 @@ import pytest
 from anchor_runs import compared, edit_lines, run
 from PIL import Image
 
-from refsw.errors import UsageError
+from refsw.errors import RefswError, UsageError
 from refsw.evaluation.anchors.conditions import parse_conditions
 from refsw.evaluation.anchors.folder import GROUPS, RECORDS, read_journal
 from refsw.evaluation.tasks.retrieval import Retrieval
@@ -133,3 +133,39 @@ def test_a_vector_that_is_missing_from_a_record_is_named(pictures, tmp_path):
     with pytest.raises(UsageError, match=rf"groups\.jsonl, line {number + 1}: damaged: 7 outputs of 8 items"):
         run(tmp_path / "run", asked(pictures))
     assert json.loads((tmp_path / "run" / "run.json").read_text())["identity"]["tests"]["t"]["pictures"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "told"),
+    [
+        ({"kind": "list", "labels": "pipe"}, "pipe: no plain file"),
+        ({"kind": "list", "labels": "list.txt"}, "pipe: no plain file"),
+        ({"kind": "folder"}, "no pictures"),
+        ({"kind": "mini", "limit": "x"}, "limit is 'x': a number from 1"),
+    ],
+)
+def test_pipes_and_odd_values_are_refused_before_the_run_and_keep_nobody_waiting(tmp_path, dataset, told):
+    import os
+
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "list.txt").write_text("pipe 0\n")
+    conditions = asked(tmp_path, "classification").document
+    conditions["tests"][0]["dataset"] = dataset | ({} if dataset["kind"] == "mini" else {"root": str(tmp_path)})
+    with pytest.raises(RefswError, match=f"test t: .*({told})"):
+        run(tmp_path / "run", parse_conditions(conditions))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "told"),
+    [
+        ({"height": 100000, "width": 100000, "fit": "stretch"}, "height x width is at most 67,108,864"),
+        ({"short_side": 100000}, "short_side is at most 32,768"),
+    ],
+)
+def test_inputs_without_bound_are_refused(tmp_path, preprocessing, told):
+    conditions = asked(tmp_path, "classification").document
+    conditions["tests"][0] |= {"dataset": {"kind": "mini"}, "network": {"kind": "mini", "preprocessing": preprocessing}}
+    with pytest.raises(RefswError, match=f"test t: pre-processing: {told}"):
+        run(tmp_path / "run", parse_conditions(conditions))

@@ -249,3 +249,22 @@ def test_a_failed_job_ends_with_exit_code_1(tmp_path):
     assert done.exit_code == 1
     assert "failed: sum, early, codec proposal, qp 12, group 0: false ended with exit code 1" in done.stderr
     assert "0 of 4 records" in done.stdout
+
+
+def test_a_full_disk_leaves_no_part_of_a_report_and_is_named_with_its_file(runs, tmp_path, monkeypatch):
+    import resource
+    import signal
+
+    from refsw.evaluation.reports import drawing
+
+    monkeypatch.setattr(drawing, "plots_of", lambda run, anchor: {"plot.png": bytes(50000)})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"out/\S+"):
+            write_report(open_run(runs / "proposal"), tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list((tmp_path / "out").iterdir()) == []

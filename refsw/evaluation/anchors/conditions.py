@@ -274,6 +274,8 @@ def _codec(name: str, entry: Mapping[str, Any], where: str) -> CodecChoice:
         parameter,
         tuple(values),
     )
+    if not isinstance(choice.choices.get("command", ""), str):
+        raise UsageError(f"{where}: codecs.{name}: command is {choice.choices['command']!r}: text")
     try:
         if choice.external:
             _check_commands(choice)

@@ -18,7 +18,7 @@ SHOWN = 5
 
 def pictures_in(folder: Path) -> list[Path]:
     """Picture files in a folder, by name; digits in names count as numbers, so that 10 comes after 9."""
-    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
+    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
     return sorted(found, key=lambda path: in_order(path.name))
 
 
@@ -40,6 +40,8 @@ def read_text(path: Path) -> str:
         DatasetError: it is missing, or no text.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise DatasetError(f"{path}: no plain file")  # a pipe would never end
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such file") from error

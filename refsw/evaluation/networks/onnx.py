@@ -276,6 +276,8 @@ def _loaded(path: Path) -> tuple[Any, bytes, bytes]:
         NetworkError: it is no model, weights beside it are missing, or it is larger than the format allows.
     """
     onnx = optional("onnx")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: no plain file")  # a pipe would never end
     try:
         data = path.read_bytes()
         model = onnx.load_model_from_string(data)

@@ -66,12 +66,8 @@ def write_report(
         # They take their places together, at the end of the block: a full disk leaves an earlier report as it was.
         for name, data in files.items():
             file = held.enter_context(whole_file(folder / name))
-            try:
-                file.write(data)
-                file.flush()
-            except OSError as error:
-                error.filename = str(folder / name)
-                raise
+            file.write(data)
+            file.flush()
     if comparison is None:
         (folder / BD_CSV).unlink(missing_ok=True)  # an earlier report's, which is no part of this one
     short = [section for section in sections if section.title in SHORT]

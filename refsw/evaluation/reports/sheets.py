@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 import textwrap
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -62,7 +63,11 @@ def workbook(
     for sheet in book.worksheets:
         _fit(sheet)
     out = io.BytesIO()
-    book.save(out)
+    try:
+        book.save(out)
+    except OSError as error:  # it goes by way of files without a name
+        error.filename = error.filename or tempfile.gettempdir()
+        raise
     return _undated(out)
 
 

@@ -45,6 +45,8 @@ class Labels:
     def __init__(self, dataset: Dataset, choice: Any, first_class: int, unknown: str, *, is_counted: bool) -> None:
         if unknown not in (REFUSE, IGNORE):
             raise UsageError(f"detection: unknown {unknown!r}: {REFUSE} or {IGNORE}")
+        if type(first_class) is not int or not 0 <= first_class < 1 << 31:
+            raise UsageError(f"detection: first_class {first_class!r}: a number from 0")
         if choice not in (None, ORDER) and first_class:
             raise UsageError(f"detection: first_class goes with labels: {ORDER}")
         self._name, self._unknown, self._first = dataset.name, unknown, first_class
@@ -106,7 +108,7 @@ def _mapped(dataset: Dataset, choice: Mapping[Any, Any]) -> dict[int, int]:
         if not is_number(str(key)):
             raise UsageError(f"detection: labels: {key!r}: a number that the network gives")
         is_class = type(value) is int and 0 <= value < (len(names) or value + 1)
-        if value is not None and not is_class and value not in names:
+        if value is not None and not is_class and not (isinstance(value, str) and value in names):
             raise UsageError(f"detection: labels: {key}: {value!r} is no class of {dataset.name}: {told(list(names))}")
         found[int(key)] = NONE if value is None else names.get(value, value)
     return found

@@ -52,6 +52,8 @@ def open_task(condition: Mapping[str, Any]) -> Task:
         cut_network = open_network(network)
     if dataset.get("kind") == MINI:
         limit = dataset.pop("limit", None)
+        if limit is not None and type(limit) is not int:
+            raise UsageError(f"a mini data set: limit is {limit!r}: a number from 1")
         _nothing_else(dataset, "a mini data set")
         pictures = mini_dataset(name).first(limit)
     else:

@@ -88,6 +88,20 @@ def test_every_error_class_is_in_chapter_12() -> None:
     assert [c for c in ErrorClass if f"| {c} |" not in chapter] == []
 
 
+def test_every_clause_that_the_text_refers_to_exists() -> None:
+    headings = set(re.findall(r"^#+ (?:Annex )?([0-9A-C]+(?:\.\d+)*)", TEXT, re.MULTILINE))
+    wrong = []
+    for path in CHAPTERS:
+        text = re.sub(r"(?:H\.26[56]|T\.8(?:1|00)|RFC \d+)[^)]*", "", path.read_text())
+        for group in re.findall(r"\(((?:see )?[\dB]+(?:\.\d+)+(?:, [\d]+(?:\.\d+)+)*)\)", text):
+            wrong += [(path.name, clause) for clause in re.findall(r"[\dB.]+", group) if clause not in headings]
+        found = re.findall(
+            r"\b(?:see|by|as|with|of|in|to) ((?:[4-9]|1[0-3])\.\d+(?:\.\d+)?)(?![\d.]*\d| GiB| s\b|[:x]| of\b)", text
+        )
+        wrong += [(path.name, clause) for clause in found if clause not in headings]
+    assert wrong == []
+
+
 def test_links_between_chapters_lead_somewhere() -> None:
     for path in [*CHAPTERS, SPEC / "README.md"]:
         for target in re.findall(r"\]\(([a-z0-9.-]+\.md)\)", path.read_text()):

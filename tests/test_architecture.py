@@ -150,6 +150,37 @@ def test_text_reaches_people_in_one_place(path: Path) -> None:
         assert {"print", "click.echo", "click.secho"} & set(calls) == set()
 
 
+# Calls that change what other threads, or a program that uses refsw, see of their process; and locks, which a fork
+# in the middle of them leaves locked.
+PROCESS_WIDE = {
+    "catch_warnings", "simplefilter", "filterwarnings", "umask", "chdir", "setlocale", "setLevel", "basicConfig",
+    "seterr", "set_num_threads", "rc_context", "setrecursionlimit", "setrlimit", "set_level", "Lock", "RLock",
+    "signal", "set_wakeup_fd", "insert", "append", "putenv", "manual_seed", "seed", "set_start_method",
+}  # fmt: skip
+OWNERS = ("warnings", "os", "locale", "logging", "logger", "np", "numpy", "random", "sys", "sys.path", "signal",
+          "resource", "threading", "matplotlib", "torch", "self._torch", "av.logging", "multiprocessing")  # fmt: skip
+ALLOWED = {
+    "cli/main.py": {"signal.signal"},  # the process is its own
+    "conformance/guard.py": {"signal.signal", "signal.set_wakeup_fd", "resource.setrlimit"},  # a child of its own
+    "conformance/worker.py": {"sys.path.insert"},  # the process is its own
+    "evaluation/anchors/workers.py": {"signal.signal", "logger.setLevel"},  # a worker; Dask's loggers
+    "evaluation/reports/drawing.py": {"warnings.simplefilter"},  # the process is its own
+    "evaluation/networks/torch.py": {"self._torch.set_num_threads"},  # PyTorch has no narrower one
+}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_changes_the_whole_process(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    calls = {n.func for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)}
+    found = {ast.unparse(f) for f in calls if f.attr in PROCESS_WIDE and ast.unparse(f.value) in OWNERS}
+    assert found <= ALLOWED.get(str(path.relative_to(PACKAGE)), set())
+    assert [n for n in ast.walk(tree) if isinstance(n, ast.Global)] == []
+    targets = [t for n in ast.walk(tree) if isinstance(n, ast.Assign) for t in n.targets]
+    changed = {ast.unparse(t.value) for t in targets if isinstance(t, ast.Subscript | ast.Attribute)}
+    assert changed & {"os.environ", "Image", "PIL.Image", "ImageFile", "sys", "warnings"} == set()
+
+
 def test_help_is_quick_to_import() -> None:
     code = (
         "import sys; from refsw.cli.main import cli\n"

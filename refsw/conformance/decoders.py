@@ -125,17 +125,17 @@ def _entry_point(text: str) -> DecoderUnderTest:
         if not file.is_file():
             raise UsageError(f"decoder {text}: there is no file {place}")
         return _python(text, "entry point", f"{file}:{name}", [file])
-    import importlib.util
+    from importlib.machinery import PathFinder
 
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        spec = importlib.util.find_spec(place)
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"decoder {text}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    if spec is None:
-        raise UsageError(f"decoder {text}: there is no module {place}")
+    # As the worker will find it, here first, without a change of this process's own path.
+    spec, path, package = None, [str(Path.cwd()), *sys.path], ""
+    for part in place.split("."):
+        package = f"{package}.{part}" if package else part
+        spec = PathFinder.find_spec(package, path)
+        if spec is None:
+            raise UsageError(f"decoder {text}: there is no module {place}")
+        path = list(spec.submodule_search_locations or ())
+    assert spec is not None  # there is a part
     return _python(text, "entry point", text, [Path(spec.origin)] if spec.origin else [])
 
 

@@ -203,9 +203,8 @@ def _named_output() -> Iterator[None]:
 
 def warn(text: str) -> None:
     """A line on standard error that ends nothing."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(f"refsw: warning: {text}", file=sys.stderr)
+    with suppress(OSError, ValueError):
+        _put(shown(f"refsw: warning: {text}"), sys.stderr)
 
 
 def distinct(source: Path, target: Path) -> None:

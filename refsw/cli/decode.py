@@ -68,6 +68,8 @@ def command(
     limits = DecoderLimits(Level(max_level), max_output, Allowance(max_work))
     if hevc_decoder is not None and not hevc_decoder.strip():
         raise UsageError("--hevc-decoder: an empty command")
+    if samples is not None and jobs > 1:
+        raise UsageError("--jobs has no effect with --samples, which are decoded one after the other")
     digest = digest_of_model(model) if model else None
     with (
         input_stream(bitstream) as stream,

@@ -23,6 +23,7 @@ from refsw.cli.common import (
     say,
     warn,
 )
+from refsw.cli.effect import check_effect
 from refsw.errors import UsageError
 from refsw.features.config import (
     LAYOUTS,
@@ -76,7 +77,7 @@ from refsw.tensor.axes import Axes
 @click.option("--hevc-encoder", "command", metavar="COMMAND", help="External HEVC (or VVC) encoder (spec 8.4.7).")
 @click.option("--quality", type=int, help="JPEG quality, 1 to 100.")
 @click.option("--rate", type=float, help="JPEG 2000 compression ratio; 1 is lossless.")
-@click.option("--compression-level", type=click.IntRange(0, 9), help="Of zlib, gzip, LZMA, PNG.")
+@click.option("--compression-level", type=click.IntRange(0, 9), help="Of zlib, gzip, LZMA, PNG.  [default: 9]")
 @click.option(
     "--samples-per-unit", type=int, help="Samples that share a unit (in profile inter, that predict another)."
 )
@@ -97,6 +98,7 @@ def command(features: Path, output: Path, preset: str, axes: str | None, name: s
     if options["levels_digest"] and options["digest"] in (None, "none"):
         raise UsageError("--levels-digest goes with --digest stream or --digest sample")
     config = EncoderConfig.preset(preset, **_choices(options))
+    check_effect(options, config, axes)
     distinct(features, output)
     with ExitStack() as stack:
         sources = _open(features, name, config, stack)

@@ -17,7 +17,7 @@ from refsw.conformance.facts import Evidence, broken
 from refsw.errors import CapacityError, DfcError, LimitError, ParseError, UnsupportedError
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import DTYPES
-from vectors import diffs
+from vectors import diffs, unchecked
 from vectors import plain as plain_models
 from vectors.bases import BASES
 from vectors.mutation import mutation
@@ -187,11 +187,23 @@ class Builder:
         self.used |= assembler.used
         return data
 
-    def _updates(self, recipe: Recipe, base: str | None, start: str | None = None, **arguments: Any) -> bytes:
+    def _updates(
+        self, recipe: Recipe, base: str | None, start: str | None = None, settled: bool = False, **arguments: Any
+    ) -> bytes:
+        """Model updates; settled: the last has the result_digest that a decoder computes which does not reject it."""
         first = start or base
         model = None if first in (None, "nothing") else self.model(first)
         assembler = UpdateAssembler(recipe.id, recipe.seed, self.store, model, recipe.kind != "valid")
         data = assembler.build(arguments)
+        if settled:
+            assert recipe.violates is not None
+            receiver = None if base is None else as_arrays(self.model(base))
+            digest = unchecked.digest_of(data, receiver, recipe.violates).hex()
+            units = list(arguments["units"])
+            last = max(i for i, unit in enumerate(units) if unit["unit"] == "update")
+            units[last] = units[last] | {"result_digest": digest}
+            assembler = UpdateAssembler(recipe.id, recipe.seed, self.store, model, True)
+            data = assembler.build(arguments | {"units": units})
         self.used |= assembler.used
         self.results[recipe.id] = assembler.results
         return data

@@ -38,7 +38,7 @@ def register(c: Catalog) -> None:
                  violates="metadata.utf8")  # fmt: skip
         c.update(f"model.text-name-{name}", f"A name is not UTF-8: {what}",
                  [update({}, new(f"hex:{raw}", "UINT8", [1], "EXACT")), values([1])], base="one", kind="invalid",
-                 violates="model.utf8")  # fmt: skip
+                 violates="model.utf8", settled=True)  # fmt: skip
     ends = [bytes.fromhex(raw).decode() for raw in RIGHT]
     named = "".join(ends[1:])
     c.stream("text-all-ends", "Text of the first and last characters of one to four bytes, and around surrogates",

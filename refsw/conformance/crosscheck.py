@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -19,12 +19,14 @@ from refsw.conformance.elements import ulp_distance
 from refsw.conformance.outcomes import UNSUPPORTED_CODE
 from refsw.conformance.outputs import Found, OutputError, little_endian, output_file, read_tensors
 from refsw.errors import CodecError, DfcError, UsageError
+from refsw.features.cost import FeatureMeter
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
 from refsw.features.reconstruct import UnitContent, decode_pictures
 from refsw.payload.base import DecoderSettings
 from refsw.payload.known_faults import known_faults
 from refsw.payload.nal import parse_configuration
+from refsw.profiles import Allowance
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
 from refsw.text import sentence, shown
@@ -178,10 +180,12 @@ def _payloads(data: bytes, programs: dict[str, str | None], found: CrossCheck) -
     units: dict[str, list[UnitContent]] = {}
     try:
         reader = BitstreamReader(io.BytesIO(data))
+        meter = FeatureMeter(Allowance(), lambda: reader.units.source.offset, keeps=True)
         for content in reader:
             if isinstance(content, Parameters) and content.payload_codec is PayloadCodec.HEVC:
                 units[content.name] = []
             elif isinstance(content, UnitContent) and content.parameters.name in units and any(content.pictures):
+                meter.charge(content, reader.header.profile)
                 units[content.parameters.name].append(content)
     except DfcError:
         return  # the table of whole bitstreams tells
@@ -227,15 +231,20 @@ def _bitstreams(
     results: dict[str, list[tuple[str, Array]]] = {}
     accepted, rejected = [], []
     for name, session in sessions.items():
-        tensors, remark, verdict = _decode(data, session, base, limits)
+        answer = _decode(data, session, base, limits)
+        tensors = answer.tensors
         if tensors is None:
-            found.rows.append(Row("bitstream", name, None, remark))
-            if verdict is not None:
-                rejected.append(f"{name} {verdict}")
+            found.rows.append(Row("bitstream", name, None, answer.remark))
+            if answer.verdict is not None:
+                rejected.append(f"{name} {answer.verdict}")
+            if answer.too_much:
+                break  # others have no such bound, and this machine is one
             continue
         accepted.append(name)
         for tensor, array in tensors.items():
             found.rows.append(Row(f"tensor {tensor}", name, _digest(array)))
+        if not tensors:
+            found.rows.append(Row("bitstream", name, hashlib.sha256().hexdigest(), "no tensors"))
         results[name] = list(tensors.items())
     found.rejected = len(rejected)
     if accepted and rejected:
@@ -253,28 +262,37 @@ def _bitstreams(
         _compare(f"tensor {tensor}", [(n, a.get(tensor)) for n, a in arrays.items()], (), found)
 
 
-def _decode(
-    data: bytes, session: Session, base: Path | None, limits: Limits
-) -> tuple[dict[str, Array] | None, str, str | None]:
+class _Answer(NamedTuple):
     """Tensors by name, or a remark; and the verdict if there is one on the bitstream: not where it is unsupported."""
+
+    tensors: dict[str, Array] | None
+    remark: str = ""
+    verdict: str | None = None
+    too_much: bool = False
+
+
+def _decode(data: bytes, session: Session, base: Path | None, limits: Limits) -> _Answer:
     run = session.decode(data, limits, expected_bytes=1 << 32, base=base)
     said = sentence(run.text, 300)
     if run.error:
         raise UsageError(run.error)
     if run.stopped or run.signal or run.exit_code is None:
         what = f"stopped: {run.stopped}" if run.stopped else f"ended by signal {run.signal}"
-        return None, f"{what} {said}".rstrip(), "fails"
+        return _Answer(None, f"{what} {said}".rstrip(), "fails")
     if run.exit_code == UNSUPPORTED_CODE:
-        return None, f"unsupported: {said}", None
+        told = (run.told or {}).get("requirement")
+        return _Answer(None, f"unsupported: {said}", too_much=told == "level.capacity")
     if run.exit_code:
-        return None, f"rejected ({run.exit_code}): {said}", f"rejects it ({run.exit_code})"
+        return _Answer(None, f"rejected ({run.exit_code}): {said}", f"rejects it ({run.exit_code})")
     try:
         path = output_file(session.output)
         if path is None:
-            return None, "no output", "writes nothing"
-        return {f.name or "": f.load() for f in read_tensors(path) if not _is_checkpoint(f)}, "", None
+            return _Answer(None, "no output", "writes nothing")
+        if not path.stat().st_size:  # the raw form of a model without tensors
+            return _Answer({})
+        return _Answer({f.name or "": f.load() for f in read_tensors(path) if not _is_checkpoint(f)})
     except OutputError as error:
-        return None, str(error), "writes an unreadable file"
+        return _Answer(None, str(error), "writes an unreadable file")
 
 
 def _is_checkpoint(found: Found) -> bool:

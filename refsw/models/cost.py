@@ -19,15 +19,16 @@ from refsw.syntax.model_structures import MAX_DISTINCT_TABLES
 
 ENTRY, UNIT, TABLE, STEP = 100_000, 500_000, 250_000, 15_000
 OUTPUT, HASHED, VALUE, SYMBOL_OF_FEW, LABEL, TAP, GROUP = 3, 2, 60, 700, 30, 4, 4
-BASE_UPDATES = 64
-"""As many updates as this may change a large base each, however few their bytes are."""
+BASE_VALUE, BASE_UPDATES = 800, 4
+"""As many updates as this may change every value of a large base, however few their bytes are."""
 
 
 def with_base(allowance: Allowance, base: Model | None) -> Allowance:
     """The allowance of a receiver with a model: what is done to its own tensors is no demand of the bitstream's."""
     if base is None:
         return allowance
-    own = len(base) * ENTRY + base.nbytes * (OUTPUT + HASHED)
+    values = sum(kind.elements for kind in base.types.values())
+    own = len(base) * ENTRY + base.nbytes * (OUTPUT + HASHED) + values * BASE_VALUE
     return replace(allowance, work=allowance.work + BASE_UPDATES * own, memory=allowance.memory + 16 * base.nbytes)
 
 

@@ -67,8 +67,13 @@ def log_points(minimum: Range, maximum: Range, numerators: npt.NDArray[np.int64]
     values, error = _estimate(minimum, maximum, numerators, denominator)
     lower = (values - error).astype(np.float32)
     table: Table = (values + error).astype(np.float32)
-    for i in np.flatnonzero(lower != table):
-        table[i] = _settled(_power(minimum, maximum, numerators, denominator, i))
+    open_ones = np.flatnonzero(lower != table)
+    if open_ones.size:
+        # Each position within its range once, however many elements have it.
+        columns = [np.broadcast_to(x, numerators.shape)[open_ones].astype(np.float64) for x in (minimum, maximum)]
+        _, first, which = np.unique([*columns, numerators[open_ones]], axis=1, return_index=True, return_inverse=True)
+        settled = [_power(minimum, maximum, numerators, denominator, i).nearest_binary32() for i in open_ones[first]]
+        table[open_ones] = np.array(settled, np.float32)[which.reshape(-1)]
     table[table == 0] = 0.0  # a result that rounds to zero is positive zero
     return table
 
@@ -152,12 +157,6 @@ class _Power:
         midpoint = (Fraction(float(low)) + Fraction(float(high))) / 2
         side = self.compare(midpoint)
         return nearest_binary32(midpoint) if side == 0 else high if side > 0 else low
-
-
-@lru_cache(maxsize=1 << 12)
-def _settled(power: _Power) -> np.float32:
-    """The number rounded; known again where many elements have one level."""
-    return power.nearest_binary32()
 
 
 def _decimal(value: Fraction, context: Context) -> Decimal:

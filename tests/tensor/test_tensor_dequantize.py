@@ -133,7 +133,6 @@ def test_a_table_cannot_be_written_to(quantizer: Quantizer) -> None:
 def settled(monkeypatch: pytest.MonkeyPatch) -> list[Fraction]:
     """The exponents that are settled with more digits, from now on."""
     taken: list[Fraction] = []
-    dequantize._settled.cache_clear()
     original = dequantize._Power.nearest_binary32
 
     def spy(power: dequantize._Power) -> np.float32:
@@ -142,6 +141,15 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> list[Fraction]:
 
     monkeypatch.setattr(dequantize._Power, "nearest_binary32", spy)
     return taken
+
+
+def test_a_position_that_many_elements_have_is_settled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = settled(monkeypatch)
+    low, high = np.float32(-(2.0**25)), np.float32(-1.0)
+    many = np.repeat(np.array([51, 102], np.int64), 5000)
+    found = log_points(np.full(10_000, low), np.full(10_000, high), many, 255)
+    assert sorted(taken) == [Fraction(1, 5), Fraction(2, 5)]
+    assert found.tolist() == log_points(low, high, many, 255).tolist()
 
 
 @pytest.mark.parametrize(("depth", "step"), [(4, 3), (8, 51), (12, 819)])

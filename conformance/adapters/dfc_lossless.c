@@ -5,7 +5,8 @@
        refsw conformance run SUITE --decoder './dfc_lossless {input} {output}' --profile LOSSLESS
 
    It lacks LZMA, and the logarithmic quantizers where long double does not settle the last bit: these are
-   unsupported (69). The machine is little-endian. Clauses of the specification stand in the comments. */
+   unsupported (69), unless it is given liblzma and libquadmath: -DWITH_LZMA -llzma, -DWITH_QUADMATH -lquadmath.
+   The machine is little-endian. Clauses of the specification stand in the comments. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -13,6 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#ifdef WITH_LZMA
+#include <lzma.h>
+#endif
+#ifdef WITH_QUADMATH
+#include <quadmath.h>
+#endif
 
 typedef uint8_t u8;
 typedef uint32_t u32;
@@ -268,6 +275,27 @@ static Tensor *active(Bits *r) {
 }
 
 /* ---- payload (8.2) */
+#ifdef WITH_LZMA
+static void expand_xz(const u8 *payload, u64 length, u8 *out, u64 size) {
+    lzma_stream z = LZMA_STREAM_INIT;
+    need(length > 15, "bytes.format");
+    u64 at = 14, sizes = (payload[13] >> 6 & 1) + (payload[13] >> 7);
+    for (; sizes && at < length; at++) sizes -= payload[at] < 0x80;
+    need(payload[12] && !(payload[13] & 0x3f) && at + 2 < length && payload[at] == 0x21, "bytes.xz");
+    need(payload[at + 2] <= 28, "bytes.lzma-memory");
+    need(lzma_stream_decoder(&z, UINT64_MAX, LZMA_TELL_UNSUPPORTED_CHECK) == LZMA_OK, "bytes.format");
+    z.next_in = payload, z.avail_in = length;
+    z.next_out = out, z.avail_out = size + 1;
+    lzma_ret ended = lzma_code(&z, LZMA_FINISH);
+    need(z.total_out <= size, "bytes.size");
+    need(ended == LZMA_STREAM_END, "bytes.format");
+    need(z.total_out == size, "bytes.size");
+    need(z.avail_in == 0, "bytes.trailing");
+    u32 index = payload[length - 8] | (u32)payload[length - 7] << 8; /* its length in words, less 1; one block: short */
+    need(payload[length - 12 - 4 * ((u64)index + 1) + 1] == 1, "bytes.xz");
+    lzma_end(&z);
+}
+#endif
 static u8 *pictures_of(Tensor *t, const u8 *payload, u64 length, u64 count) {
     u64 size = count * t->width * t->height * (u64)t->word;
     u8 *out = get(size + 1);
@@ -276,7 +304,13 @@ static u8 *pictures_of(Tensor *t, const u8 *payload, u64 length, u64 count) {
         need(length == size, "bytes.size");
         memcpy(out, payload, size);
     } else {
+#ifdef WITH_LZMA
+        if (t->codec == LZMA) expand_xz(payload, length, out, size);
+#else
         unsupported(t->codec == LZMA, "LZMA is not implemented");
+#endif
+    }
+    if (count && (t->codec == ZLIB || t->codec == GZIP)) {
         z_stream z = {0};
         need(inflateInit2(&z, t->codec == ZLIB ? 15 : 31) == Z_OK, "bytes.format");
         z.next_in = (u8 *)payload, z.avail_in = (uInt)length;
@@ -312,6 +346,15 @@ static float value_of(Tensor *t, u32 q, float lo, float hi) {
     long double g = expm1l((long double)q / top * log1pl((long double)hi - lo)), x = lo + g;
     long double e = 1e-15L * (g + fabsl(x)); /* bounds the error of x */
     float a = clip((float)(x - e), lo, hi), z = clip((float)(x + e), lo, hi);
+#ifdef WITH_QUADMATH
+    if (a != z) { /* what is still unsettled lies so near to 0 or to the middle of two numbers that it is that */
+        __float128 p = expm1q((__float128)q / top * log1pq((__float128)hi - lo)), y = lo + p;
+        __float128 d = 1e-30Q * (p + fabsq(y));
+        float below = (float)(y - d), above = (float)(y + d);
+        float nearest = below == above ? below : below < 0 && above > 0 ? 0 : (float)(((__float128)below + above) / 2);
+        return clip(nearest, lo, hi);
+    }
+#endif
     unsupported(a != z, "a logarithmic level that long double does not settle");
     return a;
 }

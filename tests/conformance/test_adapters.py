@@ -53,21 +53,25 @@ def test_an_hevc_decoder_that_is_not_there_is_no_pass(small: Path, monkeypatch: 
     assert found["hevc-mosaic"] == "CRASH"
 
 
-@pytest.fixture(scope="module")
-def lossless_in_c(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compiled(folder: Path, *options: str) -> Path:
+    """The decoder in C; skips where there is no compiler or one of the libraries is missing."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler (cc) is here")
-    program = tmp_path_factory.mktemp("c") / "dfc_lossless"
-    source = ADAPTERS / "dfc_lossless.c"
-    command = [compiler, "-Wall", "-Wextra", "-Werror", "-O1", "-ffp-contract=off", "-o", program, source, "-lz", "-lm"]
-    trial = program.with_suffix(".c")
-    trial.write_text("#include <zlib.h>\nint main(void) { return zlibVersion() == 0; }\n")
-    if subprocess.run([compiler, trial, "-o", program, "-lz"], capture_output=True, check=False).returncode:
-        pytest.skip("zlib, or its header, is not here")
+    program, source = folder / "dfc_lossless", ADAPTERS / "dfc_lossless.c"
+    flags = ("-Wall", "-Wextra", "-Werror", "-O1", "-ffp-contract=off")
+    command = [compiler, *flags, "-o", program, source, "-lz", "-lm", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    for library in ("zlib.h", "-lz", "lzma.h", "-llzma", "quadmath.h", "-lquadmath"):
+        if library in done.stderr:
+            pytest.skip(f"{library} is not here")
     assert done.returncode == 0, done.stderr
     return program
+
+
+@pytest.fixture(scope="module")
+def lossless_in_c(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled(tmp_path_factory.mktemp("c"))
 
 
 def test_a_decoder_in_c_decodes_its_profile(small: Path, lossless_in_c: Path) -> None:
@@ -96,3 +100,20 @@ def test_a_decoder_in_c_conforms_but_for_what_it_lacks(tmp_path: Path, lossless_
             continue
         assert "LZMA" in result.stderr or "long double" in result.stderr, result.vector.id
     assert len(report.failures()) < len(report.results) / 10
+
+
+@pytest.mark.skipif(not LOSSLESS.exists(), reason="the suite of the profile LOSSLESS is not here")
+def test_a_decoder_in_c_without_vvc_is_green(tmp_path: Path) -> None:
+    """Everything that its profile has, and what is optional beside it."""
+    from refsw.conformance.decoders import decoder_under_test
+    from refsw.conformance.results import Plan
+    from refsw.conformance.runner import locked, run
+    from refsw.conformance.suite import load_suites
+
+    program = compiled(tmp_path, "-DWITH_LZMA", "-DWITH_QUADMATH", "-llzma", "-lquadmath")
+    suites = load_suites([LOSSLESS, LOSSLESS.with_name("vvc.json")])
+    plan = Plan(suites, decoder_under_test(f"{program} {{input}} {{output}}"), jobs=2)
+    with locked(tmp_path / "r"):
+        report = run(plan, tmp_path / "r")
+    assert [(result.vector.id, str(result.outcome)) for result in report.failures()] == []
+    assert (report.exit_code, report.counts()["SKIPPED"]) == (0, len(suites[1]))

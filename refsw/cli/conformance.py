@@ -15,7 +15,6 @@ from refsw.cli.common import OUTPUT, output_stream, role, say, say_all
 
 if TYPE_CHECKING:
     from refsw.conformance.outcomes import Result
-    from refsw.conformance.results import Report
     from refsw.conformance.runner import OnResult
     from refsw.conformance.suite import Selection, Suite, Vector
 
@@ -111,7 +110,7 @@ def run_command(
     if as_json:
         say_all(json.dumps(results, indent=1, allow_nan=False))
     else:
-        _print(report, results)
+        _print(results)
         say(f"{output / HTML}: the report")
     context.exit(report.exit_code)
 
@@ -143,12 +142,13 @@ def _live(total: int) -> Iterator[OnResult | None]:
         yield tell
 
 
-def _print(report: Report, results: dict[str, Any]) -> None:
-    from refsw.conformance.results import headline
+def _print(results: dict[str, Any]) -> None:
+    from refsw.conformance.outcomes import GOOD
+    from refsw.conformance.results import failures_first, headline
 
-    failures = report.failures()
-    for result in failures[:SHOWN_FAILURES]:
-        say(f"{result.outcome:<16} {result.vector.id}: {result.reason}")
+    failures = [v for v in failures_first(results["vectors"]) if v["outcome"] not in GOOD]
+    for v in failures[:SHOWN_FAILURES]:
+        say(f"{v['outcome']:<16} {v['id']}: {v['reason']}")
     if len(failures) > SHOWN_FAILURES:
         say(f"and {len(failures) - SHOWN_FAILURES} more")
     for area, counts in results["areas"].items():

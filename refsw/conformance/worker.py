@@ -79,7 +79,8 @@ def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, A
                 return {"exit": UNSUPPORTED, "message": "the function takes no model"}
             tensors = function(data, model=request["model"])
         else:
-            tensors = function(data) if base is None else function(data, base)
+            alone = base is None and _takes(function, data)
+            tensors = function(data) if alone else function(data, base)
     except Exception as error:
         code = getattr(error, "exit_code", None)
         text = f"{type(error).__name__}: {error}"

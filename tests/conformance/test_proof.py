@@ -212,10 +212,12 @@ def test_a_command_without_a_base_is_refused(tmp_path: Path, base: str) -> None:
 
 def test_a_function_without_a_base_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "def one(data): pass\ndef two(data, base=None): pass\ndef rest(*arguments): pass\nclass Odd:\n"
+        "def one(data): pass\ndef two(data, base=None): pass\n"
+        "def both(data, base):\n    assert base is None\n    import refsw\n    return {'tensor0': refsw.decode(data)}\n"
+        "def rest(*arguments): pass\nclass Odd:\n"
         "    def __call__(self, data): pass\nodd = Odd()\n"
     )
-    for name, taken in (("one", False), ("two", True), ("rest", True), ("odd", False)):
+    for name, taken in (("one", False), ("two", True), ("both", True), ("rest", True), ("odd", False)):
         assert takes_base(decoder_under_test(f"{tmp_path}/mine.py:{name}")) is taken
     with pytest.raises(UsageError, match="takes no second argument"):
         small_run(tmp_path / "r", f"{tmp_path}/mine.py:one", "model", ids=MODELS)
@@ -223,6 +225,7 @@ def test_a_function_without_a_base_is_refused(tmp_path: Path) -> None:
         small_run(tmp_path / "r", f"{tmp_path}/mine.py:there_is_none", "model", ids=MODELS)
     for name in ("refsw", "independent"):
         assert takes_base(decoder_under_test(name))
+    assert small_run(tmp_path / "b", f"{tmp_path}/mine.py:both", "lossless", ids=("bytes-zlib-level_r1",)).passed
 
 
 @pytest.mark.parametrize("mode", ["reject_with_base", "reject_everything_with_base"])

@@ -179,6 +179,13 @@ def test_list(small: Path) -> None:
     done = invoke("list", small, "--kind", "valid", "--json")
     assert [v["id"] for v in json.loads(done.output)] == ["hevc-mosaic_r1", "bytes-gzip_r1", "bytes-uniform_r1"]
     assert "7 vectors" in invoke("list", small).output
+    suites = ROOT / "conformance" / "suites"
+    done = invoke("list", suites / "lossless.json", "--about", "bytes.x*", "--kind", "valid", "--json")
+    found = json.loads(done.output)
+    assert len(found) > 5
+    assert all("bytes.xz" in v["about"] and v["about"] != v["requirements"] for v in found)
+    done = invoke("list", suites / "vvc.json", "--id", "vvc-cut_r1")
+    assert "(vvc.pictures; needs VVC, which is optional)" in done.output
 
 
 def test_two_runs_in_one_folder(small: Path, tmp_path: Path) -> None:

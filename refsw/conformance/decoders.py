@@ -85,6 +85,7 @@ class Run:
     error: str = ""
     notes: list[str] = field(default_factory=list)
     told: dict[str, Any] | None = None
+    takes_model: bool = False
 
 
 def registered() -> dict[str, str]:
@@ -162,7 +163,10 @@ def _command(text: str, names: Iterable[str]) -> DecoderUnderTest:
 
 
 def takes_model(decoder: DecoderUnderTest) -> bool:
-    """Whether a decoder is told the digest of the receiver's model: all but a command that does not name it."""
+    """Whether a decoder is told the digest of the receiver's model: not a command that does not name it.
+
+    A process that talks says so when it is ready, a Python function by its arguments (`Run.takes_model`).
+    """
     return decoder.kind != "command" or any("{model}" in word for word in decoder.words)
 
 
@@ -362,6 +366,7 @@ def _run(answer: dict[str, Any], talks: bool) -> Run:
         left=answer["left"],
         answered=answered,
         told=error if isinstance(error, dict) else None,
+        takes_model=answer["model"],
     )
 
 

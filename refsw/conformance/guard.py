@@ -108,6 +108,7 @@ class Guard:
         self.peak = 0
         self.text = Text()
         self.reply = b""
+        self.ready: dict[str, Any] = {}
         self.wake, write = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(write, False)
@@ -138,6 +139,7 @@ class Guard:
             if line is not None:
                 if self.watch(request, request["start_seconds"]) or self.status is not None or not ready(self.reply):
                     stopped = "start"
+                self.ready = told(self.reply)
                 self.reply, started = b"", time.monotonic()
         if line is not None and stopped is None and self.status is None:
             self.ask(line, request["output"])
@@ -166,6 +168,7 @@ class Guard:
             "peak": self.peak,
             "text": str(self.text),
             "left": left,
+            "model": self.ready.get("model") is True,
             "reply": self.reply.split(b"\n")[0].decode("utf-8", "replace") if b"\n" in self.reply else None,
         }
 

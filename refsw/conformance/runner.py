@@ -237,6 +237,8 @@ def run_vector(suite: Suite, vector: Vector, session: Session, plan: Plan) -> Re
         run = session.decode(
             data, plan.limits, expected_bytes=expected_bytes(vector), base=base, model=vector.model or ""
         )
+        if vector.model is not None and plan.decoder.kind == "process" and not (run.takes_model or run.error):
+            return Result(vector, Outcome.SKIPPED, "the process does not say that it takes a model")
         result = judge(vector, data, run, session.output, base, strict_errors=plan.strict_errors)
         if result.outcome is Outcome.REJECTED_VALID and not look_at_rejected(result, data, session.folder, base):
             _without_digests(result, data, session, plan)

@@ -4,9 +4,8 @@
     python -m refsw.conformance.worker --takes-base MODULE:FUNCTION
 
 The function takes the bytes of a bitstream, with a model update the path of its base model, if it likes the digest
-of the receiver's model as `model`, and returns
-the tensors by name as numpy arrays. It rejects by an exception with an attribute `exit_code`, 65 or 69. The second
-form says whether the function takes a base, with exit code 0 or 1.
+of the receiver's model as `model`, and returns the tensors by name as numpy arrays. It rejects by an exception with an
+attribute `exit_code`, 65 or 69. The second form says whether the function takes a base, with exit code 0 or 1.
 """
 
 from __future__ import annotations

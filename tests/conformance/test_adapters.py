@@ -116,4 +116,7 @@ def test_a_decoder_in_c_without_vvc_is_green(tmp_path: Path) -> None:
     with locked(tmp_path / "r"):
         report = run(plan, tmp_path / "r")
     assert [(result.vector.id, str(result.outcome)) for result in report.failures()] == []
-    assert (report.exit_code, report.counts()["SKIPPED"]) == (0, len(suites[1]))
+    skipped = [result.vector for result in report.results if str(result.outcome) == "SKIPPED"]
+    assert {vector.id for vector in suites[1]} <= {vector.id for vector in skipped}
+    assert all(vector.optional for vector in skipped)
+    assert report.exit_code == 0

@@ -30,7 +30,7 @@ from refsw.conformance.outputs import write_raw
 from refsw.conformance.reference import decode
 from refsw.errors import DfcError
 
-print(json.dumps({"ready": True}), flush=True)
+print(json.dumps({"ready": True, "model": True}), flush=True)
 for line in sys.stdin:
     asked = json.loads(line)
     try:
@@ -63,6 +63,16 @@ def test_a_process_that_talks_is_told_the_model(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "process.py").write_text(PROCESS)
     found = outcomes(tmp_path, f"{shlex.quote(sys.executable)} {tmp_path / 'process.py'}")
     assert found == dict.fromkeys(VECTORS, Outcome.PASS)
+
+
+def test_a_process_that_does_not_say_so_is_not_held_to_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    deaf = PROCESS.replace(', "model": True', "").replace(', model=asked.get("model")', "")
+    (tmp_path / "process.py").write_text(deaf)
+    found = outcomes(tmp_path, f"{shlex.quote(sys.executable)} {tmp_path / 'process.py'}")
+    assert found == dict.fromkeys(VECTORS, Outcome.SKIPPED) | {"present": Outcome.PASS}
 
 
 def test_a_decoder_that_is_told_no_model_is_not_held_to_it(tmp_path: Path) -> None:

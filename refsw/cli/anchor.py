@@ -56,6 +56,9 @@ def run(
     cache = None if options["no_cache"] else options["cache"] or default_folder()
     how = Options(jobs, options["dask"], options["data"], cache, options["keep_bitstreams"])
     with role("output"), AnchorRun(asked, output, how) as job:
+        for name, notes in job.notes.items():
+            for note in notes:
+                complain(f"refsw: note: {name}: {sentence(note)}")
         if job.finished:
             say(f"{job.finished} of {job.point_count} records are there already")
         for _ in progress(job.work(), "coding", job.remaining, job.seconds_left):

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from anchor_runs import run
+from click.testing import CliRunner
 from test_datasets import picture, text
 
+from refsw.cli.main import cli
 from refsw.errors import RefswError, UsageError
 from refsw.evaluation.anchors.conditions import parse_conditions
 from refsw.evaluation.anchors.crosscheck import Kind, crosscheck
@@ -270,6 +272,13 @@ def test_the_mapping_is_in_the_record_and_a_change_is_noticed(tmp_path):
     assert second.identity["tests"]["t"]["mapping"] == {"classes": {"2": 2, "10": 8}}
     with pytest.raises(RefswError, match="mapping, classes, 10 was 1 and is 8"):
         run(tmp_path / "plain", said)
+    (tmp_path / "data" / "2" / "a\x1b[2Jb.txt").touch()
+    (tmp_path / "asked.yaml").write_text(json.dumps(plain.document))
+    told = CliRunner().invoke(cli, ["anchor", "run", str(tmp_path / "asked.yaml"), "-o", str(tmp_path / "plain")])
+    assert told.exit_code == 0
+    note = r"refsw: note: t: 1 file is left out, by suffix or by place: 2/a\x1b[2Jb.txt"
+    assert note in told.stderr
+    assert any("1 file is left out" in note for note in open_run(tmp_path / "plain").notes["t"])
     findings = [finding for finding in crosscheck(first, second).findings if finding.kind is Kind.CONDITIONS]
     assert any("mapping, classes, 2 was 0 and is 2" in finding.what for finding in findings)
 

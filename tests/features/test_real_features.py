@@ -49,3 +49,14 @@ def test_rates_and_classes_are_those_of_the_literature(
     with torch.inference_mode():
         resumed = net.resume(layer, torch.from_numpy(decoded))
     assert int(resumed.argmax()) == int(stages["logits"].argmax())
+
+
+@pytest.mark.parametrize("quantizer", ["log", "uniform"])
+@pytest.mark.parametrize("layer", ["conv1", "conv2", "conv3", "conv4", "conv5"])
+def test_features_of_residual_networks_are_not_warned_of(
+    network: tuple[Any, dict[str, Any]], layer: str, quantizer: str
+) -> None:
+    _, stages = network
+    preset = "anchor" if quantizer == "log" else "balanced"
+    for qp in (12, 22, 32, 42):  # a warning is an error here
+        refsw.encode(stages[layer], preset, qp=qp, effort="fast")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vectors.sets import escaped, patch_pps, patch_sps
+from vectors.sets import escaped, patch_pps, patch_sps, with_output_flag
 
 START = b"\0\0\1"
 
@@ -85,6 +85,13 @@ def _fill(data: bytes, count: int) -> bytes:
     return (size + count).to_bytes(4, "big") + data[4:6] + b"\xff" * count + data[6:]
 
 
+def _output_flags(data: bytes, *values: int) -> bytes:
+    """pic_output_flag of the first pictures."""
+    nals = _split(data)
+    nals[: len(values)] = [with_output_flag(nal, value) for nal, value in zip(nals, values, strict=False)]
+    return _join(nals)
+
+
 def _image_append(data: bytes, more: str) -> bytes:
     """Bytes after the first of several images, each after its length."""
     size, added = int.from_bytes(data[:4], "big"), bytes.fromhex(more)
@@ -138,6 +145,7 @@ def _with_sub_layer(nal: bytes, is_sps: int) -> bytes:
 OPERATIONS = {
     "fill": _fill,
     "image_append": _image_append,
+    "output_flags": _output_flags,
     "image_insert": _image_insert,
     "last_part": _last_part,
     "put": _put,

@@ -53,6 +53,25 @@ def patch_pps(nal: bytes, changes: dict[str, Any]) -> bytes:
     return _patch(nal, 0, PPS_FIELDS, changes)
 
 
+def with_output_flag(nal: bytes, value: int) -> bytes:
+    """pic_output_flag in the slice header of an IDR picture of one I slice, as HM writes it (7.3.6.1)."""
+    bits = Bits.from_bytes(nal[2:].replace(b"\0\0\3", b"\0\0")).bin
+    r = Reader(Bits(bin=bits))
+    r.read_bits(2)
+    r.read_value("ue")  # PPS
+    if r.read_value("ue") != 2:
+        raise ValueError("not an I slice")
+    flag = r.pos
+    r.read_bits(1)  # sample adaptive offset
+    r.read_value("ue")  # se(v): slice_qp_delta
+    r.read_bits(1)  # filters across slices
+    end, data = r.pos, r.pos + 1 + -(r.pos + 1) % 8
+    if bits[end:data].rstrip("0") != "1":
+        raise ValueError("the header has other elements")
+    head = bits[:flag] + str(value) + bits[flag:end] + "1"
+    return nal[:2] + escaped(head + "0" * (-len(head) % 8) + bits[data:])
+
+
 def _patch(nal: bytes, skipped: int, fields: dict[str, Any], changes: dict[str, Any]) -> bytes:
     bits = Bits.from_bytes(nal[2:].replace(b"\0\0\3", b"\0\0")).bin.rstrip("0")[:-1]  # without the stop bit
     r = Reader(Bits(bin=bits))

@@ -37,6 +37,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "hevc-inter-*": ("profile.inter", "hevc.picture-count"),
     "hevc-layers-*": ("order.access-units", "hevc.configuration"),
     "hevc-noise-*": ("hevc.qp",),
+    "hevc-output.flag-*": ("hevc.slice-header", "hevc.picture-count", "hevc.qp"),
     "hevc-pps-*": ("hevc.configuration", "hevc.slice-header"),
     "hevc-profile-*": ("profile.codec", "profile.decoder"),
     "hevc-qp-*": ("hevc.qp", "hevc.slice-header"),

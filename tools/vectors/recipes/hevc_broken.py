@@ -83,6 +83,7 @@ def _configuration(c: Catalog) -> None:
     _bad(c, "sps-block.128", "Coding tree blocks of 128 x 128", "hevc.sps", [["sps", "log2_diff_block", 4]])
     _bad(c, "sps-block.8", "Coding tree blocks of 8 x 8", "hevc.sps", [["sps", "log2_diff_block", 0]])
     _semantics(c)
+    _output(c)
     for value in (1, 3):
         _bad(c, f"chroma.format-{value}", f"chroma_format_idc {value}", "hevc.chroma-format",
              [["sps", "chroma_format_idc", value]])  # fmt: skip
@@ -144,6 +145,21 @@ def _payload(c: Catalog) -> None:
     _bad(c, "picture.count-first", "Only the first of six pictures", count, (), [["drop", 1]] * 5, of=MANY)
     _bad(c, "intra.only-p", "P slices in profile INTRA", "hevc.intra-only", of="hevc-inter-x265_r1",
          layout="SEQUENCE", grid=None, C=6, H=24, W=32, requirements=("profile.inter",))  # fmt: skip
+
+
+def _output(c: Catalog) -> None:
+    """Slice headers with pic_output_flag."""
+    for of in ("hevc-hm.size-odd_r1", "hevc-bits-12_r1"):
+        plain = c.recipes[of].arguments["units"]
+        tensor = {k: v for k, v in plain[0].items() if k not in ("encoder", "digests")} | {"of": of}
+        own = {k: v for k, v in plain[1].items() if k in ("count", "pattern")}
+        depth = tensor.get("bits", 8)
+        for value in (1, 0):
+            units = [tensor | {"edit": [["pps", "output_flag", 1]]},
+                     data(**own, payload={"of": of}, edit=[["output_flags", value]])]  # fmt: skip
+            c.stream(f"hevc-output.flag-{value}.{depth}", f"pic_output_flag {value} at {depth} bits", units, area=AREA,
+                     profile="INTRA", kind="valid" if value else "invalid",
+                     violates=None if value else "hevc.picture-count")  # fmt: skip
 
 
 FIRST_BYTE = 0x28  # x265 codes IDR_N_LP, type 20

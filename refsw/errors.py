@@ -71,6 +71,9 @@ class CodecError(RefswError):
 class CoarseStepWarning(UserWarning):
     """Features whose range is set by a few channels are coded so coarsely that nothing of the others is left."""
 
+    def __str__(self) -> str:
+        return sentence(super().__str__())
+
 
 class DfcError(RefswError):
     """A bitstream that cannot be decoded.

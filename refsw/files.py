@@ -1,4 +1,4 @@
-"""Informative: output files, which appear whole or not at all.
+"""Informative: files: bitstreams to read from, and outputs, which appear whole or not at all.
 
 What is being written stands beside the output as `.NAME.XXXXXXXX.part` and takes its place at the end; a process that
 is killed leaves nothing else. A device, a pipe, or an open file under its name (/dev/stdout) is written directly. Which
@@ -8,12 +8,14 @@ of these a path is, the file tells, not the path.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +26,30 @@ PERMISSIONS = 0o777
 FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 _SEPARATORS = re.compile(r"[/\\]")
 _OPEN_FILES = re.compile(r"/proc/(\d+)(?:/task/\d+)?/fd")
+
+
+Bitstream = bytes | bytearray | memoryview | BinaryIO | str | PathLike[str]
+"""What functions take for a bitstream: its bytes, an open file or pipe, or the path of a file."""
+
+
+@contextmanager
+def opened(data: Bitstream) -> Iterator[BinaryIO]:
+    """A bitstream to read from; what the caller has opened stays open.
+
+    Raises:
+        OSError: the file cannot be read.
+        TypeError: it is none of them; the message says what is.
+    """
+    if isinstance(data, bytes | bytearray | memoryview):
+        yield io.BytesIO(data)
+    elif isinstance(data, str | PathLike):
+        with open(data, "rb") as file:
+            yield file
+    elif hasattr(data, "read") and not isinstance(data, io.TextIOBase):
+        yield data
+    else:
+        what = "a file opened as text" if isinstance(data, io.TextIOBase) else type(data).__name__
+        raise TypeError(f"{what} is no bitstream: bytes, a file opened with mode 'rb', or the path of one")
 
 
 @contextmanager

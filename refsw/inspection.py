@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
@@ -11,6 +10,7 @@ from refsw.errors import DfcError
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader, DigestContent
 from refsw.features.reconstruct import UnitContent
+from refsw.files import Bitstream, opened
 from refsw.models.directory import Directory
 from refsw.models.payload import DataContent
 from refsw.models.reader import ModelReader
@@ -91,18 +91,22 @@ class Inspection:
         }
 
 
-def inspect(data: bytes | BinaryIO, *, trace: bool = False, base: Model | None = None) -> Inspection:
+def inspect(data: Bitstream, *, trace: bool = False, base: Model | None = None) -> Inspection:
     """Read a bitstream without decoding payloads.
 
     Args:
-        data: the bitstream, or a file or pipe.
+        data: the bitstream, an open file or pipe, or the path of one.
         trace: keep a row for every syntax element, in order of bit position.
         base: for model updates: the base of the first one, whose tensors can then be named.
 
     Returns:
         What was read, up to the first error if there is one.
     """
-    stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
+    with opened(data) as stream:
+        return _inspect(stream, base, trace=trace)
+
+
+def _inspect(stream: BinaryIO, base: Model | None, *, trace: bool) -> Inspection:
     found = Inspection()
     reader: BitstreamReader | ModelReader | None = None
 

@@ -5,13 +5,13 @@ Nothing is judged here: the decoders of features and of model updates report eve
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, BinaryIO
+from typing import Any
 
 from refsw.errors import DfcError, ErrorClass, ModelStateError, SemanticError, UnsupportedError
 from refsw.features.decoder import Decoder, DecoderLimits
+from refsw.files import Bitstream, opened
 from refsw.models.apply import Applier, ApplyLimits, applied
 from refsw.models.directory import Directory
 from refsw.models.reader import ModelReader
@@ -79,7 +79,7 @@ class _EnoughError(Exception):
 
 
 def validate(
-    data: bytes | BinaryIO,
+    data: Bitstream,
     *,
     profile: Profile | None = None,
     level: Level | None = None,
@@ -90,14 +90,13 @@ def validate(
     """Check a bitstream against every requirement, in memory bounded by its level.
 
     Args:
-        data: the bitstream, or a file or pipe.
+        data: the bitstream, an open file or pipe, or the path of one.
         profile, level: what the bitstream must conform to; by default what it declares.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         base: the model that model updates start from; without it their values cannot be checked.
         allowance: work and memory for a bitstream of its length; what asks for more is not decoded, but unsupported.
     """
     allowance = allowance or Allowance()
-    stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
     report = Report()
 
     def note(error: DfcError) -> None:
@@ -108,21 +107,20 @@ def validate(
             raise _EnoughError
 
     try:
-        units = UnitReader(stream, report=note)
-        report.profile, report.level = units.header.profile, units.header.level
-        if profile is not None and units.header.profile is not profile:
-            note(_declared("profile.declared", "profile_idc", 48, profile, units.header.profile))
-        if level is not None and units.header.level > level:
-            note(_declared("level.declared", "level_idc", 56, level, units.header.level))
-        if units.header.profile is Profile.MODEL:
-            reader = ModelReader(units, report=note)
-            for content in applied(
-                reader, Applier(base, ApplyLimits(allowance=allowance))
-            ):  # the results are thrown away
-                report.updates += isinstance(content, Directory)
-        else:
-            limits = DecoderLimits(allowance=allowance)
-            _features(Decoder(units, limits, hevc_decoder, report=note), report)
+        with opened(data) as stream:
+            units = UnitReader(stream, report=note)
+            report.profile, report.level = units.header.profile, units.header.level
+            if profile is not None and units.header.profile is not profile:
+                note(_declared("profile.declared", "profile_idc", 48, profile, units.header.profile))
+            if level is not None and units.header.level > level:
+                note(_declared("level.declared", "level_idc", 56, level, units.header.level))
+            if units.header.profile is Profile.MODEL:
+                applier = Applier(base, ApplyLimits(allowance=allowance))
+                for content in applied(ModelReader(units, report=note), applier):  # the results are thrown away
+                    report.updates += isinstance(content, Directory)
+            else:
+                limits = DecoderLimits(allowance=allowance)
+                _features(Decoder(units, limits, hevc_decoder, report=note), report)
     except _EnoughError:
         pass
     except DfcError as error:

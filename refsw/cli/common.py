@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 
 import click
 
-from refsw.errors import UsageError
-from refsw.text import shown
+from refsw.errors import FeatureError, UsageError
+from refsw.text import sentence, shown
 
 if TYPE_CHECKING:
     from refsw.models.state import Model
@@ -58,6 +58,16 @@ def role(name: str) -> Iterator[None]:
     except OSError as error:
         error.refsw_role = getattr(error, "refsw_role", name)  # type: ignore[attr-defined]
         raise
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Errors about the tensors of a file tell its name."""
+    try:
+        yield
+    except FeatureError as error:
+        told, name = str(error), "standard input" if path == PIPE else shown(path)
+        raise error if told.startswith((f"{name}:", "the pipe:")) else FeatureError(f"{name}: {told}") from error
 
 
 @contextmanager
@@ -203,8 +213,7 @@ def _named_output() -> Iterator[None]:
 
 def warn(text: str) -> None:
     """A line on standard error that ends nothing."""
-    with suppress(OSError, ValueError):
-        _put(shown(f"refsw: warning: {text}"), sys.stderr)
+    complain(f"refsw: warning: {sentence(text)}")
 
 
 def distinct(source: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ import click
 from refsw.cli.common import (
     OUTPUT,
     PIPE,
+    about,
     distinct,
     input_stream,
     model_digest,
@@ -100,7 +101,7 @@ def command(features: Path, output: Path, preset: str, axes: str | None, name: s
     config = EncoderConfig.preset(preset, **_choices(options))
     check_effect(options, config, axes)
     distinct(features, output)
-    with ExitStack() as stack:
+    with about(features), ExitStack() as stack:
         sources = _open(features, name, config, stack)
         if axes is not None and all(len(axes) != len(s.shape) for s in sources):
             raise UsageError(f"axes {axes} fit no tensor: {', '.join(str(s.shape) for s in sources)}")

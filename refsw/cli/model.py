@@ -160,8 +160,9 @@ def apply(files: tuple[Path, ...], output: Path, max_output: int, max_work: floa
     said = {} if base is None else base.texts
     # Of a base, what its file says besides may be true of that version alone; the format is that of the writer.
     kept = {key: text for key, text in said.items() if key == "format"}
+    float8 = {} if base is None else base.float8
     limits = ApplyLimits(max_output, Allowance(max_work))
-    with input_stream(update) as stream, role("output"), ModelFiles(output, kept) as files_of_results:
+    with input_stream(update) as stream, role("output"), ModelFiles(output, kept, float8) as files_of_results:
         done = apply_stream(base, stream, limits=limits, results=files_of_results.next)
         files_of_results.finish(done)
     _tell_left_out(done, said, output)

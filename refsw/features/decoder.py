@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -19,6 +18,7 @@ from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
 from refsw.features.reader import BitstreamReader, Content, DigestContent
 from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
+from refsw.files import Bitstream, opened
 from refsw.payload.base import DecoderSettings
 from refsw.payload.registry import codec
 from refsw.profiles import Allowance
@@ -251,7 +251,7 @@ def check_digest(content: DigestContent, running: RunningDigest) -> None:
 
 
 def decode(
-    data: bytes | BinaryIO,
+    data: Bitstream,
     *,
     jobs: int = 1,
     hevc_decoder: str | None = None,
@@ -261,7 +261,7 @@ def decode(
     """Decode a whole bitstream.
 
     Args:
-        data: the bitstream, or a file that holds it.
+        data: the bitstream, an open file or pipe, or the path of one.
         jobs: number of processes.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         model_digest: SHA-256 of the receiver's model; features of another one are refused (9.6).
@@ -278,7 +278,7 @@ def decode(
 
 
 def decode_by_name(
-    data: bytes | BinaryIO,
+    data: Bitstream,
     *,
     jobs: int = 1,
     hevc_decoder: str | None = None,
@@ -286,11 +286,11 @@ def decode_by_name(
     limits: DecoderLimits = IN_MEMORY,
 ) -> dict[str, Array]:
     """Decode a whole bitstream, as `decode`, to the tensors by name, even if there is only one."""
-    stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
-    decoder = Decoder(stream, limits, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest)
     samples: dict[str, list[Array]] = {}
-    for sample in decoder:
-        samples.setdefault(sample.tensor, []).append(sample.elements)
+    with opened(data) as stream:
+        decoder = Decoder(stream, limits, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest)
+        for sample in decoder:
+            samples.setdefault(sample.tensor, []).append(sample.elements)
     return {name: _assemble(p, samples.get(name, [])) for name, p in decoder.parameters.items()}
 
 

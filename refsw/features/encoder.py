@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from os import PathLike
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -34,7 +36,7 @@ from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, RangeSc
 from refsw.syntax.structures import DIGEST, END_OF_BITSTREAM, FEATURE_PARAMETER_SET, METADATA
 from refsw.syntax.units import crc32, pack_body, pack_header, pack_unit
 from refsw.tensor.axes import Array, Axes
-from refsw.tensor.foreign import as_array
+from refsw.tensor.foreign import as_array, widened, wider
 
 DIGEST_BYTES = 16
 CRC_BYTES = 4
@@ -92,8 +94,8 @@ class Encoder:
         self._chain = 0
         base = config or EncoderConfig.preset()
         self._tensors = [
-            _Tensor(number, name, spec, replace(spec.config or base, level=base.level))
-            for number, (name, spec) in enumerate(tensors.items())
+            _Tensor(number, _name(key), spec, replace(spec.config or base, level=base.level))
+            for number, (key, spec) in enumerate(tensors.items())
         ]
         _check_names(self._tensors, base)
         if len({tensor.config.samples_per_unit for tensor in self._tensors}) > 1:
@@ -124,12 +126,13 @@ class Encoder:
                 raise UsageError("several tensors: write a mapping from names to samples")
             samples = {self._tensors[0].name: samples}
         for tensor in self._tensors:
-            if tensor.group and tensor.name not in samples:
+            if tensor.group and tensor.name not in map(_name, samples):
                 self._submit(tensor)  # it may have no more samples, and units come in order of their first one
-        for name, sample in samples.items():
+        for key, sample in samples.items():
+            name = _name(key)
             if name not in self._by_name:
                 raise UsageError(f"no tensor {name}: {', '.join(self._by_name)}")
-            self._sample(self._by_name[name], as_array(sample))
+            self._sample(self._by_name[name], _array(name, sample))
         self._drain(self._window)
 
     def _sample(self, tensor: _Tensor, sample: Array) -> None:
@@ -266,7 +269,7 @@ class _Tensor:
         self.number = number
         self.name = name
         self.axes = Axes.parse(spec.axes, tuple(spec.shape))
-        self.dtype = np.dtype(spec.dtype)
+        self.dtype = wider(np.dtype(spec.dtype))
         self.config = config
         self.samples = 0
         self.plan: Plan | None = None
@@ -368,13 +371,40 @@ def _metadata(entries: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     }
 
 
+def _name(key: Any) -> str:
+    """The name of a tensor: text, or the number of a level of a pyramid."""
+    if isinstance(key, bool) or not isinstance(key, str | int | np.integer):
+        raise UsageError(f"{key!r} is no name of a tensor: text, or a number")
+    return str(key)
+
+
+def _array(name: str, tensor: Any) -> Array:
+    with _about(name):
+        if isinstance(tensor, str | PathLike):
+            raise FeatureError(f"not a tensor, but text: of a file {tensor}, read its tensors first")
+        return widened(as_array(tensor))
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Errors of a tensor tell its name, if it has one."""
+    try:
+        yield
+    except (FeatureError, UsageError) as error:
+        if not name or str(error).startswith(f"{name}:"):
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
 def encode(
     features: Any, config: EncoderConfig | str = "balanced", *, axes: str | None = None, jobs: int = 1, **choices: Any
 ) -> bytes:
     """Encode whole feature tensors.
 
     Args:
-        features: an array (numpy, torch, or anything that numpy understands), or a mapping from names to arrays.
+        features: an array (numpy, torch, or anything that numpy understands), or a mapping from names to arrays; the
+            numbers of a pyramid's levels are names as well. Floats of 8 bits are widened to float16 (float8_e8m0fnu to
+            float32), which hold every one of them.
         config: a configuration, or the name of a preset.
         axes: letters of the axes, such as NCHW or NHWC; None for the usual ones (C, NC, CHW, NCHW).
         jobs: number of processes; the bytes do not depend on it.
@@ -392,14 +422,16 @@ def encode(
     """
     base = EncoderConfig.preset(config, **choices) if isinstance(config, str) else config.replace(**choices)
     named = features if isinstance(features, Mapping) else {"": features}
-    arrays = {name: as_array(array) for name, array in named.items()}
+    if len({_name(key) for key in named}) < len(named):
+        raise UsageError(f"tensors need names of their own: {', '.join(map(repr, named))}")
+    arrays = {_name(key): _array(_name(key), tensor) for key, tensor in named.items()}
     if axes is not None and all(len(axes) != array.ndim for array in arrays.values()):
         raise UsageError(f"axes {axes} fit no tensor: {', '.join(str(array.shape) for array in arrays.values())}")
     specs = {}
     for name, array in arrays.items():
-        parsed = Axes.parse(axes if axes is None or len(axes) == array.ndim else None, array.shape)
-        samples = array if parsed.has_samples else array[None]
-        own = with_measured_ranges(base, parsed, samples)
+        with _about(name):
+            parsed = Axes.parse(axes if axes is None or len(axes) == array.ndim else None, array.shape)
+            own = with_measured_ranges(base, parsed, array if parsed.has_samples else array[None])
         specs[name] = TensorSpec(array.shape, array.dtype, parsed.letters, own)
     out = io.BytesIO()
     with Encoder(out, specs, base, jobs=jobs) as encoder:

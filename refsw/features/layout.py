@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refsw.errors import DfcError, UsageError
+from refsw.errors import DfcError, FeatureError, UsageError
 from refsw.features.config import EncoderConfig
 from refsw.features.parameters import MAX_MARGIN, over, size_limits
 from refsw.payload.base import VIDEO
@@ -46,7 +46,9 @@ def layout_of(name: str, axes: Axes, config: EncoderConfig, dtype: np.dtype[Any]
             return level, packing
     wider = "; a higher level may take it (--level)" if config.level not in (None, Level.L3) else ""
     shape = "x".join(map(str, axes.canonical_shape))
-    raise UsageError(
+    # Too large for every level, whatever is chosen, is a matter of the tensor.
+    never = found[0].requirement == "level.sample-elements" and config.level is None
+    raise (FeatureError if never else UsageError)(
         f"{name}: a sample of {shape} (channels, rows, columns): {found[0].expected}, not {found[0].got} "
         f"[requirement {found[0].requirement}]{_remedy(found[0].requirement)}{wider}"
     )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
 
 from refsw.errors import DfcError, UsageError
 from refsw.features.decoder import IN_MEMORY, Decoder, DecoderLimits, Sample
+from refsw.files import Bitstream, opened
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import UnitType
 
 
 def decode_samples(
-    data: bytes | BinaryIO,
+    data: Bitstream,
     first: int,
     last: int | None = None,
     *,
@@ -26,7 +25,7 @@ def decode_samples(
     What spans units (the count of samples, digests, the CRC of the whole bitstream) is not checked.
 
     Args:
-        data: the bitstream, or a seekable file.
+        data: the bitstream, a seekable file, or the path of one.
         first, last: sample indices from 0; `last` None means `first` alone.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         model_digest: SHA-256 of the receiver's model; samples that need another one are refused (9.6).
@@ -39,16 +38,15 @@ def decode_samples(
     last = first if last is None else last
     if not 0 <= first <= last:
         raise UsageError(f"samples {first} to {last}: indices from 0, in order")
-    stream = io.BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
-    if not stream.seekable():
-        raise UsageError("random access needs a file, not a pipe")
-
-    decoder = Decoder(stream, limits, hevc_decoder, model_digest, wanted=_selection(first, last))
     found: dict[str, int] = {}
-    for sample in decoder:
-        if first <= sample.index <= last:
-            found[sample.tensor] = sample.index
-            yield sample
+    with opened(data) as stream:
+        if not stream.seekable():
+            raise UsageError("random access needs a file, not a pipe")
+        decoder = Decoder(stream, limits, hevc_decoder, model_digest, wanted=_selection(first, last))
+        for sample in decoder:
+            if first <= sample.index <= last:
+                found[sample.tensor] = sample.index
+                yield sample
     for name in decoder.parameters:
         if found.get(name) != last:
             raise UsageError(f"{name} has no sample {last} [requirement access.sample]")

@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 
 from refsw.errors import UsageError
-from refsw.features.archives import new_archive, new_member
+from refsw.features.npy import new_archive, new_member
 from refsw.features.parameters import Parameters
 from refsw.files import is_special
 from refsw.tensor.axes import Array, contiguous_parts

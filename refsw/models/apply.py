@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -18,6 +17,7 @@ from refsw.errors import (
     PayloadError,
     SemanticError,
 )
+from refsw.files import Bitstream, opened
 from refsw.models import cost
 from refsw.models.arithmetic import Integers, from_words, reconstruct
 from refsw.models.directory import CODED, QUANTIZED, Directory, Resolved, resolve
@@ -399,12 +399,13 @@ def _no_base(seen: list[Directory], digest: bytes | None) -> DfcError:
                     "one of " + ", ".join(wanted) if wanted else "no base: this is a full model", have)  # fmt: skip
 
 
-def apply_update(base: Mapping[str, Any] | None, update: bytes | BinaryIO) -> dict[str, Array]:
+def apply_update(base: Mapping[str, Any] | None, update: Bitstream) -> dict[str, Array]:
     """Apply model updates to a model in memory; `base` is left as it is.
 
     Args:
         base: numpy arrays or PyTorch tensors by name: the model that the receiver has; None for a full model.
-        update: the bitstream, or a file or pipe; of several updates in it, those that follow the version of `base`.
+        update: the bitstream, an open file or pipe, or the path of one; of several updates in it, those that follow
+            the version of `base`.
 
     Returns:
         The newest model: numpy arrays by name. Tensors that did not change are those of `base`, not copies.
@@ -413,6 +414,12 @@ def apply_update(base: Mapping[str, Any] | None, update: bytes | BinaryIO) -> di
         ModelStateError: `base` is none of the versions that the updates start from.
         DfcError: the bitstream is damaged.
     """
-    stream = io.BytesIO(update) if isinstance(update, bytes | bytearray | memoryview) else update
-    outcome = apply_stream(None if base is None else Model(base), stream)
-    return {name: outcome.model[name] for name in outcome.model}
+    start = None if base is None else Model(base)
+    with opened(update) as stream:
+        outcome = apply_stream(start, stream)
+    model = {name: outcome.model[name] for name in outcome.model}
+    # What was floats of 8 bits before, and bytes in the update, is that again.
+    for name, dtype in start.float8.items() if start is not None else ():
+        if name in model and model[name].dtype == np.uint8:
+            model[name] = model[name].view(dtype)
+    return model

@@ -15,13 +15,15 @@ import ml_dtypes
 import numpy as np
 
 from refsw.errors import FeatureError, UsageError
-from refsw.features.archives import new_archive, new_member
-from refsw.features.sources import SAFETENSORS_TYPES, open_features
+from refsw.features.npy import new_archive, new_member
+from refsw.features.sources import SAFETENSORS_FLOAT8, SAFETENSORS_TYPES, load_torch, open_tensors
 from refsw.files import is_special, open_part, open_special, put_in_place
 from refsw.models.apply import changed
 from refsw.models.results import Outcome, Results
 from refsw.models.state import Model, TensorType, digest_of, tensor_digest
+from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import Array, contiguous_parts
+from refsw.tensor.foreign import is_float8
 
 SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -57,12 +59,13 @@ def open_model(path: Path) -> Model:
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: models are read from {', '.join(SUFFIXES)} files")
     if path.suffix in (".pt", ".pth"):
-        return Model(_torch(path))
-    if path.suffix == ".npz":
-        return Model({source.name: source.array for source in open_features(path, least=0)})
+        return _model(path, _torch(path))
     before = _version(path)
-    places = {s.name: (s.dtype, s.shape, s.offset) for s in open_features(path, least=0)}
-    model = Model(_Mapped(path, places), safetensors_metadata(path), steady=False)
+    sources = open_tensors(path)
+    if path.suffix == ".npz":
+        return _model(path, {source.name: source.load() for source in sources})
+    model = _model(path, _Mapped(path, {s.name: (s.stored, s.shape, s.offset) for s in sources}),
+                   safetensors_metadata(path), steady=False)  # fmt: skip
     if _version(path) != before:
         raise FeatureError(f"{path}: the file was changed while it was read")
     return model
@@ -74,25 +77,25 @@ def _version(path: Path) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _torch(path: Path) -> dict[str, Any]:
+def _model(
+    path: Path, tensors: Mapping[str, Any], texts: Mapping[str, str] | None = None, *, steady: bool = True
+) -> Model:
     try:
-        import torch
-    except ImportError as error:
-        raise UsageError(f"{path}: reading .pt files needs torch (pip install 'refsw[anchors]')") from error
-    import pickle
+        return Model(tensors, texts, steady=steady)
+    except FeatureError as error:
+        raise FeatureError(f"{path}: {error}") from error
 
+
+def _torch(path: Path) -> dict[str, Any]:
     with path.open("rb"):
         pass  # a missing file is told as such
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise FeatureError(f"{path}: not a file of tensors that can be loaded: {str(error).splitlines()[0]}") from error
+    loaded = load_torch(path)
     for wrapper in WRAPPERS:
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
             loaded = loaded[wrapper]
     if not isinstance(loaded, dict):
         raise FeatureError(f"{path}: holds no state dictionary")
-    wrong = [name for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
+    wrong = [name for name, value in loaded.items() if not hasattr(value, "element_size")]
     if wrong:
         raise FeatureError(f"{path}: {wrong[0]!r} is no tensor; save the state dictionary alone")
     return dict(loaded)
@@ -107,31 +110,40 @@ def safetensors_metadata(path: Path) -> dict[str, str]:
     return dict(header.get("__metadata__") or {})
 
 
+def restored(kind: TensorType, float8: Mapping[str, np.dtype[Any]]) -> np.dtype[Any]:
+    """The dtype of a tensor of a result in its file, given those of the tensors that came as floats of 8 bits."""
+    return float8.get(kind.name, kind.dtype) if kind.element_type is ElementType.UINT8 else kind.dtype
+
+
 class FileResults(Results):
     """The tensors of a result in a .safetensors file, written as they come, each at its place.
 
     Args:
         path: the file.
         texts: what it shall say besides where the bitstream does not tell.
+        float8: for the tensors that are floats of 8 bits, which updates carry as bytes, their dtypes.
     """
 
-    def __init__(self, path: Path, texts: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, texts: Mapping[str, str], float8: Mapping[str, np.dtype[Any]]) -> None:
         super().__init__()
-        self.path, self.texts = path, texts
+        self.path, self.texts, self.float8 = path, texts, float8
         self._places: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
         self._file: BinaryIO | None = None
 
     def begin(self, types: list[TensorType], texts: Mapping[str, str] | None) -> None:
         """Write the header, and give every tensor its place: wide elements first, so that all are aligned."""
         self.texts = self.texts if texts is None else texts
-        names = {np.dtype(dtype): name for name, dtype in SAFETENSORS_TYPES.items()}
+        names = {np.dtype(dtype): name for name, dtype in {**SAFETENSORS_TYPES, **SAFETENSORS_FLOAT8}.items()}
         header: dict[str, Any] = {"__metadata__": dict(self.texts)} if self.texts else {}
         place = 0
         for kind in sorted(types, key=lambda kind: (-kind.dtype.itemsize, kind.name)):
             if kind.name == "__metadata__":
                 raise UsageError(f"a tensor named {kind.name} cannot be in a .safetensors file: write a .npz file")
             end = place + kind.nbytes
-            header[kind.name] = {"dtype": names[kind.dtype], "shape": kind.shape, "data_offsets": [place, end]}
+            dtype = restored(kind, self.float8)
+            if dtype not in names:
+                raise UsageError(f"{kind.name}: .safetensors has no {dtype}: write a .pt file")
+            header[kind.name] = {"dtype": names[dtype], "shape": kind.shape, "data_offsets": [place, end]}
             self._places[kind.name] = (kind.dtype, kind.shape, place)
             place = end
         text = json.dumps(header, ensure_ascii=False).encode()
@@ -175,11 +187,12 @@ class ModelFiles:
     Args:
         path: the output: .safetensors, .npz, .pt or .pth.
         texts: what a .safetensors file shall say besides where the bitstream does not tell.
+        float8: the dtypes of tensors that were floats of 8 bits in the base.
     """
 
-    def __init__(self, path: Path, texts: Mapping[str, str], suffix: str | None = None) -> None:
-        self.path, self.texts = path, texts
-        self.suffix = suffix or path.suffix
+    def __init__(self, path: Path, texts: Mapping[str, str], float8: Mapping[str, np.dtype[Any]] | None = None) -> None:
+        self.path, self.texts, self.float8 = path, texts, float8 or {}
+        self.suffix = path.suffix
         if self.suffix not in SUFFIXES:
             raise UsageError(f"{path}: models are written to {', '.join(SUFFIXES)} files")
         self._special = is_special(path)
@@ -203,7 +216,7 @@ class ModelFiles:
         """A file for the next result; those before the last one are removed."""
         for old in self._made[:-1]:
             old.path.unlink(missing_ok=True)
-        self._made.append(FileResults(self._free.pop() if self._free else self._part(), self.texts))
+        self._made.append(FileResults(self._free.pop() if self._free else self._part(), self.texts, self.float8))
         return self._made[-1]
 
     def finish(self, outcome: Outcome) -> None:
@@ -219,7 +232,8 @@ class ModelFiles:
         else:
             done = self._free.pop() if self._free else self._part()
             with done.open("wb") as file:
-                _write_npz(model, file) if self.suffix == ".npz" else _write_torch(model, file)
+                write = _write_npz if self.suffix == ".npz" else _write_torch
+                write(model, {name: restored(model.types[name], self.float8) for name in model}, file)
         if self._special:
             with done.open("rb") as source, open_special(self.path) as out:
                 shutil.copyfileobj(source, out, 1 << 20)
@@ -246,26 +260,28 @@ class ModelFiles:
             part.unlink(missing_ok=True)
 
 
-def _write_npz(model: Model, out: BinaryIO) -> None:
+def _write_npz(model: Model, dtypes: Mapping[str, np.dtype[Any]], out: BinaryIO) -> None:
     with new_archive(out) as archive:
         for name in model:
             array = model[name]
-            if array.dtype == ml_dtypes.bfloat16:
-                raise UsageError(f"{name}: .npz has no bfloat16: write a .safetensors file")
+            if dtypes[name] == ml_dtypes.bfloat16 or is_float8(dtypes[name]):
+                raise UsageError(f"{name}: .npz has no {dtypes[name]}: write a .safetensors file")
             with new_member(archive, name) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _write_torch(model: Model, out: BinaryIO) -> None:
+def _write_torch(model: Model, dtypes: Mapping[str, np.dtype[Any]], out: BinaryIO) -> None:
     try:
         import torch
     except ImportError as error:
         raise UsageError("writing .pt files needs torch (pip install 'refsw[anchors]')") from error
 
-    def tensor(array: Array) -> Any:
+    def tensor(array: Array, dtype: np.dtype[Any]) -> Any:
         own = np.array(array)  # torch wants memory that it may write to
-        if own.dtype == ml_dtypes.bfloat16:
+        if dtype == ml_dtypes.bfloat16:
             return torch.from_numpy(own.view(np.int16)).view(torch.bfloat16)
+        if is_float8(dtype):
+            return torch.from_numpy(own).view(getattr(torch, dtype.name))
         return torch.from_numpy(own)
 
-    torch.save({name: tensor(model[name]) for name in model}, out)
+    torch.save({name: tensor(model[name], dtypes[name]) for name in model}, out)

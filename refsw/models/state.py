@@ -13,7 +13,7 @@ import numpy as np
 from refsw.errors import FeatureError
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import DTYPES, Array, contiguous_parts, element_type_of
-from refsw.tensor.foreign import as_array
+from refsw.tensor.foreign import as_array, is_float8
 
 MAX_AXES = 15
 MAX_EXTENT = 2**32 - 2
@@ -82,7 +82,8 @@ class Model(Mapping[str, Array]):
     """A model: tensors by name, in canonical order.
 
     Args:
-        tensors: numpy arrays or PyTorch tensors by name, or a mapping that gives each when it is asked for.
+        tensors: numpy arrays or PyTorch tensors by name, or a mapping that gives each when it is asked for. Floats of
+            8 bits, which the syntax has not, are taken for the bytes that they are; `float8` has their dtypes.
         texts: what its file says besides (the metadata of a .safetensors file).
         steady: whether two readings of a tensor surely give the same; not so for a file that somebody may write to.
 
@@ -103,6 +104,7 @@ class Model(Mapping[str, Array]):
                 raise FeatureError(f"{name!r} is not UTF-8") from error
         self._tensors = tensors
         self.names = canonical(tensors)
+        self.float8: dict[str, np.dtype[Any]] = {}
         self.types = {name: type_of(name, self[name]) for name in self.names}
 
     def __getitem__(self, name: str) -> Array:
@@ -110,6 +112,9 @@ class Model(Mapping[str, Array]):
             array = as_array(self._tensors[name])
         except FeatureError as error:
             raise FeatureError(f"{name}: {error}") from error
+        if is_float8(array.dtype):
+            self.float8[name] = array.dtype
+            return array.view(np.uint8)
         # Big-endian arrays have the same values as little-endian ones, and those are what is coded.
         return array if array.dtype.byteorder != ">" else array.astype(array.dtype.newbyteorder("<"))
 

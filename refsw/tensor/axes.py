@@ -86,10 +86,11 @@ class Axes:
         """Axes from letters such as ``NCHW`` and the shape of an array.
 
         Raises:
+            FeatureError: a tensor of that many axes, or of that shape, has no features.
             UsageError: the letters are not a selection of N or T, C, H, W that fits the shape.
         """
         if not 1 <= len(shape) <= 4:
-            raise UsageError(f"a feature tensor has 1 to 4 axes, not {len(shape)} (shape {shape})")
+            raise FeatureError(f"a feature tensor has 1 to 4 axes, not {len(shape)} (shape {shape})")
         letters = (letters or DEFAULT_AXES[len(shape)]).upper()
         if len(letters) != len(shape):
             raise UsageError(f"axes {letters} name {len(letters)} axes, the tensor has {len(shape)} (shape {shape})")

@@ -142,7 +142,7 @@ def judge(data: bytes, vector: dict[str, Any]) -> tuple[str, str]:
         if vector["profile"] == "MODEL":
             decoded = judged_model(data, ROOT / "test_vectors" / base["file"] if base else None)
         else:
-            decoded = refsw.decode(data)
+            decoded = refsw.decode(data, model_digest=bytes.fromhex(vector.get("model", "")) or None)
     except refsw.DfcError as error:
         if vector["kind"] == "valid":
             return f"rejected: {error}", ""

@@ -33,7 +33,8 @@ def proofs() -> Iterator[tuple[dict[str, Any], Any]]:
                 continue
             data = (ROOT / "test_vectors" / vector["file"]).read_bytes()
             base = model(vector["base"]["file"]) if "base" in vector else None
-            yield vector, prove(data, base, vector["error"]["requirement"], vector["error"]["class"])
+            receiver = bytes.fromhex(vector.get("model", "")) or None
+            yield vector, prove(data, base, vector["error"]["requirement"], vector["error"]["class"], receiver)
 
 
 @cache

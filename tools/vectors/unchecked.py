@@ -211,19 +211,22 @@ class Proof:
     end: str = "accepted"
 
 
-def prove(data: bytes, base: Mapping[str, Any] | None, named: str, error_class: str) -> Proof:
+def prove(
+    data: bytes, base: Mapping[str, Any] | None, named: str, error_class: str, receiver: bytes | None = None
+) -> Proof:
     """Switch off the named check, and then those that fail in turn.
 
     Args:
         data: the bitstream.
         base: the receiver's model, for a model update.
         named, error_class: the requirement that it is known to break, and the class of that error.
+        receiver: the digest of the receiver's model, for features.
     """
     proof = Proof()
     if error_class == "TRUNCATED":
         return Proof(end="truncated")
     while True:
-        error = decode(data, base, {named, *proof.also})
+        error = decode(data, base, {named, *proof.also}, receiver)
         requirement = getattr(error, "requirement", None)
         if error is None:
             return proof
@@ -242,16 +245,18 @@ def prove(data: bytes, base: Mapping[str, Any] | None, named: str, error_class: 
             return proof
 
 
-def decode(data: bytes, base: Mapping[str, Any] | None, off: set[str]) -> Exception | None:
+def decode(
+    data: bytes, base: Mapping[str, Any] | None, off: set[str], receiver: bytes | None = None
+) -> Exception | None:
     """What a decoder without some checks raises; None if it accepts the bitstream."""
     try:
-        result(data, base, off)
+        result(data, base, off, receiver)
     except Exception as error:
         return error
     return None
 
 
-def result(data: bytes, base: Mapping[str, Any] | None, off: set[str]) -> dict[str, Any]:
+def result(data: bytes, base: Mapping[str, Any] | None, off: set[str], receiver: bytes | None = None) -> dict[str, Any]:
     """The model that a decoder without some checks makes of a model update; of features, nothing.
 
     Raises:
@@ -263,7 +268,7 @@ def result(data: bytes, base: Mapping[str, Any] | None, off: set[str]) -> dict[s
         with np.errstate(all="ignore"):
             if data[6:7] == b"\x06":
                 return dict(update(base, data))
-            for _ in features(io.BytesIO(data)):
+            for _ in features(io.BytesIO(data), model_digest=receiver):
                 pass
             return {}
     finally:

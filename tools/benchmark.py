@@ -44,16 +44,21 @@ def made_up(shape: tuple[int, int, int]) -> np.ndarray[Any, Any]:
     return np.maximum(x - 1, 0).astype(np.float32)[None]
 
 
-def ratio(ours: Callable[[], object], bare: Callable[[], object], rounds: int) -> tuple[float, float, float]:
-    """Median of the ratio of times, alternating, and the median times in milliseconds."""
-    a, b = [], []
+def ratio(ours: Callable[[], object], bare: Callable[[], object], rounds: int) -> str:
+    """Medians of the ratios of CPU and of wall times, alternating, and the median CPU times.
+
+    On a machine with other work wall times are longer by what the others take, and caches are shared: CPU time is the
+    one to compare.
+    """
+    spent: tuple[list[tuple[float, float]], ...] = ([], [])
     for _ in range(rounds):
-        for function, times in ((ours, a), (bare, b)):
-            start = time.perf_counter()
+        for function, times in zip((ours, bare), spent, strict=True):
+            wall, cpu = time.perf_counter(), time.process_time()
             function()
-            times.append(time.perf_counter() - start)
-    ratios = [x / y for x, y in zip(a, b, strict=True)]
-    return statistics.median(ratios), 1000 * statistics.median(a), 1000 * statistics.median(b)
+            times.append((time.process_time() - cpu, time.perf_counter() - wall))
+    cpu, wall = (statistics.median(x[i] / y[i] for x, y in zip(*spent, strict=True)) for i in (0, 1))
+    mine, theirs = (1000 * statistics.median(cpu for cpu, _ in times) for times in spent)
+    return f"{cpu:5.3f} (wall {wall:5.3f}; CPU {mine:7.1f} / {theirs:7.1f} ms)"
 
 
 def codec_ratios(name: str, x: np.ndarray[Any, Any], preset: str, rounds: int) -> None:
@@ -108,10 +113,7 @@ def codec_ratios(name: str, x: np.ndarray[Any, Any], preset: str, rounds: int) -
             assert sample.elements.shape == x.shape[1:]
 
     decode = ratio(our_decode, lambda: [bare_decode() for _ in range(SERIES)], rounds)
-    print(
-        f"{name:<6} {preset:<9} encode {encode[0]:5.3f} ({encode[1]:7.1f} / {encode[2]:7.1f} ms)   "
-        f"decode {decode[0]:5.3f} ({decode[1]:6.2f} / {decode[2]:6.2f} ms)"
-    )
+    print(f"{name:<6} {preset:<9} encode {encode}   decode {decode}")
 
 
 def processes(x: np.ndarray[Any, Any], samples: int) -> None:

@@ -24,7 +24,7 @@ from refsw.models.directory import CODED, QUANTIZED, Directory, Resolved, resolv
 from refsw.models.payload import DataContent, decode_values
 from refsw.models.reader import ModelContent, ModelReader
 from refsw.models.results import Outcome, Results
-from refsw.models.state import Model, TensorType, digest_of, is_finite, tensor_digest
+from refsw.models.state import Model, TensorType, digest_of, is_finite, model_of, tensor_digest
 from refsw.models.texts import with_texts
 from refsw.profiles import Allowance, LevelLimits, Meter
 from refsw.syntax.codes import ElementType, TensorMode
@@ -399,11 +399,12 @@ def _no_base(seen: list[Directory], digest: bytes | None) -> DfcError:
                     "one of " + ", ".join(wanted) if wanted else "no base: this is a full model", have)  # fmt: skip
 
 
-def apply_update(base: Mapping[str, Any] | None, update: Bitstream) -> dict[str, Array]:
+def apply_update(base: Any, update: Bitstream) -> dict[str, Array]:
     """Apply model updates to a model in memory; `base` is left as it is.
 
     Args:
-        base: numpy arrays or PyTorch tensors by name: the model that the receiver has; None for a full model.
+        base: numpy arrays or PyTorch tensors by name, or a PyTorch module: the model that the receiver has; None for a
+            full model.
         update: the bitstream, an open file or pipe, or the path of one; of several updates in it, those that follow
             the version of `base`.
 
@@ -414,7 +415,7 @@ def apply_update(base: Mapping[str, Any] | None, update: Bitstream) -> dict[str,
         ModelStateError: `base` is none of the versions that the updates start from.
         DfcError: the bitstream is damaged.
     """
-    start = None if base is None else Model(base)
+    start = None if base is None else model_of(base)
     with opened(update) as stream:
         outcome = apply_stream(start, stream)
     model = {name: outcome.model[name] for name in outcome.model}

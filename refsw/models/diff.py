@@ -9,7 +9,7 @@ from typing import Any
 from refsw.errors import FeatureError, UsageError
 from refsw.models.config import DiffConfig, make_step
 from refsw.models.encoder import EncodedUpdate, UpdateEncoder
-from refsw.models.state import Model
+from refsw.models.state import Model, model_of
 from refsw.models.texts import metadata_unit, text_units
 from refsw.profiles import LEVELS
 from refsw.syntax.codes import Level, Profile, UnitType
@@ -62,8 +62,8 @@ def _level(updates: Sequence[EncodedUpdate], largest: int) -> Level:
 
 
 def diff_models(
-    base: Mapping[str, Any] | None,
-    *targets: Mapping[str, Any],
+    base: Any,
+    *targets: Any,
     digits: int = 4,
     step: int = 1,
     config: DiffConfig | None = None,
@@ -72,7 +72,8 @@ def diff_models(
     """A bitstream of model updates.
 
     Args:
-        base: numpy arrays or PyTorch tensors by name: the model that receivers have; None for a full model.
+        base: numpy arrays or PyTorch tensors by name, or a PyTorch module: the model that receivers have; None for a
+            full model. What torch.compile puts into names (`_orig_mod`) is left out.
         targets: the versions that follow, in order; receivers of any of them apply what follows theirs.
         digits, step: the quantization step is step x 10^-digits, step being 1, 2 or 5.
         config: everything else, or fields of `DiffConfig` as keywords.
@@ -88,5 +89,5 @@ def diff_models(
         raise UsageError("no target: which model shall the receiver have?")
     if config is None:
         config = DiffConfig(step=make_step(digits, step), **options)
-    models = [None if base is None else Model(base), *map(Model, targets)]
+    models = [None if base is None else model_of(base), *map(model_of, targets)]
     return assemble([update for update, _ in encode_models(models, config)], config.metadata)

@@ -20,11 +20,13 @@ from refsw.features.sources import SAFETENSORS_FLOAT8, SAFETENSORS_TYPES, load_t
 from refsw.files import is_special, open_part, open_special, put_in_place
 from refsw.models.apply import changed
 from refsw.models.results import Outcome, Results
-from refsw.models.state import Model, TensorType, digest_of, tensor_digest
+from refsw.models.state import Model, TensorType, digest_of, plain_names, tensor_digest
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import Array, contiguous_parts
 from refsw.tensor.foreign import is_float8
 
+INDEX = ".safetensors.index.json"
+"""Of a model in several files: which tensor is in which of them."""
 SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -56,8 +58,10 @@ def open_model(path: Path) -> Model:
         UsageError: an unknown suffix, or .pt without torch.
         FeatureError: not a file of that format, or something in it is no tensor.
     """
+    if path.name.endswith(INDEX):
+        return _sharded(path)
     if path.suffix not in SUFFIXES:
-        raise UsageError(f"{path}: models are read from {', '.join(SUFFIXES)} files")
+        raise UsageError(f"{path}: models are read from {', '.join(SUFFIXES)} files and indexes (*{INDEX})")
     if path.suffix in (".pt", ".pth"):
         return _model(path, _torch(path))
     before = _version(path)
@@ -71,6 +75,28 @@ def open_model(path: Path) -> Model:
     return model
 
 
+def _sharded(path: Path) -> Model:
+    """The model in the files that an index names, beside it."""
+    try:
+        places = json.loads(path.read_bytes())["weight_map"]
+        files = {name: str(place) for name, place in places.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FeatureError(f"{path}: no index of a model: it has no weight_map of names and files") from error
+    shards: dict[str, Model] = {}
+    tensors: dict[str, Array] = {}
+    for name, file in files.items():
+        if file not in shards:
+            if Path(file).name != file:
+                raise FeatureError(f"{path}: {name} is in {file!r}, which is no file beside it")
+            shards[file] = open_model(path.with_name(file))
+        plain = next((p for p, own in plain_names([name]).items() if own == name), name)
+        if plain not in shards[file]:
+            raise FeatureError(f"{path}: {name} is not in {file}")
+        tensors[plain] = shards[file][plain]
+    texts = {key: text for shard in shards.values() for key, text in shard.texts.items()}
+    return Model(tensors, texts, steady=False)
+
+
 def _version(path: Path) -> tuple[int, ...]:
     """What changes when another file takes a name, or somebody writes to it."""
     found = path.stat()
@@ -81,7 +107,9 @@ def _model(
     path: Path, tensors: Mapping[str, Any], texts: Mapping[str, str] | None = None, *, steady: bool = True
 ) -> Model:
     try:
-        return Model(tensors, texts, steady=steady)
+        names = plain_names(tensors)
+        return Model(tensors if all(plain == name for plain, name in names.items()) else
+                     {plain: tensors[name] for plain, name in names.items()}, texts, steady=steady)  # fmt: skip
     except FeatureError as error:
         raise FeatureError(f"{path}: {error}") from error
 

@@ -78,6 +78,30 @@ def canonical(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: name.encode())
 
 
+COMPILED = "_orig_mod"
+"""What torch.compile puts into the names of the tensors of a module."""
+
+
+def plain_names(names: Iterable[str]) -> dict[str, str]:
+    """The name that a tensor has without torch.compile -> its name; as they are where two would be the same."""
+    names = list(names)
+    if not any(isinstance(name, str) and COMPILED in name for name in names):
+        return {name: name for name in names}
+    plain = {".".join(part for part in name.split(".") if part != COMPILED): name for name in names}
+    return plain if len(plain) == len(names) else {name: name for name in names}
+
+
+def model_of(tensors: Any) -> Model:
+    """A model of arrays or tensors by name, or of a PyTorch module: that of its state dictionary."""
+    if isinstance(tensors, Model):
+        return tensors
+    if not isinstance(tensors, Mapping) and callable(getattr(tensors, "state_dict", None)):
+        tensors = tensors.state_dict()
+    if not isinstance(tensors, Mapping):
+        raise FeatureError(f"a {type(tensors).__name__} is no model: tensors by name, or a module of PyTorch")
+    return Model({plain: tensors[name] for plain, name in plain_names(tensors).items()})
+
+
 class Model(Mapping[str, Array]):
     """A model: tensors by name, in canonical order.
 
@@ -158,16 +182,16 @@ def digest_of(digests: Mapping[str, bytes]) -> bytes:
     return hashlib.sha256(b"DFC model\n" + b"".join(digests[name] for name in canonical(digests))).digest()
 
 
-def model_digest(tensors: Mapping[str, Any]) -> bytes:
+def model_digest(tensors: Any) -> bytes:
     """10.2.2 The digest that identifies a model, whatever file it came from.
 
     Args:
-        tensors: numpy arrays or PyTorch tensors by name.
+        tensors: numpy arrays or PyTorch tensors by name, or a PyTorch module.
 
     Returns:
         32 bytes (SHA-256).
     """
-    model = tensors if isinstance(tensors, Model) else Model(tensors)
+    model = model_of(tensors)
     return digest_of({name: tensor_digest(model.types[name], model[name]) for name in model})
 
 

@@ -184,7 +184,7 @@ def test_an_update_fits_the_base_that_was_read_whenever_its_file_changes(tmp_pat
 
 def test_a_result_in_a_file_is_digested_as_it_is_written(tmp_path: Path) -> None:
     model = Model(OLD)
-    place = FileResults(tmp_path / "x.safetensors", {})
+    place = FileResults(tmp_path / "x.safetensors", {}, {})
     place.begin(list(model.types.values()), None)
     digests = {name: place.put(model.types[name], model[name], None) for name in model}
     assert refsw.model_digest(place.model()) == refsw.model_digest(OLD)

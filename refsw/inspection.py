@@ -159,7 +159,8 @@ def _unit_name(number: int) -> str:
 
 
 def _widen(summary: TensorSummary, content: UnitContent) -> None:
-    for limits in content.ranges:
+    own = content.parameters.range_scope is RangeScope.SAMPLE
+    for limits in content.ranges if own else content.ranges[:1]:
         if limits is not None:
             summary.minimum = limits[0] if summary.minimum is None else min(summary.minimum, limits[0])
             summary.maximum = limits[1] if summary.maximum is None else max(summary.maximum, limits[1])

@@ -5,9 +5,10 @@
 Every valid vector of up to 3,000 bytes is mutated, features and model updates with their bases. Mutation i depends on
 the seed and on i alone, so that a run can go on where another one ended (--first). Decoding (or applying) says what the
 bitstream is: conforming, not conforming (65) or unsupported (69). Validation has to say the same and to find the same
-requirement first; inspection, which does not decode, has to end with the same error or with none; the cross-check's
-reference decoder has to say the same, and for one mutation in `--crosscheck` the whole cross-check runs, with every
-decoder present. Whatever raises another exception than a typed one, or says otherwise, is printed, with exit code 1.
+requirement first, but that it also decodes HEVC a second time, for slice data that end early; inspection, which does
+not decode, has to end with the same error or with none; the cross-check's reference decoder has to say the same, and
+for one mutation in `--crosscheck` the whole cross-check runs, with every decoder present. Whatever raises another
+exception than a typed one, or says otherwise, is printed, with exit code 1.
 """
 
 from __future__ import annotations
@@ -64,6 +65,9 @@ class Verdict:
 
     def __str__(self) -> str:
         return f"{self.code} {self.requirement}".strip()
+
+
+SLICES = Verdict(65, "hevc.slices")
 
 
 @dataclass
@@ -142,6 +146,8 @@ def disagree(verdicts: dict[str, Verdict], base: Path | None, update: bool) -> s
     wanted = {"validate": first, "crosscheck": first}
     if first.requirement == "model.base" and base is None:
         wanted["validate"] = Verdict(69, "model.base")  # without a base, what needs one is not checked
+    if verdicts["validate"] == SLICES and (first.code == 0 or first.requirement == "digest.value"):
+        del wanted["validate"]  # it alone decodes HEVC twice, and sees that data of a slice end early
     wrong = [f"{name} says {verdicts[name]}" for name, verdict in wanted.items() if verdicts[name] != verdict]
     if verdicts["inspect"] not in (Verdict(0), first) and not _found_later(first, verdicts["inspect"]):
         wrong.append(f"inspect says {verdicts['inspect']}")

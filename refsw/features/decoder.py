@@ -109,7 +109,8 @@ class Decoder:
                 expected=f"at most {self.limits.level.name}, as this decoder was told",
                 got=self.header.level.name,
             )
-        self._settings = DecoderSettings(self.hevc_decoder)
+        # Who reports all violations looks for those as well that decoding alone does not show.
+        self._settings = DecoderSettings(self.hevc_decoder, thorough=self.report is not raise_error)
         self._digests: dict[tuple[int, DigestKind], RunningDigest] = {}
         self._broken: set[int] = set()
         self._meter = FeatureMeter(

@@ -10,7 +10,7 @@ from refsw.errors import DfcError, ErrorClass, LimitError, SemanticError, Unsupp
 from refsw.features.parameters import Parameters, check_limits, check_values, from_values, over, range_order
 from refsw.features.reconstruct import UnitContent
 from refsw.profiles import LEVELS
-from refsw.syntax.codes import DigestKind, Profile, UnitType
+from refsw.syntax.codes import DigestKind, Profile, RangeScope, UnitType
 from refsw.syntax.declaration import Values
 from refsw.syntax.structure import Report, Trace, raise_error
 from refsw.syntax.units import Unit, UnitReader
@@ -164,7 +164,8 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
         for error in too_much:
             raise error
         ranges = p.sample_ranges(values)
-        for sample_range in ranges:
+        # Those of the parameter set have been looked at, and may stand for many samples in few bytes.
+        for sample_range in ranges if p.range_scope is RangeScope.SAMPLE else ():
             if sample_range is not None and sample_range[0] > sample_range[1]:
                 raise range_order("sample_minimum", *sample_range, offset)
         tensor.samples, self.last_first_sample = first + count, first

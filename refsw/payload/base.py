@@ -71,9 +71,15 @@ class EncoderSettings:
 
 @dataclass(frozen=True, slots=True)
 class DecoderSettings:
-    """How payloads are decoded: by FFmpeg inside this process, or by an external HEVC decoder."""
+    """How payloads are decoded.
+
+    Args:
+        command: of an external HEVC decoder; None: by FFmpeg inside this process.
+        thorough: HEVC is decoded a second time, to see that the data of no slice segment end early.
+    """
 
     command: str | None = None
+    thorough: bool = False
 
 
 class Codec(Protocol):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+
+import numpy as np
 
 from refsw.errors import ErrorClass, PayloadError
 from refsw.payload import nal, slices, x265
@@ -13,6 +16,7 @@ from refsw.payload.sharing import separate
 from refsw.tensor.axes import Array
 
 BIT_DEPTHS = (8, 10, 12)
+BEHIND = b"\xa5\x5a\xc3" * 8
 
 
 class HevcCodec:
@@ -74,10 +78,10 @@ class HevcCodec:
         if settings.command:
             stream = annex_b(parsed.stream + bytes(payload))
             return decode_with_command(settings.command, stream, count, picture_format)
-        packets = [nal.join(group) for group in groups]
-        if packets:
-            packets[0] = parsed.stream + packets[0]
-        return decode_packets("hevc", packets, count, picture_format)
+        pictures = _decode_groups(groups, parsed.stream, count, picture_format)
+        if settings.thorough:
+            _check_slice_ends(pictures, groups, parsed.stream, picture_format)
+        return pictures
 
     def check(
         self, configuration: bytes, payload: memoryview, count: int, picture_format: PictureFormat
@@ -99,9 +103,37 @@ class HevcCodec:
                 if unit.qp is not None and unit.qp > slices.MAX_QP:
                     expected = f"SliceQpY of at most {slices.MAX_QP} at {picture_format.bit_depth} bits"
                     errors.append(payload_error("hevc.qp", "payload", expected, str(unit.qp), offset=place))
+            for segment in nals:
+                if segment.is_slice:
+                    slices.check_end(segment, parsed)
         except PayloadError as error:
             errors.append(error)
         return errors
+
+
+def _decode_groups(groups: list[list[nal.Nal]], sets: bytes, count: int, picture_format: PictureFormat) -> Array:
+    packets = [nal.join(group) for group in groups]
+    if packets:
+        packets[0] = sets + packets[0]
+    return decode_packets("hevc", packets, count, picture_format)
+
+
+def _check_slice_ends(pictures: Array, groups: list[list[nal.Nal]], sets: bytes, picture_format: PictureFormat) -> None:
+    """8.4.5 The data of every slice segment end with it: what stands behind them changes nothing.
+
+    FFmpeg reads zeros beyond the end of data that were cut off, and tells nobody.
+    """
+    behind = [
+        [nal.Nal(unit.data + BEHIND, unit.place) if unit.is_slice else unit for unit in group] for group in groups
+    ]
+    with suppress(PayloadError):
+        again = _decode_groups(behind, sets, len(pictures), picture_format)
+        if np.array_equal(pictures, again):
+            return
+    raise payload_error(
+        "hevc.slices", "payload", "data of all blocks in their slice segment", "data that end before them",
+        ErrorClass.TRUNCATED,
+    )  # fmt: skip
 
 
 def _check_count(groups: list[list[nal.Nal]], count: int) -> None:

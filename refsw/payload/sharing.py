@@ -176,7 +176,7 @@ def _with_ids(pps: bytes, pps_id: int, sps_id: int) -> bytes:
 
 def _renumbered(unit: Nal, pps: bytes, sps: bytes, number: int) -> Nal:
     """H.265 7.3.6.1: a slice segment that refers to a PPS by another id."""
-    start, after, end = header_places(unit, parse_sps(sps), parse_pps(pps)[1])
+    start, after, end, _ = header_places(unit, parse_sps(sps), parse_pps(pps)[1])
     bits = bits_of(rbsp(unit.data)[: -(-end // 8)])
     header = _escaped(bits[:start] + _golomb(number) + bits[after:end] + "1")
     # The last byte of a header, which ends with a one bit and zeros up to a byte, is not zero: what follows keeps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from refsw.errors import DfcError
 from refsw.payload.base import payload_error
@@ -13,6 +14,7 @@ from refsw.syntax.bits import BitReader
 
 SLICE_B, SLICE_P, SLICE_I = range(3)
 MAX_QP = 49
+LEAST_DATA = 2  # the 16 bits that the arithmetic decoder has read when it ends
 HEADER_BYTES = 4096  # more than a slice header up to slice_qp_delta has
 
 
@@ -60,8 +62,49 @@ def slices_of(nals: list[Nal], configuration: Configuration) -> Iterator[Slice]:
         yield Slice(nal, kind, qp)
 
 
-def header_places(nal: Nal, sps: SequenceParameters, pps: PictureParameters) -> tuple[int, int, int]:
-    """Bit positions, in the RBSP of a slice segment: its slice_pic_parameter_set_id, what follows, the header's end.
+def check_end(nal: Nal, configuration: Configuration) -> None:
+    """H.265 7.3.2.9: behind the header of a slice segment stand its alignment and its data, to their last entry point.
+
+    Whether the data hold all blocks of the segment, only decoding them tells.
+
+    Raises:
+        PayloadError: a header without its end, no data, or entry points beyond them.
+    """
+    data = rbsp(nal.data)
+    try:
+        r = BitReader(data, where="an HEVC slice segment")
+        r.u(2 if nal.type >= 16 else 1)
+        header = header_places(nal, configuration.sps, configuration.pps[r.ue()])
+        r.position = header.end
+        aligned = r.u(8 - header.end % 8)
+    except (DfcError, LookupError) as error:
+        raise payload_error(
+            "hevc.slice-header", "payload", "a whole slice header", str(error)[:120], offset=8 * nal.place
+        ) from error
+    if aligned != 1 << 7 - header.end % 8:
+        got = f"{aligned:0{8 - header.end % 8}b}"
+        raise payload_error(
+            "hevc.slice-header", "payload", "a slice header that ends in a one bit and zeros", got, offset=8 * nal.place
+        )
+    # Entry points count the emulation prevention bytes that `rbsp` has taken out.
+    left = len(nal.data) - 2 - (header.end // 8 + 1)
+    if len(data) - header.end // 8 - 1 < LEAST_DATA or header.entry_points >= left:
+        expected = f"slice data of at least {LEAST_DATA} bytes, and beyond the last entry point"
+        got = f"{left} bytes, entry points up to {header.entry_points}"
+        raise payload_error("hevc.slices", "payload", expected, got, offset=8 * nal.place)
+
+
+class HeaderPlaces(NamedTuple):
+    """Places in a slice segment: bits of its RBSP, and in bytes of its data the beginning of its last substream."""
+
+    parameter_set_id: int
+    after: int
+    end: int
+    entry_points: int
+
+
+def header_places(nal: Nal, sps: SequenceParameters, pps: PictureParameters) -> HeaderPlaces:
+    """Where slice_pic_parameter_set_id of a slice segment stands, what follows it, and where the header ends.
 
     Raises:
         DfcError: the header does not parse.
@@ -82,14 +125,15 @@ def header_places(nal: Nal, sps: SequenceParameters, pps: PictureParameters) -> 
         kind = r.ue()
         _, adaptive_offset = slice_qp(r, nal.type, kind, sps, pps)
         _filters(r, adaptive_offset, pps)
+    entry_points = 0
     if pps.entry_points:
         count = r.ue()
         bits = 1 + r.ue() if count else 0
         for _ in range(count):
-            r.u(bits)
+            entry_points += 1 + r.u(bits)
     if pps.header_extension:
         r.u(8 * r.ue())
-    return start, after, r.position
+    return HeaderPlaces(start, after, r.position, entry_points)
 
 
 def _filters(r: BitReader, adaptive_offset: int, pps: PictureParameters) -> None:

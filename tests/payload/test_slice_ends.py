@@ -1,0 +1,80 @@
+"""8.4.5 What can be seen of the end of slice data: their header's end, their entry points, and whether they suffice."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import refsw
+from refsw.errors import PayloadError
+from refsw.features.parameters import Parameters
+from refsw.features.reader import BitstreamReader
+from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
+from refsw.payload import nal, slices
+from refsw.payload.base import DecoderSettings
+from refsw.syntax.codes import Profile
+from refsw.syntax.units import UnitReader, crc32, leb128
+
+THOROUGH = DecoderSettings(thorough=True)
+
+
+def unit_of(data: bytes) -> UnitContent:
+    return next(c for c in BitstreamReader(io.BytesIO(data)) if isinstance(c, UnitContent))
+
+
+@pytest.mark.parametrize("changes", [{"qp": 22}, {"qp": 37}, {"qp": 22, "layout": "sequence"}, {"bit_depth": 12}])
+def test_slice_data_that_were_cut_off_are_found_by_decoding_twice(
+    features: Callable[..., np.ndarray], changes: dict[str, object]
+) -> None:
+    unit = unit_of(refsw.encode(features(1, 8, 24, 24), **changes))
+    decode_unit(unit, Profile.INTRA, THOROUGH)
+    last = len(nal.split(unit.payload)[-1].data)
+    for cut in range(2, last - 10, 7):
+        short = replace(unit, payload=unit.payload[:-cut].rstrip(b"\0"))
+        with pytest.raises(PayloadError) as error:
+            decode_unit(short, Profile.INTRA, THOROUGH)
+        assert error.value.requirement in ("hevc.slices", "hevc.slice-header", "hevc.decodes"), cut
+
+
+def test_validation_finds_them_and_decoding_does_not(features: Callable[..., np.ndarray]) -> None:
+    data = refsw.encode(features(1, 8, 24, 24), qp=22)
+    out, chain = data[:12], crc32(data[8:12])
+    for unit in UnitReader(io.BytesIO(data)):
+        body = bytes(unit.body)
+        body = body[:-40].rstrip(b"\0") if unit.type == 2 else body
+        body = body[:-4] + chain.to_bytes(4, "big") if unit.type == 5 else body
+        whole = bytes([unit.type << 1 | unit.skippable]) + leb128(len(body)) + body
+        crc = crc32(whole).to_bytes(4, "big")
+        out, chain = out + whole + crc, crc32(crc, chain)
+    assert refsw.decode(out).shape == (1, 8, 24, 24)
+    report = refsw.validate(out)
+    assert (report.exit_code, [e.requirement for e in report.found]) == (65, ["hevc.slices"])
+
+
+def test_a_header_has_to_end_and_data_to_follow(features: Callable[..., np.ndarray]) -> None:
+    data = refsw.encode(features(1, 8, 24, 24), qp=22)
+    p = next(c for c in BitstreamReader(io.BytesIO(data)) if isinstance(c, Parameters))
+    unit, parsed = unit_of(data), nal.parse_configuration(p.configuration)
+    segment = nal.split(unit.payload)[0]
+    end = slices.header_places(segment, parsed.sps, next(iter(parsed.pps.values()))).end
+    place, unaligned = 2 + end // 8, bytearray(segment.data)
+    unaligned[place] ^= 0x80 >> end % 8
+    for changed, requirement in (
+        (segment.data[: place + 1] + b"\x80", "hevc.slices"),
+        (bytes(unaligned), "hevc.slice-header"),
+    ):
+        broken = replace(unit, payload=nal.START_CODE + changed)
+        assert [error.requirement for error in check_unit(broken, Profile.INTRA)] == [requirement]
+
+
+def test_entry_points_lie_within_the_data(monkeypatch: pytest.MonkeyPatch, features: Callable[..., np.ndarray]) -> None:
+    data = refsw.encode(features(1, 8, 24, 24), qp=22)
+    unit = unit_of(data)
+    places = slices.header_places
+    left = len(nal.split(unit.payload)[0].data)
+    monkeypatch.setattr(slices, "header_places", lambda *a: places(*a)._replace(entry_points=left))
+    assert [error.requirement for error in check_unit(unit, Profile.INTRA)] == ["hevc.slices"]

@@ -88,7 +88,7 @@ class Allowance:
     """
 
     factor: float = 1.0
-    work: int = 1 << 29
+    work: int = 5 << 27
     work_per_byte: int = 1 << 16
     memory: int = 1 << 28
     memory_per_byte: int = 1 << 13

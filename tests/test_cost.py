@@ -15,14 +15,17 @@ import pytest
 
 import refsw
 from refsw.errors import CapacityError
+from refsw.features.cost import unit_cost
 from refsw.features.decoder import Decoder, DecoderLimits
-from refsw.features.reconstruct import look_up
+from refsw.features.reconstruct import UnitContent, look_up
 from refsw.models import rans
 from refsw.models.apply import ApplyLimits, apply_stream
 from refsw.models.state import Model
 from refsw.profiles import Allowance, Meter
+from refsw.syntax.codes import ElementType, PayloadCodec, Profile, RepackLayout
 from refsw.syntax.structure import _Reading
 from refsw.tensor.axes import CONSTANT_BLOCK, contiguous_parts
+from refsw.tensor.repack import Packing
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMITS = DecoderLimits(allowance=Allowance(0))
@@ -171,3 +174,21 @@ def test_a_factor_scales_the_allowance() -> None:
     free = Meter(Allowance(0), lambda: 0)
     free.work(1 << 60, "x", None)
     free.memory(1 << 60, 0, "x", None)
+
+
+@pytest.mark.parametrize("payload", ["STORED", "ZLIB", "LZMA", "PNG", "HEVC"])
+@pytest.mark.parametrize("element_type", ["FLOAT64", "FLOAT32", "FLOAT16"])
+@pytest.mark.parametrize("shape", [(4, 1024, 1024), (1024, 64, 64)])
+def test_a_whole_unit_of_level_1_is_in_proportion(
+    worst: ModuleType, payload: str, element_type: str, shape: tuple[int, int, int]
+) -> None:
+    channels, rows, columns = shape
+    p = worst.parameters(
+        shape, PayloadCodec[payload], element_type=ElementType[element_type], digests=worst.BOTH,
+        packing=Packing(RepackLayout.MOSAIC, rows, columns, 1, channels, rows, channels * columns),
+    )  # fmt: skip
+    unit = UnitContent(p, 0, ((0.0, 1.0),), b"", 0)
+    assert unit.samples * p.axes.elements == 1 << 22
+    cost = unit_cost(unit, Profile.EXTENDED)
+    assert cost.work <= Allowance().work
+    assert max(cost.memory, cost.elements + cost.output) <= Allowance().memory

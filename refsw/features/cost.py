@@ -15,7 +15,7 @@ from refsw.profiles import PROFILE_CODECS, Allowance, Meter
 from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
 
 SAMPLE, UNIT = 30_000, 100_000
-OUTPUT, HASHED, REORDERED, LOOKED_UP = 3, 2, 8, 4
+OUTPUT, HASHED, REORDERED, LOOKED_UP = 3, 2, 4, 2
 LINEAR, POWER = 16, 400
 """An element or level computed on its own, with a uniform quantizer and with a logarithmic one."""
 LEVEL_BYTES = 2
@@ -35,9 +35,9 @@ class Codec:
 
 CODECS: dict[PayloadCodec, Codec] = {
     PayloadCodec.STORED: Codec(1, 1, 0),
-    PayloadCodec.ZLIB: Codec(8, 1, 0),
-    PayloadCodec.GZIP: Codec(8, 1, 0),
-    PayloadCodec.LZMA: Codec(8, 1, 0),
+    PayloadCodec.ZLIB: Codec(6, 1, 0),
+    PayloadCodec.GZIP: Codec(6, 1, 0),
+    PayloadCodec.LZMA: Codec(6, 1, 0),
     PayloadCodec.PNG: Codec(12, 6, 200_000),
     PayloadCodec.JPEG: Codec(8, 4, 200_000),
     PayloadCodec.JPEG2000: Codec(40, 14, 200_000),

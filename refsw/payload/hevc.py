@@ -79,6 +79,9 @@ class HevcCodec:
             stream = annex_b(parsed.stream + bytes(payload))
             return decode_with_command(settings.command, stream, count, picture_format)
         pictures = _decode_groups(groups, parsed.stream, count, picture_format)
+        for unit in nal.split(payload):
+            if unit.is_slice:
+                slices.check_end(unit, parsed)
         if settings.thorough:
             _check_slice_ends(pictures, groups, parsed.stream, picture_format)
         return pictures
@@ -103,9 +106,6 @@ class HevcCodec:
                 if unit.qp is not None and unit.qp > slices.MAX_QP:
                     expected = f"SliceQpY of at most {slices.MAX_QP} at {picture_format.bit_depth} bits"
                     errors.append(payload_error("hevc.qp", "payload", expected, str(unit.qp), offset=place))
-            for segment in nals:
-                if segment.is_slice:
-                    slices.check_end(segment, parsed)
         except PayloadError as error:
             errors.append(error)
         return errors

@@ -13,7 +13,7 @@ import refsw
 from refsw.errors import PayloadError
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
-from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
+from refsw.features.reconstruct import UnitContent, decode_unit
 from refsw.payload import nal, slices
 from refsw.payload.base import DecoderSettings
 from refsw.syntax.codes import Profile
@@ -55,26 +55,32 @@ def test_validation_finds_them_and_decoding_does_not(features: Callable[..., np.
     assert (report.exit_code, [e.requirement for e in report.found]) == (65, ["hevc.slices"])
 
 
-def test_a_header_has_to_end_and_data_to_follow(features: Callable[..., np.ndarray]) -> None:
-    data = refsw.encode(features(1, 8, 24, 24), qp=22)
+def first_segment(data: bytes) -> tuple[nal.Nal, nal.Configuration]:
     p = next(c for c in BitstreamReader(io.BytesIO(data)) if isinstance(c, Parameters))
-    unit, parsed = unit_of(data), nal.parse_configuration(p.configuration)
-    segment = nal.split(unit.payload)[0]
+    return nal.split(unit_of(data).payload)[0], nal.parse_configuration(p.configuration)
+
+
+def test_a_header_has_to_end_and_data_to_follow(features: Callable[..., np.ndarray]) -> None:
+    segment, parsed = first_segment(refsw.encode(features(1, 8, 24, 24), qp=22))
+    slices.check_end(segment, parsed)
     end = slices.header_places(segment, parsed.sps, next(iter(parsed.pps.values()))).end
     place, unaligned = 2 + end // 8, bytearray(segment.data)
     unaligned[place] ^= 0x80 >> end % 8
     for changed, requirement in (
         (segment.data[: place + 1] + b"\x80", "hevc.slices"),
         (bytes(unaligned), "hevc.slice-header"),
+        (segment.data[:3], "hevc.slice-header"),
     ):
-        broken = replace(unit, payload=nal.START_CODE + changed)
-        assert [error.requirement for error in check_unit(broken, Profile.INTRA)] == [requirement]
+        with pytest.raises(PayloadError) as error:
+            slices.check_end(replace(segment, data=changed), parsed)
+        assert error.value.requirement == requirement
 
 
 def test_entry_points_lie_within_the_data(monkeypatch: pytest.MonkeyPatch, features: Callable[..., np.ndarray]) -> None:
     data = refsw.encode(features(1, 8, 24, 24), qp=22)
-    unit = unit_of(data)
-    places = slices.header_places
-    left = len(nal.split(unit.payload)[0].data)
+    places, left = slices.header_places, len(unit_of(data).payload)
     monkeypatch.setattr(slices, "header_places", lambda *a: places(*a)._replace(entry_points=left))
-    assert [error.requirement for error in check_unit(unit, Profile.INTRA)] == ["hevc.slices"]
+    report = refsw.validate(data)
+    assert [error.requirement for error in report.violations] == ["hevc.slices"]
+    with pytest.raises(refsw.DfcError, match=r"hevc\.slices"):
+        refsw.decode(data)

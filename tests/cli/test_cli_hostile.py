@@ -64,7 +64,7 @@ def test_names_in_updates_are_harmless(said: Callable[..., str], kind: str) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["\x1b[2J.npy", "a\nrefsw: fake.npy", "\u202egnp.npy", "\udcff.npy", "[bold]x[/bold].npy"]
+    "name", ["\x1b[2J.npy", "a\nrefsw: fake.npy", "\u202egnp.npy", "\udcff.npy", "[bold]x[blink].npy"]
 )
 def test_the_name_of_a_file_is_one_line(said: Callable[..., str], name: str) -> None:
     lines = said("encode", name, "-o", "x.dfc").splitlines()

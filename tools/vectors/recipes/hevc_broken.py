@@ -79,6 +79,9 @@ def _configuration(c: Catalog) -> None:
     header = "hevc.nal-header"
     _bad(c, "nal.header-configuration", "forbidden_zero_bit of an SPS is 1", header, [["patch", 1, 0, 128]])
     _bad(c, "nal.header-forbidden", "forbidden_zero_bit of a slice segment is 1", header, (), [["patch", 0, 0, 128]])
+    for name, first in (("forbidden", "ce01"), ("temporal", "4e00")):
+        _bad(c, f"nal.header-sei.{name}", f"An SEI message whose NAL unit header is none of H.265 ({name})", header, (),
+             [["insert", 0, f"{first}0510{'a5' * 16}80"]])  # fmt: skip
     _bad(c, "nal.header-temporal", "nuh_temporal_id_plus1 of a slice segment is 0", header, (), [["patch", 0, 1, 1]])
     _bad(c, "sps-block.128", "Coding tree blocks of 128 x 128", "hevc.sps", [["sps", "log2_diff_block", 4]])
     _bad(c, "sps-block.8", "Coding tree blocks of 8 x 8", "hevc.sps", [["sps", "log2_diff_block", 0]])

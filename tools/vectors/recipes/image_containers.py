@@ -166,6 +166,11 @@ def _jpeg2000(c: Catalog) -> None:
     for label, bytes_ in twice.items():
         edited(f"subsampling.{label}", f"every second sample of its {label} alone",
                [["put", 4 + place, f"{value:02x}"] for place, value in bytes_])  # fmt: skip
+    head = "ff4fff5100290000" + "0000000b00000009" + "00" * 8 + "0000000b00000009" + "00" * 8 + "0001" + "070101"
+    for count in (4, 12, 41, 44):
+        image = bytes.fromhex(head)[:count]
+        _image(c, f"jpeg2000-short.{count}", f"JPEG 2000 that ends after {count} bytes", "JPEG2000", image,
+               "image.format", H=9, W=11)  # fmt: skip
     for label, options, what in (
         ("offset", {"offset": [2, 3], "tile_size": [64, 64]}, "an offset of the image"),
         ("offset.columns", {"offset": [1, 0], "tile_size": [64, 64]}, "an offset of one column"),

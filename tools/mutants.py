@@ -74,6 +74,7 @@ ELSEWHERE = {
     "DEFAULT_AXES", "self._lost", "self._damaged", "IN_MEMORY",
     "MAX_AXES", "MAX_EXTENT", "MAX_NAME_BYTES", "MAX_DIGITS", "EXACT_INTEGER", "_BELOW", "_REACH", "SAMPLE_RUNS",
     "FULL_TAPS", "ENCODER_LIMIT", "ENCODER_COEFFICIENT", "FRACTION", "(CLASS_COST, HEAD_COST)", "SMALL", "FEW", "CHUNK",
+    "LZMA_DICTIONARIES", "NAMES",
 }  # fmt: skip
 """Of the encoder, the validator, which reads on after a violation, and the decoder's own limits."""
 TESTS = {"found", "errors", "self._damaged", "TYPE_CHECKING", "settings.command"}

@@ -164,6 +164,8 @@ def _sets(c: Catalog) -> None:
     third = "1" + "0" + ue(2) + "01" * 2 + "1" + "1"  # by +3 from the second: +2, +1, -1, +3
     _edited(c, "sps-short.term", "An SPS with sets of short-term pictures, one from the other", None,
             [["sps", "dpb", 5], ["sps", "short_term", ue(3) + first + second + third]], of=SINGLE)  # fmt: skip
+    _edited(c, "sps-order.bits.most", "Picture order counts of 16 bits, the most that there are", None,
+            [["sps", "poc_bits_minus4", 12]], of=SINGLE)  # fmt: skip
     _edited(c, "sps-long.term", "An SPS with long-term pictures", None,
             [["sps", "long_term", ue(2) + f"{1:08b}" + "1" + f"{2:08b}" + "0"]], of=SINGLE)  # fmt: skip
     _edited(c, "sps-long.term.none", "An SPS that allows long-term pictures and names none", None,

@@ -95,6 +95,11 @@ def _quantized(c: Catalog) -> None:
               "BFLOAT16", "FLOAT32"))), values([65519, -65519], [2**63 - 1, 1 - 2**63], [2**63 - 1, 2**62 + 1],
               [1 - 2**63, 2**62 + 2**38 + 1])], base="none")  # fmt: skip
 
+    for level in (2, 3):
+        c.update(f"model-level-l{level}", f"An update of level {level}",
+                 [update({"conv.weight": "QUANTIZED_DIFFERENCE"}), values(spread(72, 50))], base="net",
+                 level=level)  # fmt: skip
+
 
 def _exact(c: Catalog) -> None:
     for kind in TYPES:

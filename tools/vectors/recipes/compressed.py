@@ -164,4 +164,5 @@ def _xz(c: Catalog) -> None:
                 else xz_of(RAW, **words), rule, **({"C": 1, "H": 5, "W": 5} if "padding" in words else {}))  # fmt: skip
     for size in (11, 12, 13, 14, 17, 23):
         _stream(c, f"lzma-cut.{size}", "LZMA", f"no more than its first {size} bytes", good[:size], "bytes.size")
+    _stream(c, "lzma-head.alone", "LZMA", "a damaged stream header and nothing after it", good[:11] + b"\0", rule)
     _stream(c, "lzma-blocks.none", "LZMA", "no block at all", xz_of(b"", blocks=0), "bytes.size")

@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,9 @@ from refsw.features.reconstruct import UnitContent, look_up
 from refsw.models import rans
 from refsw.models.apply import ApplyLimits, apply_stream
 from refsw.models.state import Model
+from refsw.payload import images
+from refsw.payload.base import DecoderSettings, PictureFormat
+from refsw.payload.codestreams import Axis, Demand, demand
 from refsw.profiles import Allowance, Meter
 from refsw.syntax.codes import ElementType, PayloadCodec, Profile, RepackLayout
 from refsw.syntax.structure import _Reading
@@ -59,7 +63,7 @@ def groups(worst: ModuleType) -> list[str]:
     return [group.__name__ for group in (*worst.FEATURES, *worst.MODELS)]
 
 
-QUICK = ("constants", "bombs", "images", "ranges", "framing", "updates", "chains")
+QUICK = ("constants", "bombs", "images", "codestreams", "ranges", "framing", "updates", "chains")
 
 
 @pytest.mark.parametrize("group", [*QUICK, pytest.param("video", marks=pytest.mark.slow)])
@@ -99,6 +103,36 @@ def test_updates_are_granted_what_their_base_takes(worst: ModuleType) -> None:
     full = refsw.diff_models(None, base, digits=0)
     with pytest.raises(CapacityError, match="units of work"):
         apply_stream(None, io.BytesIO(full), limits=ApplyLimits(allowance=Allowance(work=1, work_per_byte=1)))
+
+
+def test_what_the_header_of_a_codestream_asks_for_is_counted(worst: ModuleType) -> None:
+    asked = {
+        (255, 1, 1, b"\xff"): Demand(tiles=255**2, precincts=255**2, packets=255**2, included=2),
+        (16, 16, 65535, b"\xff" * 33): Demand(1, 1 + 3 * 32, 33 * 65535, 2 * 33 * 65535),
+        (64, 64, 1, b"\0" + b"\x11" * 2): Demand(1, 256 + 3 * (256 + 1024), 256 + 256 + 1024, 2 * 3 * 1024),
+    }
+    for words, expected in asked.items():
+        image = worst.codestream(*words)
+        assert demand(image) == expected
+        pictures = images.ImageCodec(PayloadCodec.JPEG2000).decode(
+            b"", memoryview(len(image).to_bytes(4, "big") + image), 1,
+            PictureFormat(words[0], words[0], 8, np.dtype(np.uint8)), DecoderSettings(),
+        )  # fmt: skip
+        assert pictures.shape == (1, words[0], words[0])
+    for damaged in (image[:40], image[:2] + bytes(len(image) - 2), b""):
+        assert demand(damaged) == Demand(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 100])
+def test_precincts_are_never_more_than_counted(size: int) -> None:
+    for tile in (1, 3, 8, 64, 200):
+        for levels, exponent in ((0, 0), (0, 3), (2, 1), (7, 0)):
+            edges = [-(-edge >> levels) for edge in (*range(0, size, tile), size)]
+            cells = [-(-last // (1 << exponent)) - (first >> exponent) if last > first else 0
+                     for first, last in pairwise(edges)]  # fmt: skip
+            every, most = Axis(size, tile).precincts(levels, exponent)
+            assert sum(cells) <= every <= 2 * sum(cells)
+            assert max(cells) <= most <= max(cells) + 1
 
 
 def test_samples_that_are_kept_count_as_memory(worst: ModuleType) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -188,6 +189,30 @@ def images() -> Streams:
     yield "png that claims 16384x16384", series(p, 1, len(data).to_bytes(4, "big") + data)
 
 
+def codestream(side: int, tile: int, layers: int, precincts: bytes) -> bytes:
+    """A JPEG 2000 image of zeros of one packet, whose header asks for many tiles, layers or precincts."""
+    siz = struct.pack(">4H8IH3B", 0xFF4F, 0xFF51, 41, 0, side, side, 0, 0, tile, tile, 0, 0, 1, 7, 1, 1)
+    levels = len(precincts) - 1
+    cod = struct.pack(">HHBBHB5B", 0xFF52, 12 + len(precincts), 1, 0, layers, 0, levels, 4, 4, 0, 1) + precincts
+    qcd = struct.pack(">HHB", 0xFF5C, 4 + 3 * levels, 64) + bytes([72] * (3 * levels + 1))
+    return siz + cod + qcd + struct.pack(">HHHIBBHBH", 0xFF90, 10, 0, 15, 0, 1, 0xFF93, 0, 0xFFD9)
+
+
+def codestreams() -> Streams:
+    """JPEG 2000 images that hold nothing but headers."""
+    for name, side, tile, layers, precincts in (
+        ("tiles", 255, 1, 1, b"\xff"),
+        ("tiles of four", 255, 2, 1, b"\xff"),
+        ("layers", 16, 16, 65535, b"\xff" * 33),
+        ("layers and precincts", 64, 64, 65535, b"\0" + b"\x11" * 5),
+        ("precincts", 256, 256, 1, b"\0" + b"\x11" * 5),
+        ("precincts of a large image", 1024, 1024, 1, b"\0\x11"),
+    ):
+        image = codestream(side, tile, layers, precincts)
+        p = parameters((1, side, side), PayloadCodec.JPEG2000)
+        yield f"jpeg2000 {name}", series(p, 1, len(image).to_bytes(4, "big") + image)
+
+
 def video() -> Streams:
     """HEVC pictures of zeros: large, many small ones, and such as are skipped."""
     for side, count in ((16, 1), (64, 64), (1024, 1), (2048, 8)):
@@ -359,7 +384,7 @@ def chains() -> Streams:
         yield f"a chain of {kind}", bitstream(Profile.MODEL, units, [])
 
 
-FEATURES = (constants, bombs, images, video, ranges, framing)
+FEATURES = (constants, bombs, images, codestreams, video, ranges, framing)
 MODELS = (updates, chains)
 
 

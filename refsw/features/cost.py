@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent
 from refsw.payload.base import VIDEO, PictureFormat
+from refsw.payload.codestreams import Demand
+from refsw.payload.images import demands
 from refsw.profiles import PROFILE_CODECS, Allowance, Meter
 from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
 
@@ -44,6 +46,8 @@ CODECS: dict[PayloadCodec, Codec] = {
     PayloadCodec.HEVC: Codec(6, 1, 300_000),
     PayloadCodec.VVC: Codec(12, 1, 300_000),
 }
+TILE, PRECINCT, PACKET = 6_000, 1_200, 60
+TILE_BYTES, PRECINCT_BYTES = 11_000, 650
 IMAGES = PROFILE_CODECS[Profile.IMAGE]
 FRAMES = 17
 """Pictures that a video decoder keeps, the current one included."""
@@ -78,6 +82,10 @@ def unit_cost(content: UnitContent, profile: Profile) -> Cost:
     pictures, picture_format = sum(content.pictures), p.picture_format(profile)
     work += pictures_work(p.payload_codec, pictures, picture_format)
     memory = own + pictures_memory(p.payload_codec, pictures, picture_format)
+    if p.payload_codec is PayloadCodec.JPEG2000:
+        asked = demands(content.payload)
+        work += sum(map(codestream_work, asked))
+        memory += max(map(codestream_memory, asked), default=0)
     return Cost(work, memory, own, output)
 
 
@@ -97,6 +105,16 @@ def pictures_memory(payload_codec: PayloadCodec, count: int, picture_format: Pic
     beside = CODECS[payload_codec].memory * _size(payload_codec, picture_format)
     # Image codecs decode one picture after the other.
     return 2 * count * size + (beside if payload_codec in IMAGES else count * beside)
+
+
+def codestream_work(asked: Demand) -> int:
+    """Work for what a JPEG 2000 image has beside its elements."""
+    return TILE * asked.tiles + PRECINCT * asked.precincts + PACKET * asked.packets
+
+
+def codestream_memory(asked: Demand) -> int:
+    """Bytes of memory for the same."""
+    return TILE_BYTES * asked.tiles + PRECINCT_BYTES * asked.precincts + asked.included
 
 
 def _size(payload_codec: PayloadCodec, picture_format: PictureFormat) -> int:

@@ -24,7 +24,7 @@ ADAM7 = (  # first row and column of a pass, and the steps from one to the next
 CHUNK = 1 << 20
 JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 SIZ = struct.Struct(">HIIIIIIIIHB")  # T.800, A.5.1, from Rsiz on
-SOT, SOD, COD, COC = 0xFF90, 0xFF93, 0xFF52, 0xFF53
+SOT, SOD, EOC, COD, COC, POC = 0xFF90, 0xFF93, 0xFFD9, 0xFF52, 0xFF53, 0xFF5F
 STYLE_PLACES = {COD: 12, COC: 9}  # of the code-block style, after which the transform stands (T.800, A.6.1, A.6.2)
 APP0, APP15, COM, SOS, SOF0, DHT, DQT = 0xE0, 0xEF, 0xFE, 0xDA, 0xC0, 0xC4, 0xDB
 SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -195,28 +195,39 @@ def jpeg2000_header(data: bytes) -> ImageHeader | None:
 
 def _is_reversible(data: bytes) -> bool:
     """8.3.4 Whether every COD and COC has code-blocks of Part 1 and the 5-3 transform, and EOC ends the data."""
-    place, part_end, styles = 2, 0, 0
-    while place + 2 < len(data):
-        marker = int.from_bytes(data[place : place + 2], "big")
-        if marker == SOD:
-            if part_end < place + 2:
-                return False
-            place, part_end = part_end, 0
-            continue
-        size = int.from_bytes(data[place + 2 : place + 4], "big")
-        segment = data[place : place + 2 + size]
-        if marker == SOT:
-            length = int.from_bytes(segment[6:10], "big")
-            part_end = place + length if length else len(data) - 2
-        elif marker in STYLE_PLACES:
+    styles = 0
+    for marker, segment in codestream_segments(data):
+        if marker in STYLE_PLACES:
             style = segment[STYLE_PLACES[marker] :]
             if len(style) < 2 or style[0] & 0x40 or style[1] != 1:
                 return False
             styles += marker == COD
+    return bool(styles) and marker == EOC
+
+
+def codestream_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """T.800, A: (marker, segment) of the main header and the headers of tile-parts; EOC last, if nothing is odd.
+
+    What is odd, such as a length that leads nowhere, ends them with what is left, under marker 0.
+    """
+    place, part_end = 2, 0
+    while place + 2 < len(data):
+        marker = int.from_bytes(data[place : place + 2], "big")
+        if marker == SOD:
+            if part_end < place + 2:
+                break
+            place, part_end = part_end, 0
+            continue
+        size = int.from_bytes(data[place + 2 : place + 4], "big")
+        segment = data[place : place + 2 + size]
         if marker < 0xFF00 or size < 2:
-            return False
+            break
+        if marker == SOT:
+            length = int.from_bytes(segment[6:10], "big")
+            part_end = place + length if length else len(data) - 2
+        yield marker, segment
         place += 2 + size
-    return bool(styles) and data[place:] == b"\xff\xd9"
+    yield (EOC if data[place:] == b"\xff\xd9" else 0), data[place:]
 
 
 HEADERS: dict[PayloadCodec, Callable[[bytes], ImageHeader | None]] = {

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from refsw.errors import CodecError, ErrorClass, PayloadError
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, guarded, no_configuration, payload_error
+from refsw.payload.codestreams import Demand, demand
 from refsw.payload.image_headers import HEADERS, ImageHeader, png_is_intact, png_rows_are_exact
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
@@ -212,3 +214,12 @@ def _images(payload: memoryview) -> Iterator[tuple[int, memoryview]]:
         place += LENGTH.size
         yield place, payload[place : place + size]
         place += size
+
+
+def demands(payload: bytes | memoryview) -> list[Demand]:
+    """What the JPEG 2000 images of a payload ask for; those before a length that is wrong."""
+    found = []
+    with suppress(PayloadError):  # of which checking tells
+        for _, data in _images(memoryview(payload)):
+            found.append(demand(bytes(data)))
+    return found

@@ -237,7 +237,7 @@ def test_whatever_a_damaged_picture_does_to_its_reader_it_is_named(tmp_path, mon
         with pytest.raises(DatasetError, match=f"{suffix}: damaged, or no picture"):
             read_picture(path)
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(DatasetError, match=r"folder\.png: damaged, or no picture: "):
+    with pytest.raises(DatasetError, match=r"folder\.png: no plain file"):
         read_picture(tmp_path / "folder.png")
 
     def forbidden(_):
@@ -277,6 +277,9 @@ def digits(labels, classes=()):
     class Some(Dataset):
         def picture(self, item):
             return stored.picture(item)
+
+        def treatment(self, item):
+            return stored.treatment(item)
 
     data = Some("digits", items, classes=classes)
     return Classification(data, mini_network("classification"), preprocessing("mini-digits"), {})

@@ -225,6 +225,5 @@ def _prepare(plan: Plan, sample: Array, *, watched: bool = False) -> _Prepared:
     shift = qp_shift(p, values, limits) if plan.config.match_step else 0
     spread = None
     if watched:
-        low, high = limits or (min(low for low, _ in p.ranges), max(high for _, high in p.ranges))
-        spread = spread_of(values, low, high, p.quantizer, p.bit_depth)
+        spread = spread_of(values, p.ranges if limits is None else [limits], p.quantizer, p.bit_depth)
     return _Prepared(limits, pack(quantize_sample(p, values, limits), p.packing), shift, spread)

@@ -6,6 +6,7 @@ the others, a step that suits it is coarser than all that happens in the others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,7 +46,7 @@ class Spread:
     Args:
         slices: for every axis an array of rows: number of elements, their sum, that of their squares, minimum and
             maximum, and step.
-        span: the range that all elements share.
+        span: the range that all elements share, or the widest one of a channel.
         apart: for every axis the share of the elements, on the line along it through the greatest one, that are far
             below that: of the slices that do not have the range from elements like it.
         samples: how many there are.
@@ -72,25 +73,29 @@ class Spread:
         return Spread(tuple(slices), max(self.span, other.span), apart, samples)
 
 
-def spread_of(values: Array, low: float, high: float, quantizer: Quantizer, bit_depth: int) -> Spread:
+def spread_of(values: Array, ranges: Sequence[tuple[float, float]], quantizer: Quantizer, bit_depth: int) -> Spread:
     """What a sample (C, H, W) is like, and the steps of its quantizer.
 
     Args:
         values: binary32.
-        low, high: its range.
+        ranges: that of the sample, or one a channel.
         quantizer, bit_depth: as in the parameter set.
     """
-    part = values[_strides(values.shape)].astype(np.float64)
-    top, span = (1 << bit_depth) - 1, high - low
+    strides = _strides(values.shape)
+    part = values[strides].astype(np.float64)
+    low, high = (np.array(side, np.float64)[strides[0] if len(ranges) > 1 else ..., None, None]
+                 for side in zip(*ranges, strict=True))  # fmt: skip
+    spans = high - low
+    steps = spans / ((1 << bit_depth) - 1)
+    if quantizer is not Quantizer.UNIFORM:  # its step grows with x - min + 1
+        steps = (part - low + 1) * (np.log1p(spans) / ((1 << bit_depth) - 1))
+    errors, span = np.square(np.broadcast_to(steps, part.shape)), float(spans.max())
     slices = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
         count = part.size // part.shape[axis]
         total, squares = part.sum(others), np.square(part).sum(others)
-        step = np.full(total.shape, span / top)
-        if quantizer is not Quantizer.UNIFORM:  # its step grows with x - min + 1
-            offset = 1 - low
-            step = np.sqrt(np.maximum(0, (squares + 2 * offset * total) / count + offset**2)) * (np.log1p(span) / top)
+        step = np.sqrt(errors.mean(others))
         rows = [np.full(total.shape, count), total, squares, part.min(others), part.max(others), step]
         slices.append(np.stack(rows))
     return Spread(tuple(slices), span, _apart(values, float(np.median(part)), span))
@@ -127,9 +132,9 @@ def codec_step(payload: PayloadCodec, settings: EncoderSettings, bit_depth: int)
 
 def loss(spread: Spread, axes: Axes, *, by_channel: bool) -> str | None:
     """What to tell of a tensor most of whose channels (or rows, or columns) are lost; None if they are not."""
-    if by_channel and axes.channels > 1:
-        return None  # each has a range of its own
     for axis in (0, 2, 1):  # of tokens, the columns are the more likely ones to be channels
+        if by_channel and axis == 0:
+            continue  # each has a range of its own
         role = CANONICAL[axis]
         count, total, squares, low, high, step = spread.slices[axis]
         if count[0] < LEAST_ELEMENTS or len(count) < LEAST_SLICES or spread.apart[axis] < LOST_SHARE:

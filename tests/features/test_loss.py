@@ -64,6 +64,17 @@ def test_the_warning_is_true_and_its_remedy_helps() -> None:
         assert np.mean((kept - x[..., others]) ** 2) < 0.2 * x[..., others].var()
 
 
+@pytest.mark.parametrize("quantizer", ["uniform", "log"])
+def test_ranges_of_what_are_no_channels_are_warned_of(quantizer: str) -> None:
+    (message,) = told(tokens(), quantizer=quantizer, bit_depth=8, range_scope="channel")  # two sequences for channels
+    assert "100 % of the columns" in message
+    assert "--axes WHC" in message
+    maps_with_channels_last = tokens().reshape(2, 5, 10, 256)
+    (message,) = told(maps_with_channels_last, quantizer=quantizer, bit_depth=8, range_scope="channel")
+    assert "--axes NWHC" in message
+    assert told(maps_with_channels_last, quantizer=quantizer, bit_depth=8, range_scope="channel", axes="NHWC") == []
+
+
 def test_every_tensor_is_told_of_by_name() -> None:
     x = {"block3": tokens(), "block6": tokens(), "map": maps()}
     messages = told(x, axes="NHC")

@@ -122,14 +122,14 @@ class UpdateEncoder:
         Raises:
             FeatureError: an earlier reading gave something else.
         """
-        array = _own(self.base, name)
+        array = self.base[name]
         digest = tensor_digest(self.base.types[name], array)
         if self.base_digests.setdefault(name, digest) != digest:
             raise FeatureError(f"{name} of the base: the file was changed while it was read")
         return array
 
     def _tensor(self, name: str, source: int | None, *, is_new: bool) -> None:
-        kind, array = self.target.types[name], _own(self.target, name)
+        kind, array = self.target.types[name], self.target[name]
         if kind.element_type is ElementType.BOOL and array.size and int(array.view(np.uint8).max()) > 1:
             raise FeatureError(f"{name}: a bool whose byte is neither 0 nor 1")
         base = self._base(self.base_names[source]) if source is not None else None
@@ -274,11 +274,6 @@ def _check_names(model: Model) -> None:
             raise FeatureError(f"{name!r}: a tensor name must be no absolute path and have no part '..'")
         if any(ord(c) < 32 or ord(c) == 127 for c in name):
             raise FeatureError(f"{name!r}: a tensor name with control characters")
-
-
-def _own(model: Model, name: str) -> Array:
-    """A tensor that stays as it is while it is worked on."""
-    return model[name] if model.steady else np.array(model[name])
 
 
 def _bytes(array: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Informative: files of models, mapped for reading and written tensor by tensor, whole or not at all."""
+"""Informative: files of models, read and written tensor by tensor, whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -20,7 +22,7 @@ from refsw.features.sources import SAFETENSORS_FLOAT8, SAFETENSORS_TYPES, load_t
 from refsw.files import is_special, open_part, open_special, put_in_place
 from refsw.models.apply import changed
 from refsw.models.results import Outcome, Results
-from refsw.models.state import Model, TensorType, digest_of, plain_names, tensor_digest
+from refsw.models.state import Model, Stored, TensorType, digest_of, plain_names, tensor_digest
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import Array, contiguous_parts
 from refsw.tensor.foreign import is_float8
@@ -31,17 +33,48 @@ SUFFIXES = (".safetensors", ".npz", ".pt", ".pth")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
-class _Mapped(Mapping[str, Array]):
-    """Tensors of a file that is mapped into memory: what is not read takes none."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a tensor lies: an open file, type and shape, and the byte at which it begins."""
 
-    def __init__(self, path: Path, places: Mapping[str, tuple[np.dtype[Any], tuple[int, ...], int]]) -> None:
+    file: _File
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+
+
+class _File:
+    """A file that stays open as long as something of it may be read, whatever takes its name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._number)
+
+    def read(self, name: str, place: _Place) -> Array:
+        """A tensor, in memory of its own."""
+        array = np.empty(place.shape, place.dtype)
+        rest, offset = memoryview(array.reshape(-1).view(np.uint8).data), place.offset
+        while rest:
+            size = os.preadv(self._number, [rest], offset)
+            if not size:
+                raise FeatureError(f"{self._path}: {name}: the file ends before it does: it was changed while in use")
+            rest, offset = rest[size:], offset + size
+        return array
+
+
+class _Stored(Stored):
+    """Tensors of files, read when they are asked for. A mapping would end the process where somebody cuts a file."""
+
+    def __init__(self, places: Mapping[str, _Place]) -> None:
         self._places = places
-        self._bytes = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+
+    def like(self, name: str) -> Array:
+        """An array of that type and shape, without its elements."""
+        return np.broadcast_to(np.zeros((), self._places[name].dtype), self._places[name].shape)
 
     def __getitem__(self, name: str) -> Array:
-        dtype, shape, offset = self._places[name]
-        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        return np.asarray(self._bytes[offset : offset + size]).view(dtype).reshape(shape)
+        return self._places[name].file.read(name, self._places[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -51,7 +84,7 @@ class _Mapped(Mapping[str, Array]):
 
 
 def open_model(path: Path) -> Model:
-    """The model in a .safetensors, .npz, .pt or .pth file; a .safetensors file is mapped, not read.
+    """The model in a .safetensors, .npz, .pt or .pth file; of a .safetensors file, what is asked for is read.
 
     Raises:
         OSError: it cannot be read.
@@ -64,37 +97,48 @@ def open_model(path: Path) -> Model:
         raise UsageError(f"{path}: models are read from {', '.join(SUFFIXES)} files and indexes (*{INDEX})")
     if path.suffix in (".pt", ".pth"):
         return _model(path, _torch(path))
-    before = _version(path)
-    sources = open_tensors(path)
     if path.suffix == ".npz":
-        return _model(path, {source.name: source.load() for source in sources})
-    model = _model(path, _Mapped(path, {s.name: (s.stored, s.shape, s.offset) for s in sources}),
-                   safetensors_metadata(path), steady=False)  # fmt: skip
+        return _model(path, {source.name: source.load() for source in open_tensors(path)})
+    return _stored(path, _places(path), safetensors_metadata(path))
+
+
+def _places(path: Path) -> dict[str, _Place]:
+    """Where the tensors of a .safetensors file lie."""
+    before = _version(path)
+    file = _File(path)
+    places = {s.name: _Place(file, s.stored, s.shape, s.offset) for s in open_tensors(path)}
     if _version(path) != before:
         raise FeatureError(f"{path}: the file was changed while it was read")
-    return model
+    return places
+
+
+def _stored(path: Path, places: Mapping[str, _Place], texts: Mapping[str, str]) -> Model:
+    try:
+        tensors = _Stored({plain: places[name] for plain, name in plain_names(places).items()})
+        return Model(tensors, texts, steady=False)
+    except FeatureError as error:
+        raise FeatureError(f"{path}: {error}") from error
 
 
 def _sharded(path: Path) -> Model:
-    """The model in the files that an index names, beside it."""
+    """The model in the .safetensors files that an index names, beside it."""
     try:
-        places = json.loads(path.read_bytes())["weight_map"]
-        files = {name: str(place) for name, place in places.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        files = dict(json.loads(path.read_bytes())["weight_map"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FeatureError(f"{path}: no index of a model: it has no weight_map of names and files") from error
-    shards: dict[str, Model] = {}
-    tensors: dict[str, Array] = {}
+    shards: dict[str, dict[str, _Place]] = {}
+    texts: dict[str, str] = {}
+    places = {}
     for name, file in files.items():
+        if not isinstance(file, str) or Path(file).name != file or Path(file).suffix != ".safetensors":
+            raise FeatureError(f"{path}: {name} is in {file!r}, which is no .safetensors file beside it")
         if file not in shards:
-            if Path(file).name != file:
-                raise FeatureError(f"{path}: {name} is in {file!r}, which is no file beside it")
-            shards[file] = open_model(path.with_name(file))
-        plain = next((p for p, own in plain_names([name]).items() if own == name), name)
-        if plain not in shards[file]:
+            shards[file] = _places(path.with_name(file))
+            texts |= safetensors_metadata(path.with_name(file))
+        if name not in shards[file]:
             raise FeatureError(f"{path}: {name} is not in {file}")
-        tensors[plain] = shards[file][plain]
-    texts = {key: text for shard in shards.values() for key, text in shard.texts.items()}
-    return Model(tensors, texts, steady=False)
+        places[name] = shards[file][name]
+    return _stored(path, places, texts)
 
 
 def _version(path: Path) -> tuple[int, ...]:
@@ -103,13 +147,9 @@ def _version(path: Path) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def _model(
-    path: Path, tensors: Mapping[str, Any], texts: Mapping[str, str] | None = None, *, steady: bool = True
-) -> Model:
+def _model(path: Path, tensors: Mapping[str, Any]) -> Model:
     try:
-        names = plain_names(tensors)
-        return Model(tensors if all(plain == name for plain, name in names.items()) else
-                     {plain: tensors[name] for plain, name in names.items()}, texts, steady=steady)  # fmt: skip
+        return Model({plain: tensors[name] for plain, name in plain_names(tensors).items()})
     except FeatureError as error:
         raise FeatureError(f"{path}: {error}") from error
 
@@ -196,12 +236,16 @@ class FileResults(Results):
         """A tensor that was written before."""
         assert self._file is not None
         self._file.flush()
-        return _Mapped(self.path, self._places)[name]
+        return self._stored()[name]
 
     def model(self) -> Model:
-        """The result, mapped."""
+        """The result."""
         self.close()
-        return Model(_Mapped(self.path, self._places), self.texts)
+        return Model(self._stored(), self.texts)
+
+    def _stored(self) -> _Stored:
+        file = _File(self.path)
+        return _Stored({name: _Place(file, *place) for name, place in self._places.items()})
 
     def close(self) -> None:
         """Nothing more is written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +103,14 @@ def model_of(tensors: Any) -> Model:
     return Model({plain: tensors[name] for plain, name in plain_names(tensors).items()})
 
 
+class Stored(Mapping[str, Array]):
+    """Tensors that are read when they are asked for."""
+
+    @abstractmethod
+    def like(self, name: str) -> Array:
+        """An array of the type and the shape of a tensor, for which nothing is read."""
+
+
 class Model(Mapping[str, Array]):
     """A model: tensors by name, in canonical order.
 
@@ -129,11 +138,15 @@ class Model(Mapping[str, Array]):
         self._tensors = tensors
         self.names = canonical(tensors)
         self.float8: dict[str, np.dtype[Any]] = {}
-        self.types = {name: type_of(name, self[name]) for name in self.names}
+        like = tensors.like if isinstance(tensors, Stored) else tensors.__getitem__
+        self.types = {name: type_of(name, self._as_coded(name, like(name))) for name in self.names}
 
     def __getitem__(self, name: str) -> Array:
+        return self._as_coded(name, self._tensors[name])
+
+    def _as_coded(self, name: str, tensor: Any) -> Array:
         try:
-            array = as_array(self._tensors[name])
+            array = as_array(tensor)
         except FeatureError as error:
             raise FeatureError(f"{name}: {error}") from error
         if is_float8(array.dtype):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,32 @@ def test_a_base_that_changes_after_it_was_digested_is_refused(tmp_path: Path, na
     assert (caught.value.error_class, caught.value.requirement) == (ErrorClass.BASE_MODEL_MISMATCH, "model.base")
     assert caught.value.element == f"{name} of the base"
     assert out.read_bytes() == b"the old file"
+
+
+@pytest.mark.parametrize("left", [0, 600, 6000])
+def test_a_base_that_is_cut_after_it_was_digested_is_refused(tmp_path: Path, left: int) -> None:
+    old, new = stored(tmp_path / "V0.safetensors", OLD), stored(tmp_path / "V1.safetensors", NEW)
+    update = update_of(old, new)
+    with pytest.raises(FeatureError, match=r"V0\.safetensors: (still|trained): the file ends before"):
+        applied(old, update, tmp_path / "out.safetensors", meanwhile=lambda: os.truncate(old, left))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["V0.safetensors", "V1.safetensors"]
+
+
+def test_a_base_whose_name_another_file_takes_is_the_one_that_was_digested(tmp_path: Path) -> None:
+    old, new = stored(tmp_path / "V0.safetensors", OLD), stored(tmp_path / "V1.safetensors", NEW)
+    update = update_of(old, new)
+    applied(old, update, tmp_path / "out.safetensors", meanwhile=lambda: new.replace(old) and None)
+    expected = refsw.apply_update(OLD, update)
+    assert refsw.model_digest(open_model(tmp_path / "out.safetensors")) == refsw.model_digest(expected)
+
+
+def test_types_are_known_before_anything_is_read(tmp_path: Path) -> None:
+    path = stored(tmp_path / "V0.safetensors", OLD)
+    model = open_model(path)
+    os.truncate(path, 0)
+    assert {name: (kind.dtype, kind.shape) for name, kind in model.types.items()} == {
+        name: (array.dtype, array.shape) for name, array in OLD.items()
+    }
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npz"])

@@ -34,7 +34,9 @@ def test_an_index_of_several_files_is_the_model_in_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "told"),
     [("[1]", "no weight_map"), ('{"weight_map": 3}', "no weight_map"), ("{", "no weight_map"),
-     ('{"weight_map": {"x": "../a.safetensors"}}', "no file beside it"),
+     ('{"weight_map": {"x": "../a.safetensors"}}', "no .safetensors file beside it"),
+     ('{"weight_map": {"x": "m.safetensors.index.json"}}', "no .safetensors file beside it"),
+     ('{"weight_map": {"x": 5}}', "x is in 5, which is no .safetensors file beside it"),
      ('{"weight_map": {"x": "a.safetensors"}}', "x is not in a.safetensors")],
 )  # fmt: skip
 def test_a_wrong_index_is_refused_with_its_name(tmp_path: Path, document: str, told: str) -> None:

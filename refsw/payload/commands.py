@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -24,6 +25,11 @@ TOLD_BYTES = 1 << 16
 """As much of what a program says is looked at, from its end."""
 
 INPUT, OUTPUT, VALUE = "input", "output", "value"
+
+SHELL = re.compile(r"\d?>>?.*|&>.*|<|\|\|?|&&")
+"""Words that only a shell understands."""
+ERRORS = re.compile("error|fail|invalid|illegal|unrecogni|unknown|unsupported|cannot|no such", re.IGNORECASE)
+"""What lines that speak of an error have in them."""
 
 _running: set[int] = set()
 _folders: set[str] = set()
@@ -56,6 +62,8 @@ def check_command(template: str, names: Collection[str], needed: Collection[str]
     """
     used = set()
     for word in words_of(template):
+        if SHELL.fullmatch(word):
+            raise UsageError(f"command {template!r}: no shell runs it, which {word!r} needs: sh -c '...'")
         try:
             parts = list(Formatter().parse(word))
         except ValueError as error:
@@ -108,7 +116,7 @@ def _told(file: BinaryIO) -> str:
     file.seek(max(0, file.seek(0, os.SEEK_END) - TOLD_BYTES))
     said = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
     lines = [line[:300] for line in said if any(c.isalnum() for c in line)]
-    return "; ".join(([line for line in lines if "rror" in line] or lines[-1:])[:3])
+    return "; ".join(([line for line in lines if ERRORS.search(line)] or lines[-1:])[:3])
 
 
 def _end(group: int) -> None:

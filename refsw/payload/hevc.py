@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from refsw.errors import ErrorClass, PayloadError
+from refsw.errors import CodecError, ErrorClass, PayloadError
 from refsw.payload import nal, slices, x265
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, payload_error
 from refsw.payload.external import compare, decode_with_command, refused, run_encoder
@@ -16,6 +16,10 @@ from refsw.payload.sharing import separate
 from refsw.tensor.axes import Array
 
 BIT_DEPTHS = (8, 10, 12)
+WRONG_HASHES = (
+    "the external encoder's stream: its picture hashes are not those of its pictures ({}), so the encoder went wrong; "
+    "x265 does in 4:0:0 with inter prediction: code I pictures only (--keyint 1)"
+)
 BEHIND = b"\xa5\x5a\xc3" * 8
 
 
@@ -53,10 +57,15 @@ class HevcCodec:
             for error in self.check(configuration, memoryview(payload), count, picture_format):
                 raise error
             sent = self.decode(configuration, memoryview(payload), count, picture_format, DecoderSettings())
-            groups = nal.pictures_of(nal.split(stream))
-            packets = [nal.join(group) for group in groups if any(unit.is_slice for unit in group)]
+        except PayloadError as error:
+            raise refused(error) from error
+        groups = nal.pictures_of(nal.split(stream))
+        packets = [nal.join(group) for group in groups if any(unit.is_slice for unit in group)]
+        try:
             came = decode_packets("hevc", packets, count, picture_format)
         except PayloadError as error:
+            if any(unit.type == nal.NalType.SUFFIX_SEI for unit in nal.split(stream)):  # without its hashes it decodes
+                raise CodecError(WRONG_HASHES.format(error.got)) from error
             raise refused(error) from error
         compare(came, sent, "its pictures change when parameter sets are sent once: it cannot be used")
         compare(recon, sent, "its own reconstruction differs from the decoded pictures")

@@ -99,7 +99,7 @@ class SharedSets:
                     "hevc.configuration",
                     ELEMENT,
                     "one SPS for all units, but for profile, level and buffers",
-                    f"{_told(other)}, then {_told(parsed)}",
+                    f"another {_difference(other, parsed)}",
                 )
         self._sequences[sps] = vps, parsed
 
@@ -156,8 +156,17 @@ def _id(unit: Nal) -> int:
         raise payload_error("hevc.configuration", ELEMENT, "parameter sets that parse", got) from error
 
 
-def _told(sps: SequenceParameters) -> str:
-    return f"{sps.width}x{sps.height} of {sps.bit_depth} bits"
+def _difference(a: SequenceParameters, b: SequenceParameters) -> str:
+    """What makes two sequence parameter sets others, in words."""
+    known = {
+        f"size ({a.width}x{a.height}, then {b.width}x{b.height})": (a.width, a.height) != (b.width, b.height),
+        f"bit depth ({a.bit_depth}, then {b.bit_depth})": a.bit_depth != b.bit_depth,
+        "use of sample adaptive offset": a.adaptive_offset != b.adaptive_offset,
+        "use of PCM blocks": a.pcm != b.pcm,
+        "use of temporal motion vectors": a.temporal_motion != b.temporal_motion,
+        "set of reference pictures": (a.poc_bits, a.short_term, a.long_term) != (b.poc_bits, b.short_term, b.long_term),
+    }
+    return ", ".join(name for name, differs in known.items() if differs) or "block size or coding tool"
 
 
 def _golomb(value: int) -> str:

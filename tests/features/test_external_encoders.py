@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import refsw
-from refsw.errors import CodecError
+from refsw.errors import CodecError, UsageError
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
 from refsw.payload import commands, external, nal
@@ -132,7 +132,8 @@ REFUSED = {
     "many": ("hevc.picture-count", "{frames}"),
     "file": ("hevc.start-code", "raw byte stream"),
     "inter": ("hevc.intra-only", "--profile inter"),
-    "own-blocks": ("hevc.configuration", "same for every unit"),
+    "own-blocks": ("hevc.configuration", "another block size or coding tool"),
+    "own-offsets": ("hevc.configuration", "another use of sample adaptive offset [requirement"),
 }
 
 
@@ -144,6 +145,25 @@ def test_what_an_encoder_breaks_is_named_with_its_remedy(fault: str) -> None:
         refsw.encode(x, "anchor", samples_per_unit=2, command=fake(fault))
     assert f"requirement {requirement}" in str(caught.value)
     assert remedy in str(caught.value)
+
+
+def test_hashes_that_are_not_those_of_the_pictures_are_named(tmp_path: Path) -> None:
+    stream = tmp_path / "x.hevc"
+    refsw.encode(features(1), command=f"sh -c '{fake('chatty')} && cp {{output}} {stream}'")
+    data = bytearray(stream.read_bytes())
+    place = data.rindex(b"\x50\x01\x84") + 10  # in the MD5 of a suffix SEI of type 132
+    data[place] ^= 1
+    stream.write_bytes(data)
+    with pytest.raises(CodecError, match=r"picture hashes are not those of its pictures.*--keyint 1"):
+        refsw.encode(features(1), command=f"cp {stream} {{output}}")
+
+
+@pytest.mark.parametrize(
+    "command", ["cat x.hevc > {output}", "cat x.hevc >{output}", "a {input} | b {output}", "a && b"]
+)
+def test_words_for_a_shell_are_refused_with_the_remedy(command: str) -> None:
+    with pytest.raises(UsageError, match=r"no shell runs it, .*: sh -c '\.\.\.'"):
+        refsw.encode(features(1), command=command)
 
 
 def test_rate_control_at_12_bits_is_refused_by_name() -> None:

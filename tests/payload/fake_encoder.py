@@ -47,6 +47,8 @@ def main() -> None:
         extra = f":signhide={content & 1}:tskip={content >> 1 & 1}:no-deblock={content >> 2 & 1}"
     if "own-blocks" in names:
         extra = f":ctu={(16, 32)[content % 2]}"
+    if "own-offsets" in names:
+        extra = f":sao={content & 1}"
     if "few" in names:
         pictures = pictures[:-1]
     if "many" in names:

@@ -47,11 +47,13 @@ def test_folders_of_classes_stand_in_natural_order(folders, kind):
     assert numbers(data) == {"1": 0, "2": 1, "10": 2, "class 9": 3, "class 10": 4}
 
 
-def test_an_order_that_is_not_that_of_text_is_said(folders):
-    note = open_dataset("folder", folders).notes[0]
+@pytest.mark.parametrize(("kind", "option"), [("folder", "classes"), ("imagenet", "synsets")])
+def test_an_order_that_is_not_that_of_text_is_said(folders, kind, option):
+    note = open_dataset(kind, folders).notes[0]
     assert note.startswith("classes have the numbers of their folders in natural order (2 is 1, 10 is 2)")
+    assert note.endswith(f"say them with {option}")
     picture(folders.parent / "plain" / "a" / "1.png")
-    assert open_dataset("folder", folders.parent / "plain").notes == ()
+    assert open_dataset(kind, folders.parent / "plain").notes == ()
 
 
 GIVEN = {"1": 7, "2": 5, "10": 1, "class 9": 0, "class 10": 3}

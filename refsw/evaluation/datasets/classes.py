@@ -21,6 +21,8 @@ from refsw.evaluation.datasets.files import is_number, read_text, told
 from refsw.evaluation.documents import read_yaml
 from refsw.evaluation.errors import DatasetError
 
+TEXT_ORDER = "classes have the numbers of their folders in natural order ({0} is {1}, {2} is {3}), not in that of text"
+
 Choice = str | Sequence[str] | Mapping[str, Any]
 
 
@@ -96,3 +98,12 @@ def _numbers(names: Sequence[Any] | Mapping[Any, Any], where: str) -> dict[str, 
 
 def _counted(names: Iterable[Any]) -> list[tuple[str, Any]]:
     return [(str(name), number) for number, name in enumerate(names)]
+
+
+def other_order(names: Sequence[str], option: str) -> list[str]:
+    """A note where text, as many programs sort it, has another order; `option` is where to say the right one."""
+    other = next((i for i, (name, text) in enumerate(zip(names, sorted(names), strict=True)) if name != text), None)
+    if other is None:
+        return []
+    note = TEXT_ORDER.format(names[other], other, sorted(names)[other], names.index(sorted(names)[other]))
+    return [f"{note}; if those of the network are others, say them with {option}"]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from refsw.evaluation.datasets.base import Dataset, Item
-from refsw.evaluation.datasets.classes import Choice, given_classes
+from refsw.evaluation.datasets.classes import Choice, given_classes, other_order
 from refsw.evaluation.datasets.files import class_folders, entries, existing, label_of, left_out, pictures_in
 from refsw.evaluation.errors import DatasetError
-
-TEXT_ORDER = "classes have the numbers of their folders in natural order ({0} is {1}, {2} is {3}), not in that of text"
 
 
 def open_folder(name: str, root: Path, *, queries: int = 0, classes: Choice = "") -> Dataset:
@@ -46,17 +43,8 @@ def open_folder(name: str, root: Path, *, queries: int = 0, classes: Choice = ""
     notes = left_out([root], [item.path for item in (*items, *references)])
     names = [folder.name for folder in folders]
     if given is None:
-        return Dataset(name, items, references, names, notes=[*notes, *_other_order(names)])
+        return Dataset(name, items, references, names, notes=[*notes, *other_order(names, "classes")])
     return Dataset(name, items, references, given.names, notes=notes, is_numbered=True)
-
-
-def _other_order(names: Sequence[str]) -> list[str]:
-    """A note where text, as many programs sort it, has another order."""
-    other = next((i for i, (name, text) in enumerate(zip(names, sorted(names), strict=True)) if name != text), None)
-    if other is None:
-        return []
-    note = TEXT_ORDER.format(names[other], other, sorted(names)[other], names.index(sorted(names)[other]))
-    return [f"{note}; if those of the network are others, say them with classes"]
 
 
 def open_list(name: str, root: Path, *, labels: str, queries: int = 0, classes: Choice = "") -> Dataset:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refsw.evaluation.datasets.base import Dataset, Item
+from refsw.evaluation.datasets.classes import other_order
 from refsw.evaluation.datasets.files import (
     class_folders,
     entries,
@@ -51,7 +52,10 @@ def open_imagenet(name: str, root: Path, *, labels: str = "", synsets: str = "")
                 raise DatasetError(f"{folder}: no synset of {synsets}")
         items = [Item(f"{f.name}/{path.name}", path, label) for f, label in classes.items() for path in pictures_in(f)]
         notes = left_out([root], [*(item.path for item in items), root / synsets])
-        return Dataset(name, items, classes=names or [folder.name for folder in folders], notes=notes)
+        if known:
+            return Dataset(name, items, classes=names, notes=notes)
+        own = [folder.name for folder in folders]
+        return Dataset(name, items, classes=own, notes=[*notes, *other_order(own, "synsets")])
     items = [
         Item(file, root / file, known[value] if value in known else _numbered(where, value, known))
         for where, file, value in _listed(root, root / labels)

@@ -113,6 +113,8 @@ class UnitWriter:
         self.bodies: list[bytes] = []
         self.largest = 0
         self._group: list[Coded] = []
+        self._elements = 0
+        self._predictors: set[Predictor | None] = set()
         self._count = 0
 
     def add(self, tensor: Coded) -> None:
@@ -123,19 +125,20 @@ class UnitWriter:
             self._count += 1
             self.largest = max(self.largest, tensor.type.elements)
             return
-        waiting = sum(t.type.elements for t in self._group)
-        full = waiting + tensor.type.elements > UNIT_ELEMENTS
-        if self._group and (full or len({t.predictor for t in self._group}) >= MAX_PREDICTORS):
+        full = self._elements + tensor.type.elements > UNIT_ELEMENTS
+        if self._group and (full or len(self._predictors) >= MAX_PREDICTORS):
             self.close()
         self._group.append(tensor)
+        self._elements += tensor.type.elements
+        self._predictors.add(tensor.predictor)
 
     def close(self) -> None:
         """Code what waits."""
         if self._group:
             self.bodies.append(_rans_unit(self._count, self._group))
             self._count += len(self._group)
-            self.largest = max(self.largest, sum(t.type.elements for t in self._group))
-            self._group = []
+            self.largest = max(self.largest, self._elements)
+            self._group, self._elements, self._predictors = [], 0, set()
 
 
 def _xz_unit(number: int, xz: tuple[bytes, int, bool]) -> bytes:

@@ -17,7 +17,7 @@ from model_streams import ALL_DTYPES, random_array, same, units_of
 import refsw
 from refsw.errors import FeatureError, ModelStateError, UsageError
 from refsw.models.arithmetic import Rounding, Step
-from refsw.models.state import model_digest
+from refsw.models.state import TensorType, model_digest
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import StepMultiplier, TensorMode, UnitType
 from refsw.syntax.structure import read_structure
@@ -353,3 +353,22 @@ def test_state_dictionaries_of_torch() -> None:
     exact = refsw.apply_update(base, refsw.diff_models(base, target, exact=["*"]))
     assert same(exact, plain)
     assert refsw.model_digest(target) == refsw.model_digest(plain)
+
+
+def test_work_grows_with_the_number_of_tensors_and_not_with_its_square(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = 0
+    really = TensorType.elements.fget
+
+    def elements(kind: TensorType) -> int:
+        nonlocal counted
+        counted += 1
+        return really(kind)
+
+    monkeypatch.setattr(TensorType, "elements", property(elements))
+    looks = []
+    for count in (20, 80):
+        counted = 0
+        old = {f"t{i:03}": np.full((4, 4), i, np.float32) for i in range(count)}
+        refsw.diff_models(old, {name: array + np.float32(0.5) for name, array in old.items()})
+        looks.append(counted)
+    assert looks[1] <= 4 * looks[0] + 4

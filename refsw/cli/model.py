@@ -11,6 +11,7 @@ import click
 from refsw.cli.common import (
     OUTPUT,
     PIPE,
+    about,
     base_model,
     complain,
     distinct,
@@ -29,6 +30,7 @@ from refsw.models.apply import ApplyLimits, apply_stream
 from refsw.models.arithmetic import Rounding, Step
 from refsw.models.config import DiffConfig, make_step, matches
 from refsw.models.diff import assemble, encode_models
+from refsw.models.encoder import check_names
 from refsw.models.files import ModelFiles, open_model
 from refsw.models.results import Outcome
 from refsw.models.state import Model, model_digest
@@ -100,6 +102,9 @@ def diff(
     )
     with role("input"):
         opened = [open_model(path) for path in models]
+    for path, model in zip(models, opened, strict=True):
+        with about(path):
+            check_names(model)
     _known(config, opened)
     chain: list[Model | None] = [None, *opened] if full else list(opened)
     updates = [update for update, _ in progress(encode_models(chain, config), "coding", len(chain) - 1)]

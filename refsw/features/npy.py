@@ -44,7 +44,8 @@ def damage(where: object, what: str) -> Iterator[None]:
     except RefswError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the start of the file
+        # Not the system's: no number (bz2), or a place before the start of the file.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         # Its first line: what follows may be advice that does not hold here.
         told = next(iter(str(error).splitlines()), "") or type(error).__name__
@@ -165,7 +166,7 @@ def read_archive(path: Path) -> list[Member]:
             # Not by numpy's archive[name]: that takes the member x.npy for the tensor x.npy as well.
             with damage(where, ".npy file"), archive.open(entry) as member:
                 header = read_header(member)
-            if header.size + header.nbytes > entry.file_size:
+            if header.size + header.nbytes != entry.file_size:
                 size = f"{entry.file_size - header.size} bytes of elements, its shape has {header.nbytes}"
                 raise FeatureError(f"{where}: {size}")
             found[entry.filename] = Member(path, entry, header)

@@ -159,7 +159,7 @@ def _npy(path: Path, single_name: str) -> list[Source]:
     with damage(path, ".npy file"), path.open("rb") as file:
         header = read_header(file)
     there = path.stat().st_size - header.size
-    if path.is_file() and there < header.nbytes:
+    if path.is_file() and there != header.nbytes:
         raise FeatureError(f"{path}: {there} bytes of elements, its shape {header.shape} has {header.nbytes}")
     return [_source(single_name, header, str(path), _at(path, header.size), header.size)]
 

@@ -75,7 +75,7 @@ class UpdateEncoder:
         self.tied = {content for content, count in counted.items() if count > 1}
         self.predictors: list[Predictor] = []
         self.spare: dict[int, int] = {}
-        _check_names(target)
+        check_names(target)
 
     def encode(self, versions: tuple[str, str]) -> EncodedUpdate:
         """The update between versions of these names."""
@@ -268,7 +268,12 @@ def _contents(model: Model) -> dict[str, bytes | None]:
     return out
 
 
-def _check_names(model: Model) -> None:
+def check_names(model: Model) -> None:
+    """10.3.2 What a bitstream can carry and a receiver will write.
+
+    Raises:
+        FeatureError: a name is a path, or has control characters.
+    """
     for name in model:
         if is_path(name):
             raise FeatureError(f"{name!r}: a tensor name must be no absolute path and have no part '..'")

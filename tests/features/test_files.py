@@ -64,6 +64,35 @@ def test_an_archive_of_other_things_is_refused(name: str, tmp_path: Path) -> Non
         open_features(tmp_path / "x.npz")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
+def test_damage_of_a_compressed_member_names_file_and_member(method: int, tmp_path: Path) -> None:
+    member, stored = io.BytesIO(), io.BytesIO()
+    np.save(member, np.arange(64.0))
+    with zipfile.ZipFile(stored, "w", method) as archive:
+        archive.writestr("a.npy", member.getvalue())
+    data = bytearray(stored.getvalue())
+    for place in range(36, 60):
+        data[place] ^= 0xA5
+    (tmp_path / "x.npz").write_bytes(data)
+    with pytest.raises(refsw.FeatureError, match=r"x\.npz: member a\.npy"):
+        [source.load() for source in open_features(tmp_path / "x.npz")]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_what_follows_the_elements_is_not_left_out_silently(suffix: str, tmp_path: Path) -> None:
+    two = io.BytesIO()
+    np.save(two, np.zeros((2, 3)))
+    np.save(two, np.ones((2, 3)))
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".npy":
+        path.write_bytes(two.getvalue())
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.npy", two.getvalue())
+    with pytest.raises(refsw.FeatureError, match=r"x\.np[yz].*: 224 bytes of elements, its shape .*has 48"):
+        open_features(path)
+
+
 def test_a_name_that_safetensors_reserves_is_refused(features: Any) -> None:
     data = refsw.encode({"__metadata__": features(1, 2, 8, 8)})
     with Sink(None, ".safetensors") as sink:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 import click
 
 from refsw.errors import FeatureError, UsageError
+from refsw.files import FULL, whole_file
 from refsw.text import sentence, shown
 
 if TYPE_CHECKING:
@@ -86,7 +88,18 @@ def input_stream(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def output_stream(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears whole or not at all, or standard output for `-`."""
+    """A file that appears whole or not at all, or standard output for `-`; what fails to be written names it."""
+    try:
+        with _output(path) as file:
+            yield file
+    except OSError as error:
+        if error.errno in (*FULL, errno.EPIPE):
+            error.filename = error.filename or ("standard output" if path == PIPE else str(path))
+        raise
+
+
+@contextmanager
+def _output(path: Path) -> Iterator[BinaryIO]:
     if path == PIPE:
         if sys.stdout is None:
             raise UsageError("standard output is closed")
@@ -95,8 +108,6 @@ def output_stream(path: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    from refsw.files import whole_file
-
     with role("output"), whole_file(path) as file:
         if file.isatty():
             raise UsageError(NO_TERMINAL)

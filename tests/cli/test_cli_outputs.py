@@ -187,6 +187,18 @@ def test_a_disk_that_fills_leaves_the_old_file(folder: Path, words: tuple[str, .
     assert listed(folder) == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [("decode", "x.dfc", "--format", "npz"), ("encode", "x.npy")], ids=str)
+def test_a_device_that_takes_nothing_is_named(folder: Path, words: tuple[str, ...]) -> None:
+    done = refsw_process(*words, "-o", "/dev/full")
+    assert (done.returncode, done.stderr.count(b"\n")) == (74, 1)
+    assert done.stderr.startswith(b"refsw: /dev/full: ")
+    with open("/dev/full", "wb") as full:
+        done = refsw_process(*words, "-o", "-", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 74
+    assert done.stderr.startswith(b"refsw: standard output: ")
+
+
 @every_command
 @pytest.mark.parametrize("how", ["ascii", "C", "closed"])
 def test_a_terminal_that_takes_nothing_is_no_reason_to_fail(

@@ -277,7 +277,7 @@ def header(new: list[tuple[str, tuple[int, ...], TensorMode, int]], base: bytes 
         "base_flag": int(base is not None), "base_version_length": 0, "base_version": b"", "base_digest": base,
         "base_tensor_count": kept, "result_digest": result, "step_digits": 0, "step_multiplier": 0,
         "tensor_mode": [0] * kept, "tensor_step_flag": [0] * kept, "copy_entry": [0] * kept, "new_tensor_count": count,
-        "name_length": [len(name) for name, *_ in new], "name": [name.encode() for name, *_ in new],
+        "name_length": [len(name.encode()) for name, *_ in new], "name": [name.encode() for name, *_ in new],
         "new_element_type": [ElementType.FLOAT64] * count, "new_axis_count": [len(shape) for _, shape, *_ in new],
         "new_extent": [list(shape) for _, shape, *_ in new], "source_flag": [0] * count, "source_entry": [0] * count,
         "new_tensor_mode": [mode for _, _, mode, _ in new], "new_step_flag": [0] * count,

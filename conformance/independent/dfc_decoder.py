@@ -17,6 +17,7 @@ import zipfile
 import zlib
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -325,14 +326,18 @@ def logarithmic(q, top, lo, hi):
     g = np.expm1(q.astype("f8") / top * np.log1p(hi - lo))
     e = 1e-11 * (g + np.abs(lo + g))
     v, other = (np.clip(t, lo, hi).astype("<f4") for t in (lo + g - e, lo + g + e))
-    digits, d = Context(prec=400, Emin=-9999, Emax=9999), Fraction(hi) - Fraction(lo) + 1
     for i in np.flatnonzero(v != other):
-        base = digits.divide(Decimal(d.numerator), Decimal(d.denominator))
-        power = digits.power(base, digits.divide(Decimal(int(q[i])), Decimal(top)))
-        x = Fraction(round((Fraction(power) + Fraction(lo) - 1) * 2**400), 2**400)     # a tie becomes exact
+        x = exactly(int(q[i]), top, lo, hi)
         near = [v[i], other[i], *np.nextafter(np.float32(float(x)), np.float32([lo, hi])), np.float32(float(x))]
         v[i] = min(near, key=lambda a, x=x: (abs(Fraction(float(a)) - x), a.view("<u4") & 1))
     return v
+
+@lru_cache(1 << 16)  # what is hard is often asked again, for every sample
+def exactly(level, top, lo, hi):
+    digits, d = Context(prec=400, Emin=-9999, Emax=9999), Fraction(hi) - Fraction(lo) + 1
+    base = digits.divide(Decimal(d.numerator), Decimal(d.denominator))
+    power = digits.power(base, digits.divide(Decimal(level), Decimal(top)))
+    return Fraction(round((Fraction(power) + Fraction(lo) - 1) * 2**400), 2**400)     # a tie becomes exact
 
 def to_type(v, kind):
     """Binary32 values in the element type (7.4.4), bfloat16 as 16-bit words; no result is negative zero (4.4)."""

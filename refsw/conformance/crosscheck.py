@@ -320,13 +320,17 @@ def _compare(what: str, results: Sequence[tuple[str, Array | None]], axes: tuple
         elif (array.dtype, array.shape) != (base.dtype, base.shape):
             kinds = f"{base_name} {base.dtype.name} {base.shape}, {name} {array.dtype.name} {array.shape}"
             found.disagreements.append(f"{what}: {kinds}")
-        elif bytes(little_endian(array)) != bytes(little_endian(base)):
+        elif not np.array_equal(_words(array), _words(base)):
             found.disagreements.append(f"{what}: {_place(base_name, base, name, array, axes)}")
 
 
+def _words(array: Array) -> Array:
+    """The elements as integers of their bits: another NaN or zero is another one."""
+    return np.frombuffer(little_endian(array), f"<u{array.dtype.itemsize}")
+
+
 def _place(base_name: str, base: Array, name: str, array: Array, axes: tuple[str, ...]) -> str:
-    words = [np.frombuffer(little_endian(a), f"<u{a.dtype.itemsize}") for a in (base, array)]
-    different = np.flatnonzero(words[0] != words[1])
+    different = np.flatnonzero(_words(base) != _words(array))
     index = [int(i) for i in np.unravel_index(different[0], base.shape)]
     place = ", ".join(f"{axis} {i}" for axis, i in zip(axes, index, strict=True)) if axes else f"element {index}"
     a, b = base[tuple(index)], array[tuple(index)]

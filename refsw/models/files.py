@@ -105,8 +105,9 @@ def open_model(path: Path) -> Model:
 def _places(path: Path) -> dict[str, _Place]:
     """Where the tensors of a .safetensors file lie."""
     before = _version(path)
+    sources = open_tensors(path)  # first: it refuses what is no plain file, which may never open
     file = _File(path)
-    places = {s.name: _Place(file, s.stored, s.shape, s.offset) for s in open_tensors(path)}
+    places = {s.name: _Place(file, s.stored, s.shape, s.offset) for s in sources}
     if _version(path) != before:
         raise FeatureError(f"{path}: the file was changed while it was read")
     return places

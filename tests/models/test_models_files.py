@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import refsw
-from refsw.errors import ErrorClass, FeatureError, ModelStateError
+from refsw.errors import ErrorClass, FeatureError, ModelStateError, UsageError
 from refsw.models.apply import apply_stream
 from refsw.models.config import DiffConfig
 from refsw.models.diff import assemble, encode_models
@@ -148,6 +148,14 @@ def test_a_base_whose_name_another_file_takes_is_the_one_that_was_digested(tmp_p
     applied(old, update, tmp_path / "out.safetensors", meanwhile=lambda: new.replace(old) and None)
     expected = refsw.apply_update(OLD, update)
     assert refsw.model_digest(open_model(tmp_path / "out.safetensors")) == refsw.model_digest(expected)
+
+
+@pytest.mark.parametrize("name", ["pipe.safetensors", "model.safetensors.index.json"])
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"x": "pipe.safetensors"}}')
+    with pytest.raises(UsageError, match=r"pipe\.safetensors: is read more than once"):
+        open_model(tmp_path / name)
 
 
 def test_types_are_known_before_anything_is_read(tmp_path: Path) -> None:

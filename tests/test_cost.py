@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,6 +29,7 @@ from refsw.syntax.codes import ElementType, PayloadCodec, Profile, RepackLayout
 from refsw.syntax.structure import _Reading
 from refsw.tensor.axes import CONSTANT_BLOCK, contiguous_parts
 from refsw.tensor.repack import Packing
+from tests.workshop import workshop
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMITS = DecoderLimits(allowance=Allowance(0))
@@ -37,13 +37,8 @@ LIMITS = DecoderLimits(allowance=Allowance(0))
 
 @pytest.fixture(scope="module")
 def worst() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        import worst_streams
-
-        yield worst_streams
-    finally:
-        sys.path.pop(0)
+    with workshop("worst_streams") as module:
+        yield module
 
 
 def spent(monkeypatch: pytest.MonkeyPatch) -> list[int]:

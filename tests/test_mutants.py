@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.workshop import workshop
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "refsw"
@@ -17,14 +18,8 @@ PACKAGE = ROOT / "refsw"
 
 @pytest.fixture(scope="module")
 def tools() -> Iterator[tuple[ModuleType, ModuleType]]:
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        import mutants
-        import mutate_decoder
-
+    with workshop("mutants") as mutants, workshop("mutate_decoder") as mutate_decoder:
         yield mutants, mutate_decoder
-    finally:
-        sys.path.pop(0)
 
 
 def test_every_mutant_is_python_and_differs(tools: tuple[ModuleType, ModuleType]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from refsw.errors import ErrorClass
 from refsw.models.rans import Decoder
 from refsw.models.tables import as_tables
 from refsw.syntax.structures import STRUCTURES
+from tests.workshop import workshop
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec"
@@ -31,11 +30,8 @@ FROM_TABLES = {s.requirement(e.name) for s in STRUCTURES for e in s.elements()} 
 
 def tool(name: str) -> Any:
     """A module of tools/."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.pop(0)
+    with workshop(name) as module:
+        return module
 
 
 def test_rendered_parts_are_up_to_date() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ import refsw
 from refsw.conformance.suite import Kind, Vector, load_suites
 from refsw.models.files import open_model
 from refsw.syntax.codes import UnitType
+from tests.workshop import workshop
 
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = ROOT / "test_vectors"
@@ -21,13 +21,8 @@ QUICK, FULL = 400, 100_000
 
 @pytest.fixture(scope="module")
 def tool() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        import mutate_streams
-
-        yield mutate_streams
-    finally:
-        sys.path.pop(0)
+    with workshop("mutate_streams") as module:
+        yield module
 
 
 def all_vectors() -> list[Vector]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,19 +12,15 @@ import numpy as np
 import pytest
 
 import refsw
+from tests.workshop import workshop
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def tool() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        import prove_vectors
-
-        yield prove_vectors
-    finally:
-        sys.path.pop(0)
+    with workshop("prove_vectors") as module:
+        yield module
 
 
 def test_a_decoder_without_one_check_accepts_every_vector_that_lists_no_other(tool: ModuleType) -> None:

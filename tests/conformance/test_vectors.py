@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +16,7 @@ from refsw.conformance.models import load_model
 from refsw.conformance.suite import Kind, Vector, load_suites
 from refsw.models.state import model_digest
 from refsw.tensor.axes import Array
+from tests.workshop import workshop
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = load_suites([ROOT / "conformance" / "suites"])
@@ -37,13 +37,8 @@ def independent() -> ModuleType:
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        import make_vectors
-
-        yield make_vectors
-    finally:
-        sys.path.pop(0)
+    with workshop("make_vectors") as module:
+        yield module
 
 
 def test_recipes_give_the_published_bytes(generator: ModuleType) -> None:

@@ -41,6 +41,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "hevc-pps-*": ("hevc.configuration", "hevc.slice-header"),
     "hevc-profile-*": ("profile.codec", "profile.decoder"),
     "hevc-qp-*": ("hevc.qp", "hevc.slice-header"),
+    "hevc-qp-references*": ("hevc.slice-header", "hevc.qp", "hevc.picture-count"),
     "hevc-quilt-*": ("unpack.position",),
     "hevc-random-*": ("access.independent", "unit.pass-over", "hevc.intra-only"),
     "hevc-range.extension-*": ("hevc.profile", "hevc.sps", "hevc.bypass", "hevc.weights"),

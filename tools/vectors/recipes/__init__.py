@@ -8,8 +8,8 @@ from vectors.catalog import Catalog
 
 MODULES = (
     "elements", "truncations", "units", "tensors", "quantizers", "pairs", "bytecodecs", "compressed", "images",
-    "image_containers", "hevc", "hevc_broken", "hevc_tools", "hevc_headers", "vvc", "order", "levels", "models",
-    "model_coders", "model_broken", "model_syntax", "texts", "mended",
+    "image_containers", "hevc", "hevc_broken", "hevc_tools", "hevc_headers", "hevc_references", "vvc", "order",
+    "levels", "models", "model_coders", "model_broken", "model_syntax", "texts", "mended",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from vectors.catalog import Catalog
 MODULES = (
     "elements", "truncations", "units", "tensors", "quantizers", "pairs", "bytecodecs", "compressed", "images",
     "image_containers", "hevc", "hevc_broken", "hevc_tools", "hevc_headers", "hevc_references", "vvc", "order",
-    "levels", "models", "model_coders", "model_broken", "model_syntax", "texts", "mended",
+    "levels", "models", "model_coders", "model_broken", "model_syntax", "texts", "mended", "outcomes",
 )  # fmt: skip
 
 

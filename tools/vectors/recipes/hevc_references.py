@@ -16,7 +16,7 @@ from vectors.sets import escaped, ue
 AREA = "hevc"
 OF = "hevc-hm.8x8-12_r1"
 INIT_QP, QP_OF_DATA, POC_BITS = 29, 30, 8
-WORDS = {"codec": "HEVC", "H": 8, "W": 8, "layout": "SEQUENCE", "grid": None, "bits": 12, "of": OF}
+ONE_BLOCK = {"codec": "HEVC", "H": 8, "W": 8, "layout": "SEQUENCE", "grid": None, "bits": 12, "of": OF}
 INTRA = ("c1c7336c6fb6c0", "e22e3072f8c216be4360be21373037be35f133c39721c87ff6bfcf1cb0", "c1382efd78",
          "ed0427db85293136ca578913bfc580")  # fmt: skip
 """Slice data of the stored pictures."""
@@ -209,6 +209,27 @@ FORMS: dict[str, Form] = {
 }  # fmt: skip
 
 
+# Streams by the stored parameter sets: an IDR picture, and what follows it.
+IDR = _nal(19, "1" + "0" + ue(0) + ue(2) + "1" + ue(7), INTRA[0])
+
+
+def _simple(kind: int, count: int, slice_type: str, more: str, qp: int, slice_data: str) -> str:
+    bits = "1" + ("0" if kind >= 16 else "") + ue(0) + ue("BPI".index(slice_type)) + _low(count) + more
+    return _nal(kind, bits + ue(2 * (qp - 26) - 1), slice_data)
+
+
+RASL = (
+    IDR
+    + _simple(21, 4, "I", "00" + ue(1) + ue(0) + ue(3) + "1" + "0" + "1", QP_OF_DATA, INTRA[1])
+    + _simple(8, 2, "I", "00" + ue(1) + ue(1) + ue(1) + "1" + ue(1) + "1" + "0" + "1", QP_OF_DATA, INTRA[2])
+)
+
+
+def second_slice() -> str:
+    """An I picture again, as the second slice of a picture that has one block."""
+    return IDR + _nal(19, "0" + "0" + ue(0) + ue(2) + "1" + ue(47), INTRA[0])
+
+
 def register(c: Catalog) -> None:
     """Add the recipes."""
     for name, form in FORMS.items():
@@ -217,5 +238,5 @@ def register(c: Catalog) -> None:
             what = f"A {form.kind} picture at 12 bits and QP {qp} with the references of {name}"
             judged = {"kind": "invalid", "violates": violates} if violates else {}
             c.stream(f"hevc-qp-references.{name}.{qp}", what,
-                     [fps(**(WORDS | {"C": len(slices)}), edit=_edit(form)), data(payload="".join(slices))], area=AREA,
-                     profile="INTER", **judged)  # fmt: skip
+                     [fps(**(ONE_BLOCK | {"C": len(slices)}), edit=_edit(form)), data(payload="".join(slices))],
+                     area=AREA, profile="INTER", **judged)  # fmt: skip

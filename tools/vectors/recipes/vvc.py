@@ -40,6 +40,7 @@ def register(c: Catalog) -> None:
             "vvc.pictures",
         ),
         "size": ("Pictures of another size", {"H": 24}, one, [], "vvc.pictures"),
+        "size-wide": ("Pictures that are wider than they are to be", {"W": 8, "of": one}, one, [], "vvc.pictures"),
         "none": ("No payload where there are pictures", {}, one, [["cut", 0]], "vvc.pictures"),
         "noise": ("A payload that is no VVC", {}, one, [["xor", i, 0xFF] for i in range(3, 60)], "vvc.pictures"),
         "cut": ("A payload that ends early", {}, one, [["cut", 60]], "vvc.pictures"),

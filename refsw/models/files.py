@@ -91,6 +91,8 @@ def open_model(path: Path) -> Model:
         UsageError: an unknown suffix, or .pt without torch.
         FeatureError: not a file of that format, or something in it is no tensor.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UsageError(f"{path}: is read more than once, so that it has to be a plain file")
     if path.name.endswith(INDEX):
         return _sharded(path)
     if path.suffix not in SUFFIXES:

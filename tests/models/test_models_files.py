@@ -150,6 +150,13 @@ def test_a_base_whose_name_another_file_takes_is_the_one_that_was_digested(tmp_p
     assert refsw.model_digest(open_model(tmp_path / "out.safetensors")) == refsw.model_digest(expected)
 
 
+@pytest.mark.parametrize("suffix", ["npz", "pt", "pth", "safetensors.index.json"])
+def test_a_pipe_of_any_format_is_refused_before_it_is_opened(tmp_path: Path, suffix: str) -> None:
+    os.mkfifo(path := tmp_path / f"pipe.{suffix}")
+    with pytest.raises(UsageError, match="is read more than once"):
+        open_model(path)
+
+
 @pytest.mark.parametrize("name", ["pipe.safetensors", "model.safetensors.index.json"])
 def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe.safetensors")

@@ -15,7 +15,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up: a module may import from its own layer's package and from the layers below.
 LAYERS = [
-    {"text"},
+    {"text", "lazy"},
     {"errors"},
     {"files"},
     {"syntax"},

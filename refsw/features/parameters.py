@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, SemanticError
+from refsw.lazy import lazy
 from refsw.payload.base import PictureFormat
 from refsw.payload.registry import codec
 from refsw.profiles import INTER_PROFILES, LEVELS, PROFILE_CODECS, LevelLimits
@@ -79,7 +79,7 @@ class Parameters:
             self.packing.coded_height, self.packing.coded_width, depth, dtype, profile not in INTER_PROFILES
         )
 
-    @cached_property
+    @lazy
     def coded_channels(self) -> npt.NDArray[np.intp]:
         """7.5.3 The channels that are in the pictures, in the order of repacking.
 
@@ -91,7 +91,7 @@ class Parameters:
             return order[limits[:, 0] < limits[:, 1]]
         return order
 
-    @cached_property
+    @lazy
     def in_own_order(self) -> bool:
         """Whether the coded channels are all channels in their own order."""
         if not self.channel_order and self.range_scope is not RangeScope.CHANNEL:

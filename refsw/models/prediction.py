@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from refsw.lazy import lazy
 from refsw.models.arithmetic import Integers
 from refsw.syntax.model_structures import MAX_TAPS
 
@@ -31,7 +31,7 @@ class Predictor:
         """Length of a run of values."""
         return len(self.rows) + 1
 
-    @cached_property
+    @lazy
     def _used(self) -> list[list[tuple[int, int]]]:
         return [[(j, c) for j, c in enumerate(row) if c] for row in self.rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from refsw.syntax.declaration import Values
 from refsw.syntax.model_structures import MAX_DISTINCT_TABLES, MAX_TABLES
 
 MOST_FREQUENT = TOTAL - 32
+LOGARITHM_ERROR = 3
+"""Log2 of what the logarithms of a count may be off, in units of 2^-FRACTION: some units each."""
 POOL_SPAN = 512
 POOL_TABLES = MAX_DISTINCT_TABLES // 2
 Member = tuple[tuple[int, ...], Labelling, Symbols, bool]
@@ -43,14 +46,13 @@ def arrange(members: Sequence[Member], precision: int) -> Arrangement:
     """Tables for the tensors of a unit: of its own for a tensor where that saves bits, shared for the others."""
     counts = [_counts(shape, labelling, symbols) for shape, labelling, symbols, _ in members]
     width = max(c.shape[1] for c in counts) + 1
-    counts = [np.pad(c, ((0, 0), (0, width - c.shape[1]))) for c in counts]
+    counts = [_widened(c, width) for c in counts]
     places = _pool_places([labelling for _, labelling, _, _ in members], [len(c) for c in counts])
     height = max(place + len(c) for place, c in zip(places, counts, strict=True))
     pool = np.zeros((height, width), np.int64)
     for place, c in zip(places, counts, strict=True):
         pool[place : place + len(c)] += c
-    groups = [merge(c, precision, MAX_DISTINCT_TABLES) for c in counts]
-    own = _own(counts, groups, places, pool, precision)
+    own = _own(counts, places, pool, precision)
     for number in own:
         pool[places[number] : places[number] + len(counts[number])] -= counts[number]
     blocks, leaders = ([], []) if len(own) == len(members) else ([pool], [merge(pool, precision, POOL_TABLES)])
@@ -60,7 +62,7 @@ def arrange(members: Sequence[Member], precision: int) -> Arrangement:
         begin[number] = top
         top += len(counts[number])
         blocks.append(counts[number])
-        leaders.append(groups[number])
+        leaders.append(own[number])
     offsets = [begin[i] if i in own else places[i] for i in range(len(members))]
     labellings = [
         Labelling(offset, labelling.step, labelling.groups, labelling.labels)
@@ -96,23 +98,54 @@ def _pool_places(labellings: list[Labelling], heights: list[int]) -> list[int]:
     ]
 
 
-def _own(counts: list[Counts], groups: list[Counts], places: list[int], pool: Counts, precision: int) -> list[int]:
-    """The tensors that save bits with tables of their own, in order of what they save."""
-    savings = []
+def _widened(counts: Counts, width: int) -> Counts:
+    out = np.zeros((len(counts), width), np.int64)
+    out[:, : counts.shape[1]] = counts
+    return out
+
+
+def _own(counts: list[Counts], places: list[int], pool: Counts, precision: int) -> dict[int, Counts]:
+    """The tensors that save bits with tables of their own, those that save the most first: which of them are one.
+
+    Tables are merged only where a bound of what can be saved asks for it: of many small tensors next to none saves any.
+    """
     logarithms = log2_fixed(pool.sum(axis=1))[:, None] - log2_fixed(pool)
+    shared = [int((c * logarithms[p : p + len(c)]).sum()) for c, p in zip(counts, places, strict=True)]
+    waiting = []  # what is saved at most, or exactly, of every tensor that may save some; the most first
     for number, c in enumerate(counts):
-        shared = int((c * logarithms[places[number] : places[number] + len(c)]).sum())
-        joined = np.array([c[groups[number] == g].sum(axis=0) for g in np.unique(groups[number])])
-        alone = int(entropy(joined).sum()) + (int(table_bits(joined, precision).sum() + len(c)) << FRACTION)
-        savings.append((shared - alone, number, len(joined)))
-    chosen, tables, distinct = [], len(pool), min(len(pool), POOL_TABLES)
-    for saving, number, needed in sorted(savings, reverse=True):
-        fits = tables + len(counts[number]) <= MAX_TABLES and distinct + needed <= MAX_DISTINCT_TABLES
-        if saving > 0 and fits:
-            chosen.append(number)
-            tables += len(counts[number])
+        most = shared[number] - _least(c, precision)
+        if most > 0:
+            waiting.append((-most, -number))
+    heapq.heapify(waiting)
+    merged: dict[int, tuple[Counts, int]] = {}
+    chosen, tables, distinct = dict[int, Counts](), len(pool), min(len(pool), POOL_TABLES)
+    while waiting and tables < MAX_TABLES and distinct < MAX_DISTINCT_TABLES:
+        number = -heapq.heappop(waiting)[1]
+        c = counts[number]
+        if number not in merged:
+            groups = merge(c, precision, MAX_DISTINCT_TABLES)
+            joined = np.array([c[groups == g].sum(axis=0) for g in np.unique(groups)])
+            merged[number] = groups, len(joined)
+            alone = int(entropy(joined).sum()) + (int(table_bits(joined, precision).sum() + len(c)) << FRACTION)
+            if shared[number] > alone:
+                heapq.heappush(waiting, (alone - shared[number], -number))
+            continue
+        groups, needed = merged[number]
+        if tables + len(c) <= MAX_TABLES and distinct + needed <= MAX_DISTINCT_TABLES:
+            chosen[number] = groups
+            tables += len(c)
             distinct += needed
-    return sorted(chosen)
+    return dict(sorted(chosen.items()))
+
+
+def _least(counts: Counts, precision: int) -> int:
+    """Bits x 2^FRACTION below which no merging of a tensor's own tables comes.
+
+    Tables that are merged code no better than each did, and take no fewer bits than the longest.
+    """
+    slack = int(counts.sum()) << LOGARITHM_ERROR
+    bits = int(table_bits(counts, precision).max()) + len(counts)
+    return int(entropy(counts).sum()) - slack + (bits << FRACTION)
 
 
 def _tables(

@@ -11,7 +11,7 @@ import numpy as np
 from refsw.models.arithmetic import WORDS, Integers
 from refsw.models.arrangement import arrange
 from refsw.models.choice import Choice, all_bits, choose, choose_predictor
-from refsw.models.prediction import Predictor
+from refsw.models.prediction import Known, Predictor
 from refsw.models.rans import encode
 from refsw.models.state import TensorType
 from refsw.models.symbols import Magnitudes, Symbols, pack_raw, raw_length, to_symbols
@@ -43,7 +43,7 @@ class Coded:
     is_new: bool = False
 
 
-def prepare(kind: TensorType, values: Integers, *, is_new: bool, dictionary: bool, known: list[Predictor]) -> Coded:
+def prepare(kind: TensorType, values: Integers, *, is_new: bool, dictionary: bool, known: Known) -> Coded:
     """Symbols and labels of a tensor, or its .xz stream where that is smaller.
 
     Args:
@@ -66,8 +66,8 @@ def prepare(kind: TensorType, values: Integers, *, is_new: bool, dictionary: boo
             coded.xz = _dictionary(words, (all_bits(choice, kind.shape, symbols) + raw_bits) // 8)
             if is_new and coded.xz is not None and len(coded.xz[0]) * EXPANSION < values.size:
                 coded.xz = None  # 10.9.2: too small for a new tensor
-    if predictor is not None and coded.xz is None and predictor not in known:
-        known.append(predictor)
+    if predictor is not None and coded.xz is None:
+        known.add(predictor)
     return coded
 
 
@@ -159,6 +159,7 @@ def _rans_unit(first: int, group: list[Coded]) -> bytes:
     precision = precision_for(elements)
     plan = arrange([(t.type.shape, t.choice.labelling, t.symbols, t.is_new) for t in group], precision)
     predictors = list(dict.fromkeys(tensor.predictor for tensor in group if tensor.predictor is not None))
+    numbers: dict[Predictor | None, int] = {None: 0, **{p: i for i, p in enumerate(predictors, 1)}}
     values: Values = {
         "first_coded_tensor": first,
         "coded_tensor_count_minus1": len(group) - 1,
@@ -166,7 +167,7 @@ def _rans_unit(first: int, group: list[Coded]) -> bytes:
         "predictor_count": len(predictors),
         "predictor_taps_minus2": [predictor.taps - 2 for predictor in predictors],
         "predictor_coefficient": [predictor.rows for predictor in predictors],
-        "predictor": [predictors.index(t.predictor) + 1 if t.predictor is not None else 0 for t in group],
+        "predictor": [numbers[t.predictor] for t in group],
         "table_offset": [labelling.table_offset for labelling in plan.labellings],
         "label_group_count": [len(labelling.groups) for labelling in plan.labellings],
         "label_step_minus1": [labelling.step - 1 for labelling in plan.labellings],

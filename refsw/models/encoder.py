@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from refsw.models.arithmetic import Integers, Step, from_words, quantize, recons
 from refsw.models.coding import UnitWriter, prepare
 from refsw.models.config import DiffConfig
 from refsw.models.header import Planned, header_body
-from refsw.models.prediction import Predictor
+from refsw.models.prediction import Known
 from refsw.models.state import FLOATS, Model, TensorType, digest_of, is_finite, tensor_digest
 from refsw.models.tables import log2_fixed
 from refsw.syntax.codes import ElementType, TensorMode
@@ -26,6 +27,8 @@ EXPANSION = 4096
 _Content = tuple[bytes, Step, bool]
 SMALLEST_COPY = 64
 CHUNK = 1 << 20
+MOST_TRIED = 64
+"""Tensors of the base that are tried as the source of one that is new."""
 
 
 @dataclass
@@ -73,7 +76,7 @@ class UpdateEncoder:
         self.contents = _contents(target)
         counted = Counter(content for content in self.contents.values() if content is not None)
         self.tied = {content for content, count in counted.items() if count > 1}
-        self.predictors: list[Predictor] = []
+        self.predictors = Known()
         self.spare: dict[int, int] = {}
         check_names(target)
 
@@ -102,18 +105,20 @@ class UpdateEncoder:
 
     def _sources(self, places: Mapping[str, int]) -> dict[str, int]:
         """For tensors that are new by name or format: the removed tensor of the base that resembles each most."""
-        gone = [n for n in places if n not in self.target or not self.target.types[n].same_format(self.base.types[n])]
-        new = [n for n in self.target if n not in places or n in gone]
+        gone: dict[int, dict[str, None]] = {}  # by their numbers of elements
+        for n in places:
+            if n not in self.target or not self.target.types[n].same_format(self.base.types[n]):
+                gone.setdefault(self.base.types[n].elements, {})[n] = None
+        new = [n for n in self.target if n not in places or n in gone.get(self.base.types[n].elements, ())]
         found: dict[str, int] = {}
         for name in sorted(new, key=lambda name: name not in places):  # those that keep their name come first
             kind = self.target.types[name]
-            same = [g for g in gone if self.base.types[g].elements == kind.elements and kind.elements > 0]
-            if name in same:
-                same = [name]
-            scored = [(_distance(self.target[name], self.base[g]), g) for g in same[:64]]
+            left = gone.get(kind.elements, {}) if kind.elements else {}
+            tried = [name] if name in left else list(islice(left, MOST_TRIED))
+            scored = [(_distance(self.target[name], self.base[g]), g) for g in tried]
             if scored and min(scored)[0] < _distance(self.target[name], None):
                 found[name] = places[min(scored)[1]]
-                gone.remove(min(scored)[1])  # a tensor is a source once
+                del left[min(scored)[1]]  # a tensor is a source once
         return found
 
     def _base(self, name: str) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ class Group:
 
     def size(self, shape: tuple[int, ...]) -> int:
         """Number of labels."""
-        return int(np.prod(shape[self.first : self.last + 1], dtype=object))
+        return math.prod(shape[self.first : self.last + 1])
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Labelling:
 
     def contexts(self, shape: tuple[int, ...]) -> Contexts:
         """Table of every value in raster order: uint16."""
-        count = int(np.prod(shape, dtype=object))
+        count = math.prod(shape)
         if not self.groups:
             return np.full(count, self.table_offset, np.uint16)
         out = np.full(shape, self.table_offset, np.uint16)

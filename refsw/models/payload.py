@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ class DataContent:
         known = [Predictor(tuple(map(tuple, rows))) for rows in self.values["predictor_coefficient"]]
         chosen = [known[i - 1] if i else None for i in self.values["predictor"]]
         for t, (predictor, shape) in enumerate(zip(chosen, shapes, strict=True)):
-            if predictor is not None and int(np.prod(shape, dtype=object)) % predictor.taps:
+            if predictor is not None and math.prod(shape) % predictor.taps:
                 raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.predictor-taps", f"predictor[{t}]",
                                self.bit_offset, f"runs of {predictor.taps} values that make up the tensor",
                                f"shape {shape}")  # fmt: skip
@@ -78,7 +79,7 @@ def decode_values(unit: DataContent, shapes: Sequence[Shape]) -> Iterator[Intege
         SemanticError, PayloadError: the unit breaks a requirement of 10.6 or 10.7. What spans the payload is known
             only at its end: what was given before is not to be used until the iterator has ended.
     """
-    counts = [int(np.prod(shape, dtype=object)) for shape in shapes]
+    counts = [math.prod(shape) for shape in shapes]
     if unit.coder is ModelCoder.XZ:
         if not sum(counts):
             raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.xz-values", "model_coder", unit.bit_offset,
@@ -109,7 +110,7 @@ class _Rans:
         self.unit, self.shapes, self.v = unit, shapes, unit.values
         self.rows = from_values(self.v, unit.bit_offset)
         self.place = 0
-        self.count = sum(int(np.prod(shape, dtype=object)) for shape in shapes)
+        self.count = sum(math.prod(shape) for shape in shapes)
 
     def values(self) -> Iterator[Integers]:
         """All values, in parts."""
@@ -200,7 +201,7 @@ class _Rans:
             step = self.v["label_step_minus1"][t] + 1
             labelling = Labelling(self.v["table_offset"][t], step, groups, tuple(labels[taken : taken + len(groups)]))
             taken += len(groups)
-            count = int(np.prod(shape, dtype=object))
+            count = math.prod(shape)
             if count and labelling.highest() > self.v["table_count_minus1"]:
                 most = self.v["table_count_minus1"]
                 raise self._error(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -77,9 +79,27 @@ def _beyond(values: Integers) -> bool:
 # --- Informative: an encoder's fit ---
 
 
+class Known:
+    """The predictors of the tensors before, which cost nothing more, found at once however many they are."""
+
+    def __init__(self) -> None:
+        self._by_taps: dict[int, dict[Predictor, None]] = {}
+
+    def __contains__(self, predictor: Predictor) -> bool:
+        return predictor in self._by_taps.get(predictor.taps, ())
+
+    def add(self, predictor: Predictor) -> None:
+        """One more, if it is not there."""
+        self._by_taps.setdefault(predictor.taps, {}).setdefault(predictor)
+
+    def last(self, taps: int, most: int) -> list[Predictor]:
+        """Up to so many of the newest ones of so many taps, the newest last."""
+        return list(islice(reversed(self._by_taps.get(taps, {})), most))[::-1]
+
+
 def taps_of(shape: tuple[int, ...]) -> int:
     """Values of a kernel: the product of all axes after the second; 1 where prediction does not apply."""
-    taps = int(np.prod(shape[2:], dtype=object)) if len(shape) > 2 else 1
+    taps = math.prod(shape[2:]) if len(shape) > 2 else 1
     return taps if taps <= MAX_TAPS else 1
 
 

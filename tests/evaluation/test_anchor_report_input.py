@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import xml.dom.minidom
@@ -17,7 +19,7 @@ from anchor_runs import conditions, edit_records, run
 from click.testing import CliRunner
 from hostile import HOSTILE, harmful
 
-from refsw.cli.main import cli
+from refsw.cli.main import cli, tell
 from refsw.errors import UsageError
 from refsw.evaluation.anchors.compare import compare
 from refsw.evaluation.anchors.folder import RUN, open_run
@@ -214,6 +216,32 @@ def test_drawing_leaves_matplotlib_of_the_caller_alone(whole):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_plots_are_drawn_without_a_file_of_their_own(whole, tmp_path, monkeypatch):
+    import resource
+
+    expected = drawing.plots_of(open_run(whole))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        assert drawing.plots_of(open_run(whole)) == expected
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_where_plots_are_drawn_is_told_with_its_file(whole, tmp_path, monkeypatch):
+    (tmp_path / "matplotlib.py").write_text("raise OSError(28, 'No space left on device', '/there/fonts.json')")
+    monkeypatch.syspath_prepend(tmp_path)
+    out = tmp_path / "report"
+    done = CliRunner().invoke(cli, ["anchor", "report", str(whole), "-o", str(out)])
+    assert isinstance(done.exception, OSError)
+    assert (done.exception.errno, done.exception.filename) == (errno.ENOSPC, "/there/fonts.json")
+    assert tell(done.exception) == 74
+    assert not out.exists()
 
 
 def test_a_file_that_cannot_be_written_leaves_the_earlier_report(whole, tmp_path):

@@ -7,11 +7,11 @@ them, and leaves those of the caller alone.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from refsw.evaluation.extras import optional
 from refsw.evaluation.reports import figures
 
 OTHERS = ("MPLBACKEND", "MATPLOTLIBRC")
-REFUSED = "refused.txt"
 
 
 def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:
@@ -31,22 +30,28 @@ def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:
 
     Raises:
         UsageError: matplotlib is not installed.
+        OSError: it lacks a place for files of its own.
     """
     environment = {name: value for name, value in os.environ.items() if name not in OTHERS}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     runs = [None if each is None else _as_dict(each) for each in (run, anchor)]
-    with tempfile.TemporaryDirectory(prefix="refsw-") as folder:
-        command = [sys.executable, "-P", "-m", __name__, folder]
-        done = subprocess.run(
-            command, input=json.dumps(runs).encode(), env=environment, capture_output=True, check=False
-        )
-        if done.returncode:
-            told = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-            raise RuntimeError(f"plots could not be drawn: {told}")
-        made = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-    if REFUSED in made:
-        raise UsageError(made[REFUSED].decode())
-    return made
+    # Through pipes: a disk that is full is met by the report alone, whose files have names that people know.
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", __name__],
+        input=json.dumps(runs).encode(),
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        told = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise RuntimeError(f"plots could not be drawn: {told}")
+    made = json.loads(done.stdout)
+    if "refused" in made:
+        raise UsageError(made["refused"])
+    if "failed" in made:
+        raise OSError(*made["failed"])
+    return {name: base64.b64decode(data) for name, data in made["files"].items()}
 
 
 def _as_dict(run: Run) -> dict[str, Any]:
@@ -58,19 +63,22 @@ def _from_dict(told: dict[str, Any]) -> Run:
 
 
 def main() -> None:
-    """Draw the runs that standard input holds into the folder that is named."""
+    """Draw the runs that standard input holds, onto standard output."""
     run, anchor = json.load(sys.stdin)
     # A name in a script that the font lacks is drawn as boxes; tables and page have it whole.
     warnings.simplefilter("ignore")
+    made: dict[str, Any]
     try:
         matplotlib = optional("matplotlib")
         matplotlib.rcdefaults()  # whatever files of settings there are
         matplotlib.rcParams["svg.hashsalt"] = "refsw"
-        made = figures.plots_of(_from_dict(run), None if anchor is None else _from_dict(anchor))
+        files = figures.plots_of(_from_dict(run), None if anchor is None else _from_dict(anchor))
+        made = {"files": {name: base64.b64encode(data).decode() for name, data in files.items()}}
     except RefswError as error:
-        made = {REFUSED: str(error).encode()}
-    for name, data in made.items():
-        (Path(sys.argv[1]) / name).write_bytes(data)
+        made = {"refused": str(error)}
+    except OSError as error:
+        made = {"failed": [error.errno, error.strerror or str(error), error.filename and os.fsdecode(error.filename)]}
+    json.dump(made, sys.stdout)
 
 
 if __name__ == "__main__":

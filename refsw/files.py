@@ -1,4 +1,4 @@
-"""Informative: files: bitstreams to read from, and outputs, which appear whole or not at all.
+"""Informative: files: what to read from, and outputs, which appear whole or not at all.
 
 What is being written stands beside the output as `.NAME.XXXXXXXX.part` and takes its place at the end; a process that
 is killed leaves nothing else. A device, a pipe, or an open file under its name (/dev/stdout) is written directly. Which
@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
+
+from refsw.errors import FeatureError
 
 MOST_LINKS = 40
 SHOWN_BYTES = 40
@@ -50,6 +52,64 @@ def opened(data: Bitstream) -> Iterator[BinaryIO]:
     else:
         what = "a file opened as text" if isinstance(data, io.TextIOBase) else type(data).__name__
         raise TypeError(f"{what} is no bitstream: bytes, a file opened with mode 'rb', or the path of one")
+
+
+def stamp_of(file: BinaryIO) -> tuple[int, ...]:
+    """What changes when another file takes a name, or somebody writes to it; nothing for what is no plain file."""
+    try:
+        return _stamp(os.fstat(file.fileno()))
+    except (OSError, AttributeError):
+        return ()
+
+
+def _stamp(found: os.stat_result) -> tuple[int, ...]:
+    plain = stat.S_ISREG(found.st_mode)
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns) if plain else ()
+
+
+def check_stamp(file: BinaryIO, stamp: tuple[int, ...], name: object) -> None:
+    """That a file is still the one that it was.
+
+    Raises:
+        FeatureError: it is another one, or was written to.
+    """
+    if stamp_of(file) != stamp:
+        raise FeatureError(f"{name}: the file was changed while it was read")
+
+
+class SameFile:
+    """A file that is opened more than once, and has to be the same one each time, from beginning to end.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: it cannot be reached.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._stamp = path, _stamp(path.stat())  # not opened: what is no plain file may never open
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The file, from its first byte on.
+
+        Raises:
+            FeatureError: it is another one than before, or was written to until here, or by the end.
+        """
+        with self.path.open("rb") as file:
+            check_stamp(file, self._stamp, self.path)
+            try:
+                yield file
+            except Exception:
+                check_stamp(file, self._stamp, self.path)  # what a reader tripped over may come of that
+                raise
+            check_stamp(file, self._stamp, self.path)
+
+    def check(self) -> None:
+        """That it is still the same; errors as of `open`."""
+        with self.open():
+            pass
 
 
 @contextmanager

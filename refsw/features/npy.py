@@ -13,13 +13,12 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 
 from refsw.errors import FeatureError, RefswError, UsageError
-from refsw.files import is_path
+from refsw.files import SameFile, is_path
 
 SUFFIX = ".npy"
 MAGIC = b"\x93NUMPY"
@@ -123,7 +122,7 @@ def _dtype(text: str) -> np.dtype[Any]:
 class Member:
     """A tensor of an .npz file."""
 
-    path: Path
+    file: SameFile
     entry: zipfile.ZipInfo
     header: Header
 
@@ -135,28 +134,30 @@ class Member:
     @property
     def where(self) -> str:
         """For messages."""
-        return f"{self.path}: member {self.entry.filename}"
+        return f"{self.file.path}: member {self.entry.filename}"
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         """Its elements; the checksum of the archive is compared once the last byte is read."""
         with (
             damage(self.where, "readable member"),
-            zipfile.ZipFile(self.path) as archive,
+            self.file.open() as file,
+            zipfile.ZipFile(file) as archive,
             archive.open(self.entry) as m,
         ):
             m.read(self.header.size)
             yield m
 
 
-def read_archive(path: Path) -> list[Member]:
+def read_archive(file: SameFile) -> list[Member]:
     """The tensors of an .npz file, without their elements.
 
     Raises:
         FeatureError: it is none; the member is named.
     """
     found: dict[str, Member] = {}
-    with damage(path, ".npz file"), zipfile.ZipFile(path) as archive:
+    path = file.path
+    with damage(path, ".npz file"), file.open() as opened, zipfile.ZipFile(opened) as archive:
         for entry in archive.infolist():
             where = f"{path}: member {entry.filename}"
             if not entry.filename.endswith(SUFFIX):
@@ -169,7 +170,7 @@ def read_archive(path: Path) -> list[Member]:
             if header.size + header.nbytes != entry.file_size:
                 size = f"{entry.file_size - header.size} bytes of elements, its shape has {header.nbytes}"
                 raise FeatureError(f"{where}: {size}")
-            found[entry.filename] = Member(path, entry, header)
+            found[entry.filename] = Member(file, entry, header)
     return list(found.values())
 
 

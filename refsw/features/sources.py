@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +16,7 @@ import numpy as np
 
 from refsw.errors import FeatureError, UsageError
 from refsw.features.npy import Header, damage, read_archive, read_exactly, read_header
+from refsw.files import SameFile, check_stamp, stamp_of
 from refsw.tensor.axes import Array, Axes, element_type_of
 from refsw.tensor.foreign import as_array, widened, wider
 
@@ -64,7 +67,10 @@ class Source:
 
     def load(self) -> Array:
         """All elements, as they are stored."""
-        return self.array if self.array is not None else next(self._read(1, self.shape))
+        if self.array is not None:
+            return self.array
+        (array,) = self._read(1, self.shape)  # to its end, where the file is looked at once more
+        return array
 
     def _read(self, count: int, shape: tuple[int, ...]) -> Iterator[Array]:
         """The next `count` arrays of a shape."""
@@ -98,10 +104,14 @@ def piped_npy(stream: BinaryIO, name: str) -> Source:
         raise FeatureError("the pipe: an array in Fortran order cannot be read sample by sample")
     offset = stream.tell() if stream.seekable() else 0
 
-    def wound_back() -> AbstractContextManager[BinaryIO]:
+    stamp = stamp_of(stream)
+
+    @contextmanager
+    def wound_back() -> Iterator[BinaryIO]:
         if stream.seekable():
             stream.seek(offset)
-        return nullcontext(stream)
+        yield stream
+        check_stamp(stream, stamp, "the pipe")
 
     return Source(name, header.shape, header.dtype, "the pipe", wound_back, offset)
 
@@ -133,9 +143,9 @@ def open_tensors(path: Path, single_name: str = "") -> list[Source]:
         raise UsageError(f"{path}: features are read from {', '.join(readers)} files")
     if path.exists() and not path.is_file() and not path.is_dir():
         raise UsageError(f"{path}: is read more than once, so that it has to be a plain file")
-    with path.open("rb"):
-        pass  # a missing or unreadable file is told as such, whatever its reader would say
-    return readers[path.suffix](path, single_name)
+    same = SameFile(path)
+    same.check()  # a missing or unreadable file is told as such, whatever its reader would say
+    return readers[path.suffix](same, single_name)
 
 
 def _known(dtype: np.dtype[Any], where: str) -> None:
@@ -145,35 +155,36 @@ def _known(dtype: np.dtype[Any], where: str) -> None:
         raise FeatureError(f"{where}: {error}") from error
 
 
-def _at(path: Path, offset: int) -> Opened:
+def _at(same: SameFile, offset: int) -> Opened:
     @contextmanager
     def opened() -> Iterator[BinaryIO]:
-        with path.open("rb") as file:
+        with same.open() as file:
             file.seek(offset)
             yield file
 
     return opened
 
 
-def _npy(path: Path, single_name: str) -> list[Source]:
-    with damage(path, ".npy file"), path.open("rb") as file:
+def _npy(same: SameFile, single_name: str) -> list[Source]:
+    path = same.path
+    with damage(path, ".npy file"), same.open() as file:
         header = read_header(file)
-    there = path.stat().st_size - header.size
-    if path.is_file() and there != header.nbytes:
+        there = os.fstat(file.fileno()).st_size - header.size
+    if there != header.nbytes:
         raise FeatureError(f"{path}: {there} bytes of elements, its shape {header.shape} has {header.nbytes}")
-    return [_source(single_name, header, str(path), _at(path, header.size), header.size)]
+    return [_source(single_name, header, str(path), _at(same, header.size), header.size)]
 
 
 def _source(name: str, header: Header, where: str, opened: Opened, offset: int = 0, *, sealed: bool = False) -> Source:
     source = Source(name, header.shape, header.dtype, where, opened, offset, sealed=sealed)
     if not header.fortran or len(header.shape) < 2:
         return source
-    flat = next(source._read(1, (int(np.prod(header.shape, dtype=object)),)))
+    (flat,) = source._read(1, (math.prod(header.shape),))
     return Source(name, header.shape, header.dtype, where, array=flat.reshape(header.shape, order="F"))
 
 
-def _npz(path: Path, _: str) -> list[Source]:
-    return [_source(m.name, m.header, m.where, m.open, sealed=True) for m in read_archive(path)]
+def _npz(same: SameFile, _: str) -> list[Source]:
+    return [_source(m.name, m.header, m.where, m.open, sealed=True) for m in read_archive(same)]
 
 
 SAFETENSORS_TYPES: dict[str, Any] = {
@@ -186,11 +197,12 @@ SAFETENSORS_FLOAT8: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _safetensors(path: Path, _: str) -> list[Source]:
+def _safetensors(same: SameFile, _: str) -> list[Source]:
     from safetensors import safe_open
 
     # The library checks the header; from it come the positions, so that samples are read one at a time.
-    with damage(path, ".safetensors file"), path.open("rb") as file:
+    path = same.path
+    with damage(path, ".safetensors file"), same.open() as file:
         with safe_open(path, framework="numpy"):
             pass
         length = int.from_bytes(file.read(8), "little")
@@ -204,12 +216,14 @@ def _safetensors(path: Path, _: str) -> list[Source]:
                 raise FeatureError(f"{where}: elements of {entry['dtype']}, known are {', '.join(known)}")
             offset = 8 + length + entry["data_offsets"][0]
             dtype = np.dtype(known[entry["dtype"]])
-            sources.append(Source(name, tuple(entry["shape"]), dtype, where, _at(path, offset), offset))
+            sources.append(Source(name, tuple(entry["shape"]), dtype, where, _at(same, offset), offset))
     return sources
 
 
-def _torch(path: Path, single_name: str) -> list[Source]:
+def _torch(same: SameFile, single_name: str) -> list[Source]:
+    path = same.path
     loaded = load_torch(path)
+    same.check()
     sources = []
     for name, value in (loaded if isinstance(loaded, dict) else {single_name: loaded}).items():
         where = f"{path}: tensor {name}" if isinstance(loaded, dict) else str(path)

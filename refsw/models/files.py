@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import tempfile
@@ -20,7 +19,7 @@ import numpy as np
 from refsw.errors import FeatureError, UsageError
 from refsw.features.npy import new_archive, new_member
 from refsw.features.sources import SAFETENSORS_FLOAT8, SAFETENSORS_TYPES, load_torch, open_tensors
-from refsw.files import is_special, open_part, open_special, put_in_place
+from refsw.files import SameFile, is_special, open_part, open_special, put_in_place
 from refsw.models.apply import changed
 from refsw.models.results import Outcome, Results
 from refsw.models.state import Model, Stored, TensorType, digest_of, plain_names, tensor_digest
@@ -107,12 +106,11 @@ def open_model(path: Path) -> Model:
 
 def _places(path: Path) -> dict[str, _Place]:
     """Where the tensors of a .safetensors file lie."""
-    before = _version(path)
+    same = SameFile(path)
     sources = open_tensors(path)  # first: it refuses what is no plain file, which may never open
     file = _File(path)
     places = {s.name: _Place(file, s.stored, s.shape, s.offset) for s in sources}
-    if _version(path) != before:
-        raise FeatureError(f"{path}: the file was changed while it was read")
+    same.check()
     return places
 
 
@@ -143,12 +141,6 @@ def _sharded(path: Path) -> Model:
             raise FeatureError(f"{path}: {name} is not in {file}")
         places[name] = shards[file][name]
     return _stored(path, places, texts)
-
-
-def _version(path: Path) -> tuple[int, ...]:
-    """What changes when another file takes a name, or somebody writes to it."""
-    found = path.stat()
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _model(path: Path, tensors: Mapping[str, Any]) -> Model:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from safetensors.numpy import save_file
 
 import refsw
+from refsw.cli.main import cli, tell
+from refsw.features.ranges import with_measured_ranges
 from refsw.features.sinks import Sink
 from refsw.features.sources import open_features, piped_npy
 from refsw.files import whole_file
+from refsw.tensor.axes import Axes
 
 
 def test_members_that_differ_by_a_suffix_are_different_tensors(tmp_path: Path) -> None:
@@ -54,6 +61,99 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
         (tmp_path / "y.npz").write_bytes(damaged)
         with pytest.raises(refsw.FeatureError, match=r"y\.npz: member x\.npy|y\.npz: no"):
             [source.load() for source in open_features(tmp_path / "y.npz")]
+
+
+X = np.arange(2 * 3 * 16 * 16, dtype=np.float32).reshape(2, 3, 16, 16)
+
+
+def stored(path: Path, array: np.ndarray[Any, Any]) -> Path:
+    """A file of a tensor, whatever its format."""
+    made = path.with_name(f"made{path.suffix}")
+    if path.suffix == ".npy":
+        np.save(made, array)
+    elif path.suffix == ".npz":
+        np.savez(made, x=array)
+    else:
+        save_file({"x": array}, made)
+    return made.replace(path)
+
+
+def replaced(path: Path) -> None:
+    """Another file of the same size takes the name."""
+    stored(path, X + 1)
+
+
+def written_to(path: Path) -> None:
+    """The file lies where it lay, with other elements, and later by its own account."""
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    place = bytes(data).index(X[1].tobytes())
+    data[place : place + 400] = bytes(400)
+    with path.open("r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+
+
+FORMATS = ["x.npy", "x.npz", "x.safetensors"]
+CHANGES = [replaced, written_to]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_changes_between_its_header_and_its_samples_is_refused(
+    tmp_path: Path, name: str, change: Callable[[Path], None]
+) -> None:
+    path = stored(tmp_path / name, X)
+    (source,) = open_features(path)
+    change(path)
+    with pytest.raises(refsw.FeatureError, match=rf"{name}.*: the file was changed while it was read"):
+        source.load()
+    with pytest.raises(refsw.FeatureError, match="changed"):
+        list(source.samples(Axes.parse("NCHW", X.shape)))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_changes_while_its_samples_are_read_is_refused(tmp_path: Path, name: str) -> None:
+    path = stored(tmp_path / name, X)
+    (source,) = open_features(path)
+    samples = source.samples(Axes.parse("NCHW", X.shape))
+    next(samples)
+    written_to(path)
+    with pytest.raises(refsw.FeatureError, match="the file was changed while it was read"):
+        list(samples)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_is_written_of_a_file_that_changes_between_range_and_coding(
+    tmp_path: Path, name: str, change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = stored(tmp_path / name, X), tmp_path / "out.dfc"
+    out.write_bytes(b"the old file")
+
+    def measured(*arguments: Any) -> Any:
+        found = with_measured_ranges(*arguments)
+        change(path)
+        return found
+
+    monkeypatch.setattr("refsw.cli.encode.with_measured_ranges", measured)
+    words = ["encode", str(path), "-o", str(out), "--range", "sequence", "--payload", "zlib"]
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, refsw.FeatureError)
+    assert tell(done.exception) == 65
+    assert "the file was changed while it was read" in str(done.exception)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.dfc", name]
+    assert out.read_bytes() == b"the old file"
+
+
+def test_standard_input_that_is_read_twice_has_to_stay_the_same(tmp_path: Path) -> None:
+    path = stored(tmp_path / "x.npy", X)
+    with path.open("rb") as file:
+        source = piped_npy(file, "")
+        assert np.array_equal(np.stack(list(source.samples(Axes.parse("NCHW", X.shape)))), X)
+        written_to(path)
+        with pytest.raises(refsw.FeatureError, match="the pipe: the file was changed while it was read"):
+            list(source.samples(Axes.parse("NCHW", X.shape)))
 
 
 @pytest.mark.parametrize("name", ["readme.txt", "x.npy"])

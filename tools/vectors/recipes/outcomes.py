@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vectors.catalog import Catalog
+from vectors.formats import xz_of
 from vectors.recipes.hevc_references import ONE_BLOCK, RASL, second_slice
 from vectors.recipes.words import data, digest, fps
 
@@ -31,6 +32,9 @@ def register(c: Catalog) -> None:
         kind="invalid",
         violates="feature_parameter_set.parameter_set_id",
     )
+    c.stream("bytes-lzma-size.endless", "A size in a block header of .xz that has no end before that of the payload",
+             [fps(codec="LZMA"), data(payload=xz_of(b"")[:12].hex() + "0140808accc78cdf")], area="payload",
+             kind="invalid", violates="bytes.format")  # fmt: skip
     _hevc(c)
 
 

@@ -12,10 +12,11 @@ from typing import Any
 from refsw.errors import DfcError, ErrorClass, ModelStateError, SemanticError, UnsupportedError
 from refsw.features.decoder import Decoder, DecoderLimits
 from refsw.files import Bitstream, opened
-from refsw.models.apply import Applier, ApplyLimits, applied
+from refsw.models.apply import Applier, applied
 from refsw.models.directory import Directory
 from refsw.models.reader import ModelReader
 from refsw.models.state import Model
+from refsw.models.update import ApplyLimits
 from refsw.profiles import Allowance
 from refsw.syntax.codes import Level, Profile
 from refsw.syntax.units import UnitReader

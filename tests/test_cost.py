@@ -19,8 +19,9 @@ from refsw.features.cost import unit_cost
 from refsw.features.decoder import Decoder, DecoderLimits
 from refsw.features.reconstruct import UnitContent, look_up
 from refsw.models import rans
-from refsw.models.apply import ApplyLimits, apply_stream
+from refsw.models.apply import apply_stream
 from refsw.models.state import Model
+from refsw.models.update import ApplyLimits
 from refsw.payload import images
 from refsw.payload.base import DecoderSettings, PictureFormat
 from refsw.payload.codestreams import Axis, Demand, demand

@@ -29,6 +29,7 @@ MODULES = (
     "models/state.py", "models/arithmetic.py", "models/directory.py", "models/labels.py", "models/prediction.py",
     "models/rans.py", "models/symbols.py", "models/tables.py", "models/payload.py", "models/reader.py",
     "models/apply.py",
+    "models/update.py",
 )  # fmt: skip
 """Of the package."""
 
@@ -69,7 +70,8 @@ OTHERS = {
     "models/rans.py": {"encode", "Tables.encoding"},
     "models/symbols.py": {"to_symbols", "_near", "_classify", "pack_raw"},
     "models/payload.py": {"tables_of", "_Rans._error"},
-    "models/apply.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range", "_no_base"},
+    "models/apply.py": {"_no_base"},
+    "models/update.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range"},
 }  # fmt: skip
 WORDS = {"expected", "got", "doc", "offset", "strict"}
 PLACES = {"offset", "payload_offset", "last"}

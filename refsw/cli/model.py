@@ -26,7 +26,7 @@ from refsw.cli.common import (
 from refsw.cli.inspect import print_metadata, print_update
 from refsw.errors import UsageError
 from refsw.inspection import inspect
-from refsw.models.apply import ApplyLimits, apply_stream
+from refsw.models.apply import apply_stream
 from refsw.models.arithmetic import Rounding, Step
 from refsw.models.config import DiffConfig, make_step, matches
 from refsw.models.diff import assemble, encode_models
@@ -34,6 +34,7 @@ from refsw.models.encoder import check_names
 from refsw.models.files import ModelFiles, open_model
 from refsw.models.results import Outcome
 from refsw.models.state import Model, model_digest
+from refsw.models.update import ApplyLimits
 from refsw.profiles import Allowance
 from refsw.text import shown
 

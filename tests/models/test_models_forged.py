@@ -34,7 +34,8 @@ from test_models_directory import VIOLATIONS
 
 import refsw
 from refsw.errors import DfcError, LimitError
-from refsw.models.apply import ApplyLimits, apply_stream
+from refsw.models.apply import apply_stream
+from refsw.models.update import ApplyLimits
 from refsw.syntax.codes import TensorMode, UnitType
 from refsw.syntax.structures import METADATA
 from refsw.syntax.units import pack_body

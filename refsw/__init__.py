@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from refsw.errors import CoarseStepWarning, DfcError, FeatureError, RefswError, UsageError
     from refsw.features.config import EncoderConfig
     from refsw.features.decoder import Decoder, DecoderLimits, Sample, decode
-    from refsw.features.encoder import Encoder, TensorSpec, encode
+    from refsw.features.encoder import Encoder, encode
     from refsw.features.random_access import decode_samples
+    from refsw.features.tensors import TensorSpec
     from refsw.inspection import inspect
     from refsw.models.apply import apply_update
     from refsw.models.config import DiffConfig
@@ -41,7 +42,7 @@ _PLACES = {
     "Sample": "refsw.features.decoder",
     "decode": "refsw.features.decoder",
     "Encoder": "refsw.features.encoder",
-    "TensorSpec": "refsw.features.encoder",
+    "TensorSpec": "refsw.features.tensors",
     "encode": "refsw.features.encoder",
     "decode_samples": "refsw.features.random_access",
     "DiffConfig": "refsw.models.config",

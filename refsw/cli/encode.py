@@ -38,9 +38,10 @@ from refsw.features.config import (
     DigestScope,
     EncoderConfig,
 )
-from refsw.features.encoder import Encoder, TensorSpec
+from refsw.features.encoder import Encoder
 from refsw.features.ranges import with_measured_ranges
 from refsw.features.sources import Source, open_features, piped_npy
+from refsw.features.tensors import TensorSpec
 from refsw.payload.x265 import EFFORTS
 from refsw.syntax.codes import Quantizer, RangeScope
 from refsw.tensor.axes import Axes

@@ -5,60 +5,31 @@ from __future__ import annotations
 import io
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from os import PathLike
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-import numpy as np
-
-from refsw.errors import CoarseStepWarning, CodecError, FeatureError, PayloadError, UsageError
-from refsw.features.coding import CodedUnit, Plan, encode_unit
+from refsw.errors import CoarseStepWarning, UsageError
+from refsw.features.coding import CodedUnit, encode_unit
 from refsw.features.config import DigestScope, EncoderConfig, utf8
-from refsw.features.digest import RunningDigest
 from refsw.features.held import Held
-from refsw.features.layout import layout_of
-from refsw.features.loss import Spread, loss
 from refsw.features.parameters import Parameters, check_limits, to_values
 from refsw.features.plan import make_plan
 from refsw.features.pool import Pool
 from refsw.features.ranges import with_measured_ranges
 from refsw.features.reconstruct import decode_unit
+from refsw.features.tensors import CodedTensor, TensorSpec, about, array_of, check_names, level_of, name_of, profile_of
 from refsw.payload.base import DecoderSettings
-from refsw.payload.external import refused
-from refsw.payload.hevc import hevc_configuration
-from refsw.payload.sharing import SharedSets
-from refsw.profiles import LEVELS, default_profile
-from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, RangeScope, UnitType
+from refsw.profiles import LEVELS
+from refsw.syntax.codes import UnitType
 from refsw.syntax.structures import DIGEST, END_OF_BITSTREAM, FEATURE_PARAMETER_SET, METADATA
 from refsw.syntax.units import crc32, pack_body, pack_header, pack_unit
 from refsw.tensor.axes import Array, Axes
-from refsw.tensor.foreign import as_array, widened, wider
 
 DIGEST_BYTES = 16
 CRC_BYTES = 4
-MAX_NAME_BYTES = 255
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """A tensor to be coded.
-
-    Args:
-        shape: of the whole tensor, or with any number of samples where there is an axis of samples.
-        dtype: numpy dtype.
-        axes: letters of the axes, such as NCHW; None for the usual ones (C, NC, CHW, NCHW).
-        config: choices for this tensor, but for samples per unit, profile, level and metadata, which all
-            tensors share; None for those of the encoder.
-    """
-
-    shape: tuple[int, ...]
-    dtype: Any
-    axes: str | None = None
-    config: EncoderConfig | None = None
 
 
 class Encoder:
@@ -94,17 +65,17 @@ class Encoder:
         self._chain = 0
         base = config or EncoderConfig.preset()
         self._tensors = [
-            _Tensor(number, _name(key), spec, replace(spec.config or base, level=base.level))
+            CodedTensor(number, name_of(key), spec, replace(spec.config or base, level=base.level))
             for number, (key, spec) in enumerate(tensors.items())
         ]
-        _check_names(self._tensors, base)
+        check_names(self._tensors, base)
         if len({tensor.config.samples_per_unit for tensor in self._tensors}) > 1:
             raise UsageError("all tensors have the same number of samples per unit, so that access units stay in order")
         self._by_name = {tensor.name: tensor for tensor in self._tensors}
-        self._profile = base.profile or _profile(self._tensors)
-        self._level = _level(self._tensors, base.level)
-        self._waiting: deque[tuple[_Tensor, Future[CodedUnit]]] = deque()
-        self._started: list[_Tensor] = []
+        self._profile = base.profile or profile_of(self._tensors)
+        self._level = level_of(self._tensors, base.level)
+        self._waiting: deque[tuple[CodedTensor, Future[CodedUnit]]] = deque()
+        self._started: list[CodedTensor] = []
         self._finished = False
         self._last_first = 0
         self._held: Held | None = None
@@ -126,16 +97,16 @@ class Encoder:
                 raise UsageError("several tensors: write a mapping from names to samples")
             samples = {self._tensors[0].name: samples}
         for tensor in self._tensors:
-            if tensor.group and tensor.name not in map(_name, samples):
+            if tensor.group and tensor.name not in map(name_of, samples):
                 self._submit(tensor)  # it may have no more samples, and units come in order of their first one
         for key, sample in samples.items():
-            name = _name(key)
+            name = name_of(key)
             if name not in self._by_name:
                 raise UsageError(f"no tensor {name}: {', '.join(self._by_name)}")
-            self._sample(self._by_name[name], _array(name, sample))
+            self._sample(self._by_name[name], array_of(name, sample))
         self._drain(self._window)
 
-    def _sample(self, tensor: _Tensor, sample: Array) -> None:
+    def _sample(self, tensor: CodedTensor, sample: Array) -> None:
         tensor.check(sample)
         if tensor.plan is None:
             self._start(tensor, sample)
@@ -143,7 +114,7 @@ class Encoder:
         if len(tensor.group) == tensor.config.samples_per_unit:
             self._submit(tensor)
 
-    def _start(self, tensor: _Tensor, first: Array | None) -> None:
+    def _start(self, tensor: CodedTensor, first: Array | None) -> None:
         plan = make_plan(tensor.name, tensor.number, tensor.axes, tensor.dtype, tensor.config, self._profile, first)
         for error in check_limits(plan.parameters, self._profile, self._level, None):
             raise UsageError(f"{plan.parameters.name}: {error.expected}, not {error.got} [{error.requirement}]")
@@ -155,7 +126,7 @@ class Encoder:
     def _parameter_set(self, p: Parameters) -> None:
         self._unit(UnitType.FEATURE_PARAMETER_SET, pack_body(FEATURE_PARAMETER_SET, to_values(p)))
 
-    def _submit(self, tensor: _Tensor) -> None:
+    def _submit(self, tensor: CodedTensor) -> None:
         plan = tensor.plan
         assert plan is not None
         group, first = tensor.group, tensor.samples
@@ -181,13 +152,13 @@ class Encoder:
                 if tensor.config.digest is DigestScope.SAMPLE:
                     self._write_digests(tensor)
 
-    def _watch(self, tensor: _Tensor, coded: CodedUnit) -> None:
+    def _watch(self, tensor: CodedTensor, coded: CodedUnit) -> None:
         """Warn, once a tensor, of channels of which nothing is left."""
         told = tensor.watch(coded)
         if told is not None:
             self._warn(f"{tensor.name or 'the tensor'}: {told}")
 
-    def _write_digests(self, tensor: _Tensor) -> None:
+    def _write_digests(self, tensor: CodedTensor) -> None:
         for digest in tensor.digests:
             first, count, value = digest.take()
             if not count:
@@ -262,102 +233,8 @@ class Encoder:
             self._pool.__exit__(kind, error, at)
 
 
-class _Tensor:
-    """What the encoder keeps of one tensor."""
-
-    def __init__(self, number: int, name: str, spec: TensorSpec, config: EncoderConfig) -> None:
-        self.number = number
-        self.name = name
-        self.axes = Axes.parse(spec.axes, tuple(spec.shape))
-        self.dtype = wider(np.dtype(spec.dtype))
-        self.config = config
-        self.samples = 0
-        self.plan: Plan | None = None
-        self.group: list[Array] = []
-        self.digests: list[RunningDigest] = []
-        self.spread: Spread | None = None
-        self.told = False
-        by_command = config.payload is PayloadCodec.HEVC and config.settings.command is not None
-        self.shared = SharedSets() if by_command else None
-
-    def start(self, plan: Plan) -> None:
-        self.plan = plan
-        self.digests = [RunningDigest(plan.parameters, kind) for kind in DigestKind if kind in plan.parameters.digests]
-
-    def share(self, coded: CodedUnit) -> CodedUnit:
-        """A unit of an external encoder, referring to parameter sets that hold for all units.
-
-        Raises:
-            CodecError: there can be none.
-        """
-        assert self.shared is not None
-        configuration, payload = coded.content.parameters.configuration, coded.content.payload
-        try:
-            return coded.with_payload(self.shared.take(configuration + payload))
-        except PayloadError as error:
-            first = coded.content.first_sample
-            raise CodecError(f"{self.name or 'the tensor'}, unit of sample {first}: {refused(error)}") from error
-
-    def parameters(self, profile: Profile) -> Parameters:
-        """The parameter set, when all units are coded."""
-        assert self.plan is not None
-        p = self.plan.parameters
-        if self.shared is None:
-            return p
-        try:
-            if self.shared.empty:  # no unit has pictures: any configuration of their format will do
-                return replace(p, configuration=hevc_configuration(p.picture_format(profile), self.plan.settings))
-            return replace(p, configuration=self.shared.configuration)
-        except PayloadError as error:
-            raise refused(error) from error
-
-    def watch(self, coded: CodedUnit) -> str | None:
-        """What there is to tell of the first samples up to this unit, if it was not told before."""
-        if coded.spread is None or self.told:
-            return None
-        self.spread = coded.spread if self.spread is None else self.spread.joined(coded.spread)
-        text = loss(self.spread, self.axes, by_channel=self.config.range_scope is RangeScope.CHANNEL)
-        self.told = text is not None
-        return text
-
-    def check(self, sample: Array) -> None:
-        if sample.shape != self.axes.sample_shape:
-            raise FeatureError(f"{self.name}: a sample of shape {sample.shape}, expected {self.axes.sample_shape}")
-        if np.dtype(sample.dtype).newbyteorder("=") != self.dtype.newbyteorder("="):
-            raise FeatureError(f"{self.name}: a sample of {sample.dtype}, expected {self.dtype}")
-        if not self.axes.has_samples and (self.samples or self.group):
-            raise FeatureError(f"{self.name}: no axis counts samples, so there is one")
-
-
 def _warn(text: str) -> None:
     warnings.warn(text, CoarseStepWarning, stacklevel=2)
-
-
-def _check_names(tensors: list[_Tensor], config: EncoderConfig) -> None:
-    names = [tensor.name or f"tensor{tensor.number}" for tensor in tensors]
-    if len(set(names)) < len(names):
-        raise UsageError(f"tensors need names of their own (without a name, tensor and a number): {', '.join(names)}")
-    for name in [*names, config.network_id]:
-        if len(utf8(name)) > MAX_NAME_BYTES:
-            raise UsageError(f"name {name[:40]}...: at most {MAX_NAME_BYTES} bytes of UTF-8")
-        if any(ord(c) < 0x20 or ord(c) == 0x7F for c in name):
-            raise UsageError(f"name {name!r}: no control characters")
-
-
-def _profile(tensors: Iterable[_Tensor]) -> Profile:
-    tensors = list(tensors)
-    inter = any(tensor.config.profile in (Profile.INTER, Profile.EXTENDED) for tensor in tensors)
-    return default_profile({tensor.config.payload for tensor in tensors}, inter)
-
-
-def _level(tensors: list[_Tensor], wanted: Level | None) -> Level:
-    """The level asked for, or the narrowest that takes all tensors."""
-    levels = [layout_of(t.name or f"tensor{t.number}", t.axes, t.config, t.dtype)[0] for t in tensors]
-    enough = [level for level, limits in LEVELS.items() if len(tensors) <= limits.parameter_sets]
-    if not enough or (wanted is not None and wanted < enough[0]):
-        most = LEVELS[wanted or Level.L3].parameter_sets
-        raise UsageError(f"{len(tensors)} tensors: at most {most} at this level [requirement level.parameter-sets]")
-    return wanted or max(*levels, enough[0])
 
 
 def _metadata(entries: tuple[tuple[str, str], ...]) -> dict[str, Any]:
@@ -369,31 +246,6 @@ def _metadata(entries: tuple[tuple[str, str], ...]) -> dict[str, Any]:
         "text_length": [len(t) for t in texts],
         "text": texts,
     }
-
-
-def _name(key: Any) -> str:
-    """The name of a tensor: text, or the number of a level of a pyramid."""
-    if isinstance(key, bool) or not isinstance(key, str | int | np.integer):
-        raise UsageError(f"{key!r} is no name of a tensor: text, or a number")
-    return str(key)
-
-
-def _array(name: str, tensor: Any) -> Array:
-    with _about(name):
-        if isinstance(tensor, str | PathLike):
-            raise FeatureError(f"not a tensor, but text: of a file {tensor}, read its tensors first")
-        return widened(as_array(tensor))
-
-
-@contextmanager
-def _about(name: str) -> Iterator[None]:
-    """Errors of a tensor tell its name, if it has one."""
-    try:
-        yield
-    except (FeatureError, UsageError) as error:
-        if not name or str(error).startswith(f"{name}:"):
-            raise
-        raise type(error)(f"{name}: {error}") from error
 
 
 def encode(
@@ -422,14 +274,14 @@ def encode(
     """
     base = EncoderConfig.preset(config, **choices) if isinstance(config, str) else config.replace(**choices)
     named = features if isinstance(features, Mapping) else {"": features}
-    if len({_name(key) for key in named}) < len(named):
+    if len({name_of(key) for key in named}) < len(named):
         raise UsageError(f"tensors need names of their own: {', '.join(map(repr, named))}")
-    arrays = {_name(key): _array(_name(key), tensor) for key, tensor in named.items()}
+    arrays = {name_of(key): array_of(name_of(key), tensor) for key, tensor in named.items()}
     if axes is not None and all(len(axes) != array.ndim for array in arrays.values()):
         raise UsageError(f"axes {axes} fit no tensor: {', '.join(str(array.shape) for array in arrays.values())}")
     specs = {}
     for name, array in arrays.items():
-        with _about(name):
+        with about(name):
             parsed = Axes.parse(axes if axes is None or len(axes) == array.ndim else None, array.shape)
             own = with_measured_ranges(base, parsed, array if parsed.has_samples else array[None])
         specs[name] = TensorSpec(array.shape, array.dtype, parsed.letters, own)

@@ -9,7 +9,8 @@ import pytest
 
 import refsw
 from refsw.errors import UsageError
-from refsw.features.encoder import Encoder, TensorSpec
+from refsw.features.encoder import Encoder
+from refsw.features.tensors import TensorSpec
 from refsw.payload import x265
 from refsw.payload.base import PictureFormat
 from refsw.syntax.codes import Level

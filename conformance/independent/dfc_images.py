@@ -58,8 +58,9 @@ def jpeg(data, height, width):
         body = segment[4:]
         while marker in (0xC4, 0xDB) and body:              # DHT, DQT
             kind, number = body[0] >> 4, body[0] & 15
-            tables.add((marker, kind if marker == 0xC4 else 0, number))
-            body = body[1 + (16 + sum(body[1:17]) if marker == 0xC4 else 64 << kind):]
+            need(kind < 2 and number < 2 if marker == 0xC4 else body[0] < 4, "image.jpeg", "a table of no baseline image")
+            tables.add((marker, kind, number))
+            body = body[1 + (16 + sum(body[1:17]) if marker == 0xC4 else 64):]
         if marker not in (*range(0xE0, 0xF0), 0xFE):
             kept.append(segment)
         if marker == 0xDA:
@@ -67,6 +68,7 @@ def jpeg(data, height, width):
             break
     need(len(frame) == 13 and frame[4] == 8 and frame[9] == 1, "image.grey" if frame[9:10] > b"\1" else "image.jpeg")
     need(word(frame, 5, 2) and frame[11] == 0x11 and len(scan) == 10 and scan[4] == 1, "image.jpeg")
+    need(scan[7:] == b"\0\x3f\0", "image.jpeg", "a scan that is not sequential")
     need((word(frame, 5, 2), word(frame, 7, 2)) == (height, width), "image.size")
     used = {(0xDB, 0, frame[12]), (0xC4, 0, scan[6] >> 4), (0xC4, 1, scan[6] & 15)}
     need(used <= tables, "image.jpeg", "a table is missing")

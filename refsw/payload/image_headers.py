@@ -29,6 +29,8 @@ STYLE_PLACES = {COD: 12, COC: 9}  # of the code-block style, after which the tra
 APP0, APP15, COM, SOS, SOF0, DHT, DQT = 0xE0, 0xEF, 0xFE, 0xDA, 0xC0, 0xC4, 0xDB
 SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Of baseline images (T.81, B.2.4): quantization tables of 8 bits; two Huffman tables for DC, two for AC.
+BASELINE_TABLES = {*((DQT, number) for number in range(4)), *((DHT, number) for number in (0x00, 0x01, 0x10, 0x11))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +147,8 @@ def jpeg_header(data: bytes) -> ImageHeader | None:
         [marker for marker, _ in frames] == [SOF0]
         and len(frame) == 9
         and frame[7] == 0x11
-        and (len(scan), scan[4:6]) == (10, b"\x01" + frame[6:7])
-        and {(DQT, frame[8]), (DHT, scan[6] >> 4), (DHT, 0x10 | scan[6] & 15)} <= tables
+        and (scan[4:6], scan[7:]) == (b"\x01" + frame[6:7], b"\0\x3f\0")
+        and {(DQT, frame[8]), (DHT, scan[6] >> 4), (DHT, 0x10 | scan[6] & 15)} <= tables <= BASELINE_TABLES
         and _scan_end(data, place) == len(data) - 2
         and data.endswith(b"\xff\xd9")
     )
@@ -155,10 +157,10 @@ def jpeg_header(data: bytes) -> ImageHeader | None:
 
 
 def _tables(marker: int, data: bytes) -> Iterator[tuple[int, int]]:
-    """T.81, B.2.4: (DHT, class and destination) or (DQT, destination) of the tables of a segment."""
+    """T.81, B.2.4: (DHT, class and destination) or (DQT, precision and destination) of the tables of a segment."""
     while data:
-        yield marker, data[0] if marker == DHT else data[0] & 15
-        data = data[1 + (16 + sum(data[1:17]) if marker == DHT else 64 << (data[0] >> 4 & 1)) :]
+        yield marker, data[0]
+        data = data[1 + (16 + sum(data[1:17]) if marker == DHT else 64) :]  # of 16 bits are refused
 
 
 def _scan_end(data: bytes, place: int) -> int:

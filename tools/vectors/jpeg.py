@@ -36,9 +36,9 @@ def sof(height: int, width: int, *, marker: int = 0xC0, depth: int = 8, sampling
                                   table]))  # fmt: skip
 
 
-def sos(*, name: int = 1, tables: int = 0) -> bytes:
+def sos(*, name: int = 1, tables: int = 0, first: int = 0, last: int = 63, approximation: int = 0) -> bytes:
     """A scan header of one component."""
-    return segment(0xDA, bytes([1, name, tables, 0, 63, 0]))
+    return segment(0xDA, bytes([1, name, tables, first, last, approximation]))
 
 
 def scan(blocks: Iterable[Sequence[int]]) -> bytes:

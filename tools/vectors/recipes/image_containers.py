@@ -57,6 +57,12 @@ def _jpeg_forms(c: Catalog) -> None:
                   sos=jpeg.sos(tables=0x10)),
             "tables of other numbers",
         ),
+        "tables.all": (
+            _jpeg(dqt=b"".join(jpeg.dqt(9 - 4 * (n == 2), n) for n in range(4)), sof=jpeg.sof(H, W, table=2),
+                  dc=jpeg.segment(0xC4, b"".join(jpeg.huffman(kind, n) for n in (1, 0) for kind in (0, 1))), ac=b"",
+                  sos=jpeg.sos(tables=0x01)),
+            "as many tables as a baseline image has",
+        ),
         "tables.again": (_jpeg(dqt=jpeg.dqt(9) + jpeg.dqt(1)), "a quantization table that is defined anew"),
         "tables.unused": (
             _jpeg(dqt=jpeg.segment(0xDB, b"\2" + b"\5" * 64 + b"\0" + b"\1" * 64)),
@@ -96,9 +102,29 @@ def _jpeg_broken(c: Catalog) -> None:
         "table.ac": (_jpeg(ac=b""), "no Huffman table for AC"),
         "table.dc.other": (_jpeg(sos=jpeg.sos(tables=0x10)), "a scan that names a DC table that is not there"),
         "table.ac.other": (_jpeg(sos=jpeg.sos(tables=0x01)), "a scan that names an AC table that is not there"),
+        "table.16": (_jpeg(dqt=jpeg.segment(0xDB, b"\x10" + b"\0\1" * 64)), "a quantization table of 16 bits"),
+        "table.16.unused": (
+            _jpeg(dqt=jpeg.dqt() + jpeg.segment(0xDB, b"\x11" + b"\0\1" * 64)),
+            "a quantization table of 16 bits that is not used",
+        ),
+        "table.dc.third": (
+            _jpeg(dc=jpeg.segment(0xC4, jpeg.huffman(0, 2)), sos=jpeg.sos(tables=0x20)),
+            "a DC table of destination 2",
+        ),
+        "table.ac.third": (
+            _jpeg(ac=jpeg.segment(0xC4, jpeg.huffman(1, 2)), sos=jpeg.sos(tables=0x02)),
+            "an AC table of destination 2",
+        ),
+        "table.third.unused": (
+            _jpeg(dc=jpeg.segment(0xC4, jpeg.huffman(0) + jpeg.huffman(0, 3))), "a DC table of destination 3, not used",
+        ),
         "scan.name": (_jpeg(sos=jpeg.sos(name=2)), "a scan of another component"),
+        "scan.first": (_jpeg(sos=jpeg.sos(first=1)), "a scan from coefficient 1 on"),
+        "scan.last": (_jpeg(sos=jpeg.sos(last=62)), "a scan up to coefficient 62"),
+        "scan.high": (_jpeg(sos=jpeg.sos(approximation=0x10)), "a scan that refines bits"),
+        "scan.low": (_jpeg(sos=jpeg.sos(approximation=0x01)), "a scan without the lowest bit"),
         "end.none": (_jpeg(eoi=b""), "no EOI"),
-    }
+    }  # fmt: skip
     for name, (image, what) in broken.items():
         _image(c, f"jpeg-{name}", f"JPEG with {what}", "JPEG", image, rule)
 

@@ -19,6 +19,7 @@ LAYERS = [
     {"errors"},
     {"files"},
     {"syntax"},
+    {"entropy"},
     {"tensor"},
     {"profiles"},
     {"payload"},

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import refsw
+from refsw.entropy.rans import Decoder
 from refsw.errors import ErrorClass
-from refsw.models.rans import Decoder
 from refsw.models.tables import as_tables
 from refsw.syntax.structures import STRUCTURES
 from tests.workshop import workshop

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from refsw.entropy.rans import encode
 from refsw.features.parameters import Parameters, to_values
-from refsw.models.rans import encode
 from refsw.models.state import TensorType, digest_of, tensor_digest
 from refsw.models.tables import as_tables, from_values
 from refsw.payload.base import EncoderSettings

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from refsw.entropy.logarithms import FRACTION, log2_fixed
+from refsw.entropy.rans import CHUNK, Frequencies
 from refsw.models.labels import Labelling
-from refsw.models.rans import CHUNK, TOTAL, Frequencies
 from refsw.models.symbols import Symbols
-from refsw.models.tables import FRACTION, SAME, Counts, entropy, log2_fixed, merge, normalize, table_bits
+from refsw.models.tables import SAME, TOTAL, Counts, entropy, merge, normalize, table_bits
 from refsw.syntax.declaration import Values
 from refsw.syntax.model_structures import MAX_DISTINCT_TABLES, MAX_TABLES
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from refsw.entropy.logarithms import FRACTION, log2_fixed
 from refsw.models.arithmetic import Integers
 from refsw.models.labels import Group, Labelling, Labels
 from refsw.models.prediction import ENCODER_LIMIT, Known, Predictor, fit, sample_runs, taps_of
 from refsw.models.symbols import Magnitudes, Symbols, raw_length, to_symbols
-from refsw.models.tables import FRACTION, entropy, log2_fixed
+from refsw.models.tables import entropy
 
 PER_OCTAVE = 4
 SAMPLE = 1 << 16

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from refsw.entropy.rans import encode
 from refsw.models.arithmetic import WORDS, Integers
 from refsw.models.arrangement import arrange
 from refsw.models.choice import Choice, all_bits, choose, choose_predictor
 from refsw.models.prediction import Known, Predictor
-from refsw.models.rans import encode
 from refsw.models.state import TensorType
 from refsw.models.symbols import Magnitudes, Symbols, pack_raw, raw_length, to_symbols
 from refsw.models.tables import SAME, as_tables, normalize, precision_for

@@ -9,9 +9,9 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from refsw.entropy.rans import FEW_LANES
 from refsw.models.directory import Resolved
 from refsw.models.payload import DataContent
-from refsw.models.rans import FEW_LANES
 from refsw.models.state import Model, TensorType
 from refsw.profiles import Allowance
 from refsw.syntax.codes import ModelCoder, TensorMode

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from refsw.entropy.logarithms import log2_fixed
 from refsw.errors import FeatureError
 from refsw.files import is_path
 from refsw.models.arithmetic import Integers, Step, from_words, quantize, reconstruct, word_differences
@@ -18,7 +19,6 @@ from refsw.models.config import DiffConfig
 from refsw.models.header import Planned, header_body
 from refsw.models.prediction import Known
 from refsw.models.state import FLOATS, Model, TensorType, digest_of, is_finite, tensor_digest
-from refsw.models.tables import log2_fixed
 from refsw.syntax.codes import ElementType, TensorMode
 from refsw.tensor.axes import Array
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from refsw.entropy.rans import LOWEST, Decoder, Tables
+from refsw.entropy.rawbits import RawReader
 from refsw.errors import DfcError, ErrorClass, PayloadError, SemanticError
 from refsw.models.arithmetic import WORDS, Integers
 from refsw.models.labels import Contexts, Group, Labelling, Labels
 from refsw.models.prediction import Predictor
-from refsw.models.rans import LOWEST, Decoder, Tables
-from refsw.models.symbols import RawReader, to_values
+from refsw.models.symbols import to_values
 from refsw.models.tables import as_tables, from_values
 from refsw.payload.bytecodecs import ByteCodec
 from refsw.syntax.codes import ModelCoder, PayloadCodec

@@ -7,12 +7,12 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from refsw.entropy.rawbits import RawReader, pack
 from refsw.models.arithmetic import Integers
 
 DIRECT_LOG2 = 4
 DIRECT = 1 << DIRECT_LOG2
 KEPT_BITS = 2
-WIDEST_READ = 57
 _REACH = 1 << 11
 
 Symbols = npt.NDArray[np.uint16]
@@ -94,73 +94,8 @@ def to_values(symbols: Symbols, raw: RawReader | None) -> Integers:
     return values
 
 
-class RawReader:
-    """10.6.4 The raw bits of a unit, most significant bit first.
-
-    Args:
-        data: the bytes that hold them.
-    """
-
-    def __init__(self, data: bytes | memoryview) -> None:
-        self.length = 8 * len(data)
-        self.position = 0
-        padded = np.zeros(len(data) + 16, np.uint8)
-        padded[: len(data)] = np.frombuffer(data, np.uint8)
-        # Eight bytes from every place on, as one big-endian word.
-        self._windows = np.ndarray((len(data) + 9,), ">u8", padded, 0, (1,))
-
-    @property
-    def missing(self) -> int:
-        """Bits that were taken beyond the end."""
-        return max(0, self.position - self.length)
-
-    def take(self, lengths: Integers) -> npt.NDArray[np.uint64]:
-        """The next bit strings of the given lengths, 1 to 61 bits, as integers; zeros beyond the end."""
-        ends = np.cumsum(lengths) + self.position
-        starts = ends - lengths
-        self.position = int(ends[-1])
-        wide = lengths > WIDEST_READ
-        # What is longer than a window holds is read in two parts.
-        first = np.where(wide, lengths - 32, lengths)
-        out = self._window(starts, first)
-        if wide.any():
-            rest = self._window(starts[wide] + first[wide], np.full(int(wide.sum()), 32, np.int64))
-            out[wide] = (out[wide] << np.uint64(32)) | rest
-        return out
-
-    def _window(self, starts: Integers, lengths: Integers) -> npt.NDArray[np.uint64]:
-        places = np.minimum(starts >> 3, len(self._windows) - 1)
-        shifted = self._windows[places].astype(np.uint64) << (starts & 7).astype(np.uint64)
-        out: npt.NDArray[np.uint64] = shifted >> (64 - lengths).astype(np.uint64)
-        return out
-
-    def rest_is_zero(self) -> bool:
-        """Whether less than a byte is left, and that all zeros."""
-        left = self.length - self.position
-        if not 0 <= left < 8:
-            return False
-        return left == 0 or int(self._windows[self.position >> 3]) >> 56 & ((1 << left) - 1) == 0
-
-
 def pack_raw(symbols: Symbols, magnitudes: Magnitudes) -> bytes:
-    """10.6.4 The raw bits of values as bytes; the inverse of `RawReader`."""
+    """10.6.4 The raw bits of values as bytes."""
     lengths = raw_length(symbols)
     where = np.flatnonzero(lengths)
-    parts, carry, carried = [], 0, 0
-    for begin in range(0, where.size, 1 << 16):
-        chosen = where[begin : begin + (1 << 16)]
-        n = lengths[chosen]
-        ends = np.cumsum(n) + carried
-        bits = np.zeros(int(ends[-1]), np.uint8)
-        if carried:
-            bits[:carried] = [carry >> (carried - 1 - i) & 1 for i in range(carried)]
-        owner = np.repeat(np.arange(chosen.size), n)
-        place = np.repeat(ends, n) - 1 - np.arange(carried, int(ends[-1]))  # bits below this one in its string
-        bits[carried:] = (magnitudes[chosen][owner] >> place.astype(np.uint64)) & np.uint64(1)
-        whole = bits.size // 8 * 8
-        parts.append(np.packbits(bits[:whole]).tobytes())
-        carried = bits.size - whole
-        carry = int("".join(map(str, bits[whole:])) or "0", 2)
-    if carried:
-        parts.append(bytes([carry << (8 - carried)]))
-    return b"".join(parts)
+    return pack(lengths[where], magnitudes[where])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_streams import LOWEST, TOTAL, scalar_decode, scalar_encode
 
-from refsw.models.rans import CHUNK, Decoder, encode
+from refsw.entropy.rans import CHUNK, Decoder, encode
 from refsw.models.tables import as_tables, normalize
 
 LANES = (1, 2, 8, 64, 1024, 4096)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_streams import raw_count, symbol_of, value_of
 
-from refsw.models.symbols import RawReader, bases, pack_raw, raw_length, to_symbols, to_values
+from refsw.entropy.rawbits import RawReader
+from refsw.models.symbols import bases, pack_raw, raw_length, to_symbols, to_values
 
 LEAST, GREATEST = -(2**63), 2**63 - 1
 # Magnitudes of every size, and the ends of all classes.

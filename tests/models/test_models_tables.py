@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_streams import TOTAL
 
+from refsw.entropy.logarithms import FRACTION, log2_fixed
 from refsw.errors import ErrorClass, SemanticError
 from refsw.models.labels import Group, Labelling
-from refsw.models.tables import FRACTION, SAME, entropy, from_values, log2_fixed, merge, normalize
+from refsw.models.tables import SAME, entropy, from_values, merge, normalize
 from refsw.syntax.declaration import Values
 
 COUNTS = st.one_of(

@@ -1,4 +1,4 @@
-"""10.6.5 Interleaved range asymmetric numeral systems: 32-bit states, 16-bit words, frequencies of 2^14."""
+"""10.6.5 Interleaved range asymmetric numeral systems: 32-bit states, 16-bit words, frequencies of up to 2^16."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from refsw.syntax.model_structures import FREQUENCY_BITS
-
-TOTAL = 1 << FREQUENCY_BITS
 LOWEST = 1 << 16
 CHUNK = 1 << 18
 FEW_LANES = 16
@@ -24,24 +21,32 @@ Frequencies = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Tables:
-    """10.6.2 Frequency tables: for every table and symbol a frequency; every row sums to 2^14.
+    """10.6.2 Frequency tables: for every table and symbol a frequency; every row sums to 2^precision.
 
     Args:
         frequencies: int64 of shape (tables, symbols).
+        precision: 14 for model updates.
     """
 
     frequencies: Frequencies
+    precision: int
+
+    @property
+    def total(self) -> int:
+        """The sum of a row."""
+        return 1 << self.precision
 
     def decoding(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16]]:
         """For every table and slot: frequency << 16 | slot - start of the symbol; and the symbol."""
         tables, symbols = self.frequencies.shape
-        steps = np.empty(tables * TOTAL, np.uint32)
-        names = np.empty(tables * TOTAL, np.uint16)
-        slots = np.arange(TOTAL)
+        total = self.total
+        steps = np.empty(tables * total, np.uint32)
+        names = np.empty(tables * total, np.uint16)
+        slots = np.arange(total)
         for t, row in enumerate(self.frequencies):
             symbol = np.repeat(np.arange(symbols), row)
             start = np.cumsum(row) - row
-            part = slice(t * TOTAL, (t + 1) * TOTAL)
+            part = slice(t * total, (t + 1) * total)
             names[part] = symbol
             steps[part] = row[symbol] << 16 | (slots - start[symbol])
         return steps, names
@@ -63,7 +68,8 @@ class Decoder:
 
     def __init__(self, tables: Tables, states: States, words: Words) -> None:
         self._steps, self._names = tables.decoding()
-        self._sure = tables.frequencies.max(axis=1, initial=0) == TOTAL
+        self._sure = tables.frequencies.max(axis=1, initial=0) == tables.total
+        self._precision = tables.precision
         self.states = states.copy()
         self.words = words
         self.position = 0
@@ -75,7 +81,7 @@ class Decoder:
         for begin in range(0, len(contexts), part):
             chosen = contexts[begin : begin + part]
             slots = chosen.astype(np.uint32)
-            slots <<= FREQUENCY_BITS
+            slots <<= self._precision
             # A table of one symbol leaves every state as it is, and takes no word.
             if not self._sure[chosen].all():
                 (self._run_few if lanes <= FEW_LANES else self._run)(slots, lanes)
@@ -85,13 +91,14 @@ class Decoder:
         """What `_run` does, number by number: a step of numpy takes as long as some twenty lanes so."""
         states, place, position = self.states.tolist(), slots.data, self.position
         steps, words, end = self._steps.data, self.words.data, len(self.words)
+        precision, mask = self._precision, (1 << self._precision) - 1
         for i in range(len(slots)):
             lane = i % lanes
             state = states[lane]
-            slot = place[i] | state & TOTAL - 1
+            slot = place[i] | state & mask
             place[i] = slot
             entry = steps[slot]
-            state = (entry >> 16) * (state >> FREQUENCY_BITS) + (entry & 0xFFFF)
+            state = (entry >> 16) * (state >> precision) + (entry & 0xFFFF)
             if state < LOWEST:
                 state = state << 16 | (words[position] if position < end else 0)
                 position += 1
@@ -104,14 +111,15 @@ class Decoder:
         states, words, steps, position = self.states, self.words, self._steps, self.position
         entry, factor = np.empty(lanes, np.uint32), np.empty(lanes, np.uint32)
         low = np.empty(lanes, bool)
+        precision, mask = self._precision, (1 << self._precision) - 1
         for begin in range(0, len(slots), lanes):
             row = slots[begin : begin + lanes]
             if len(row) < lanes:  # the last step has no values for the last lanes
                 states, entry, factor, low = (a[: len(row)] for a in (states, entry, factor, low))
-            np.bitwise_and(states, TOTAL - 1, out=factor)
+            np.bitwise_and(states, mask, out=factor)
             np.bitwise_or(row, factor, out=row)
             steps.take(row, out=entry, mode="wrap")  # indices are in range; this mode copies nothing
-            np.right_shift(states, FREQUENCY_BITS, out=states)
+            np.right_shift(states, precision, out=states)
             np.right_shift(entry, 16, out=factor)
             np.multiply(states, factor, out=states)
             np.bitwise_and(entry, 0xFFFF, out=entry)
@@ -161,7 +169,7 @@ def encode(tables: Tables, contexts: Contexts, symbols: npt.NDArray[np.uint16], 
             state, f, c, t, m = states[:k], factor[:k], start[:k], temporary[:k], full[:k]
             np.right_shift(row, 16, out=f)
             np.bitwise_and(row, 0xFFFF, out=c)
-            np.right_shift(state, 32 - FREQUENCY_BITS, out=t)
+            np.right_shift(state, 32 - tables.precision, out=t)
             np.greater_equal(t, f, out=m)
             spill = m.nonzero()[0]
             if spill.size:
@@ -170,7 +178,7 @@ def encode(tables: Tables, contexts: Contexts, symbols: npt.NDArray[np.uint16], 
                 out[place : place + spill.size] = given & 0xFFFF
                 state[spill] = given >> 16
             np.floor_divide(state, f, out=t)
-            np.subtract(TOTAL, f, out=f)
+            np.subtract(tables.total, f, out=f)
             np.multiply(t, f, out=t)
             np.add(state, t, out=state)
             np.add(state, c, out=state)

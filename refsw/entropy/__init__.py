@@ -1,0 +1,1 @@
+"""What entropy coders share: interleaved rANS, raw bits, logarithms in integers."""

@@ -17,6 +17,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"text", "lazy"},
     {"errors"},
+    {"extras"},
     {"files"},
     {"syntax"},
     {"entropy"},
@@ -26,11 +27,12 @@ LAYERS = [
     {"features"},
     {"models"},
     {"validation", "inspection"},
+    {"resilience"},
     {"conformance", "evaluation"},
     {"cli"},
     {"__main__"},
 ]
-HEAVY = {"torch", "matplotlib", "dask", "openpyxl", "scipy", "sklearn", "onnxruntime", "pandas"}
+HEAVY = {"torch", "matplotlib", "dask", "openpyxl", "scipy", "sklearn", "onnxruntime", "pandas", "cv2", "tensorly"}
 # What is imported when a command of the light part runs; the rest only inside functions.
 DEFERRED = HEAVY | {"av", "PIL", "safetensors", "jsonschema"}
 

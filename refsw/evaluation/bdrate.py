@@ -24,7 +24,7 @@ from typing import Any, Self
 import numpy as np
 
 from refsw.evaluation.errors import CurveError
-from refsw.evaluation.extras import optional
+from refsw.extras import optional
 
 MIN_POINTS = 4
 """As many as VCEG-M33 has; with fewer, the result says more about the interpolation than about the codec."""

@@ -16,8 +16,8 @@ from refsw.evaluation.anchors.conditions import Conditions, find_conditions, loa
 from refsw.evaluation.anchors.folder import BITSTREAMS, REPORT, Run, open_run
 from refsw.evaluation.anchors.run import AnchorRun, Options
 from refsw.evaluation.bdrate import NonMonotone
-from refsw.evaluation.extras import DEMO_MODULES, optional
 from refsw.evaluation.reports.report import write_report
+from refsw.extras import DEMO_MODULES, optional
 from refsw.features.config import EncoderConfig
 
 CONDITIONS = "mini"

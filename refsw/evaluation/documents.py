@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from refsw.errors import UsageError
-from refsw.evaluation.extras import optional
+from refsw.extras import optional
 
 DEEPEST = 50
 MOST_VALUES = 1_000_000

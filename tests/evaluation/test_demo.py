@@ -12,7 +12,7 @@ from refsw.cli.main import cli
 from refsw.errors import CodecError, UsageError
 from refsw.evaluation import demo as job
 from refsw.evaluation.demo import Demo
-from refsw.evaluation.extras import DEMO_MODULES
+from refsw.extras import DEMO_MODULES
 
 for package in DEMO_MODULES:
     pytest.importorskip(package, reason=f"the demo needs {package}")

@@ -18,7 +18,7 @@ from typing import Any
 
 from refsw.errors import UsageError
 from refsw.evaluation.documents import read_yaml
-from refsw.evaluation.extras import optional
+from refsw.extras import optional
 from refsw.features.config import EncoderConfig
 from refsw.payload.commands import INPUT, OUTPUT, VALUE, check_command, words_of
 

@@ -20,7 +20,7 @@ from refsw.errors import CodecError, UsageError
 from refsw.evaluation.anchors.environment import source_digest
 from refsw.evaluation.anchors.orders import Job, Look, Order, Outcome, Scoring, Seen, Unseen, Warm
 from refsw.evaluation.anchors.work import given_up, perform
-from refsw.evaluation.extras import optional
+from refsw.extras import optional
 from refsw.payload.commands import abandon
 
 AHEAD = 2

@@ -22,7 +22,7 @@ from refsw.evaluation.datasets.files import (
     read_text,
 )
 from refsw.evaluation.errors import DatasetError
-from refsw.evaluation.extras import optional
+from refsw.extras import optional
 
 
 def open_imagenet(name: str, root: Path, *, labels: str = "", synsets: str = "") -> Dataset:

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import UsageError
-from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Complexity, Tensors
 from refsw.evaluation.networks.torch import count_macs, quiet, state_digest
+from refsw.extras import optional
 from refsw.tensor.axes import Array
 
 RESNETS = {

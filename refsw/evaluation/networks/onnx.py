@@ -18,11 +18,11 @@ import numpy as np
 
 from refsw.errors import UsageError
 from refsw.evaluation.errors import NetworkError
-from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Complexity, Tensors, size_of
 from refsw.evaluation.networks.graphs import constants, graphs, put_in_order, reached, taken
 from refsw.evaluation.networks.products import macs_of_nodes, measured_shapes
 from refsw.evaluation.networks.runtime import ELEMENT_TYPES, open_session, run
+from refsw.extras import optional
 from refsw.tensor.axes import Array
 
 Places = str | Sequence[str] | Mapping[str, str]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import size_of
 from refsw.evaluation.networks.runtime import open_session, run
+from refsw.extras import optional
 from refsw.tensor.axes import Array
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refsw.evaluation.errors import NetworkError
-from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Tensors
+from refsw.extras import optional
 from refsw.tensor.axes import Array
 
 

@@ -31,12 +31,12 @@ from pathlib import Path
 from typing import Any
 
 from refsw.errors import RefswError, UsageError
-from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Network
 from refsw.evaluation.networks.builtin import BUILTIN, builtin
 from refsw.evaluation.networks.onnx import OnnxNetwork
 from refsw.evaluation.networks.torch import TorchNetwork
 from refsw.evaluation.networks.weights import load_weights
+from refsw.extras import optional
 
 KEYS: Mapping[str, tuple[set[str], set[str]]] = {
     "onnx": ({"path", "cuts"}, {"output", "layout"}),

@@ -20,9 +20,9 @@ import numpy as np
 
 from refsw.errors import FeatureError, RefswError, UsageError
 from refsw.evaluation.errors import NetworkError
-from refsw.evaluation.extras import optional
 from refsw.evaluation.networks.base import Complexity, Tensors
 from refsw.evaluation.networks.weights import COMPILED
+from refsw.extras import optional
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import DTYPES, Array, element_type_of
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from refsw.errors import UsageError
 from refsw.evaluation.errors import NetworkError
-from refsw.evaluation.extras import optional
+from refsw.extras import optional
 
 WRAPPERS = ("state_dict", "model", "model_state_dict")
 PREFIX = "module."

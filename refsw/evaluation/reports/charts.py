@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from refsw.evaluation.extras import optional
 from refsw.evaluation.reports.cells import Table
 from refsw.evaluation.reports.palette import COLOURS
+from refsw.extras import optional
 from refsw.text import for_workbook
 
 CHART_HEIGHT, CHART_WIDTH = 8.2, 14.0  # centimetres

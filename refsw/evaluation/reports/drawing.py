@@ -19,8 +19,8 @@ from typing import Any
 from refsw.errors import RefswError, UsageError
 from refsw.evaluation.anchors.conditions import parse_conditions
 from refsw.evaluation.anchors.folder import Run
-from refsw.evaluation.extras import optional
 from refsw.evaluation.reports import figures
+from refsw.extras import optional
 
 OTHERS = ("MPLBACKEND", "MATPLOTLIBRC")
 

@@ -9,9 +9,9 @@ from typing import Any
 from refsw.evaluation.anchors.checks import missing_of
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Run
-from refsw.evaluation.extras import optional
 from refsw.evaluation.reports import palette
 from refsw.evaluation.reports.selection import fixed, labels, metric_name, points
+from refsw.extras import optional
 from refsw.text import shown
 
 RATE = "bits_per_element"

@@ -18,11 +18,11 @@ from typing import Any
 from refsw.evaluation.anchors.compare import Comparison
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
-from refsw.evaluation.extras import optional
 from refsw.evaluation.reports import charts, differences, facts
 from refsw.evaluation.reports.cells import CHANGE, Figure, Pair, Table, width
 from refsw.evaluation.reports.selection import labels, metric_name, point_name
 from refsw.evaluation.reports.tables import Section, flat_records
+from refsw.extras import optional
 from refsw.text import for_workbook, is_formula, shown
 
 HEAD_FILL, GAIN, LOSS, LINK = "1F3864", "E2F0D9", "FBE5D6", "0563C1"

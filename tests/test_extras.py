@@ -10,9 +10,22 @@ import pytest
 import refsw.evaluation
 from refsw.errors import UsageError
 from refsw.evaluation.bdrate import Curve, bd_rate
-from refsw.evaluation.extras import optional
+from refsw.extras import optional
 
-EXTRAS = ("scipy", "matplotlib", "onnx", "onnxruntime", "torch", "pycocotools", "sklearn", "pandas", "dask", "openpyxl")
+EXTRAS = (
+    "scipy",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "torch",
+    "pycocotools",
+    "sklearn",
+    "pandas",
+    "dask",
+    "openpyxl",
+    "cv2",
+    "tensorly",
+)
 
 
 def test_a_package_that_is_there_is_given():
@@ -22,6 +35,12 @@ def test_a_package_that_is_there_is_given():
 def test_a_package_that_is_missing_is_named_with_its_extra():
     with pytest.raises(UsageError, match=r"needs no_such_package, .* pip install 'refsw\[anchors\]'"):
         optional("no_such_package.part")
+
+
+def test_a_package_with_another_name_than_its_module_is_named_as_it_is_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(UsageError, match=r"needs opencv-python-headless, .* pip install 'refsw\[resilience\]'"):
+        optional("cv2")
 
 
 def test_a_package_that_misses_another_is_not_called_missing(tmp_path, monkeypatch):

@@ -9,20 +9,22 @@ from refsw.errors import UsageError
 
 DEMO_PACKAGES = ("matplotlib", "onnxruntime", "scipy")
 DEMO_MODULES = (*DEMO_PACKAGES, "jsonschema", "openpyxl", "yaml")
-"""Modules of the extra `demo`; what else is missing comes with `anchors`."""
+"""Modules of the extra `demo`; what else is missing comes with `anchors`, but for those below."""
+PACKAGES = {"cv2": ("opencv-python-headless", "resilience"), "tensorly": ("tensorly", "resilience")}
+"""Modules whose package has another name or that belong to another extra: package and extra."""
 
 
 def optional(module: str) -> Any:
-    """A module of the extras `demo` and `anchors`.
+    """A module of an extra.
 
     Raises:
         UsageError: its package is not installed.
     """
-    package = module.partition(".")[0]
+    name = module.partition(".")[0]
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != package:
+        if error.name is None or error.name.partition(".")[0] != name:
             raise
-        extra = "demo" if package in DEMO_MODULES else "anchors"
+        package, extra = PACKAGES.get(name, (name, "demo" if name in DEMO_MODULES else "anchors"))
         raise UsageError(f"this needs {package}, which is not installed: pip install 'refsw[{extra}]'") from error

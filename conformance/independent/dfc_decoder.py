@@ -302,14 +302,17 @@ class Tensor:
         if self.announced[1]:
             self.levels.append(values.astype("<u2"))
         if self.quantizer != NONE:
-            parts = values if self.scope == CHANNEL else [values]
-            parts = [self.dequantize(part, *pair) for part, pair in zip(parts, ranges, strict=True)]
-            values = np.stack(parts).reshape(self.shape)
+            if self.quantizer == UNIFORM:
+                lo, hi = np.array(ranges).T.reshape(2, -1, 1, 1)
+                values = to_type(uniform(values, self.top, lo, hi), self.type)
+            else:
+                parts = values if self.scope == CHANNEL else [values]
+                parts = [self.dequantize(part, *pair) for part, pair in zip(parts, ranges, strict=True)]
+                values = np.stack(parts).reshape(self.shape)
         self.samples.append(np.ascontiguousarray(values.transpose(self.transpose)).reshape(self.sample_shape))
     def dequantize(self, levels, lo, hi):
         q, where = np.unique(levels, return_inverse=True)
-        values = (uniform if self.quantizer == UNIFORM else logarithmic)(q, self.top, lo, hi)
-        return to_type(values, self.type)[where].reshape(levels.shape)
+        return to_type(logarithmic(q, self.top, lo, hi), self.type)[where].reshape(levels.shape)
     def array(self):
         out = np.stack(self.samples) if self.samples else np.zeros((0, *self.sample_shape), STORAGE[self.type])
         if self.type == "bfloat16":

@@ -61,7 +61,7 @@ LISTS: dict[str, list[str]] = {
     "video": [
         "hevc.start-code", "hevc.nal-length", "hevc.nal-header", "hevc.payload-nal-types",
         "hevc.first-picture", "hevc.slice-header", "hevc.intra-only", "hevc.qp", "hevc.picture-count",
-        "hevc.slices", "hevc.sei", "hevc.stream", "hevc.decodes", "vvc.optional", "vvc.stream",
+        "hevc.slice-data", "hevc.slices", "hevc.sei", "hevc.stream", "hevc.decodes", "vvc.optional", "vvc.stream",
         "vvc.pictures",
     ],
     "samples": [

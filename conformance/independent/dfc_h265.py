@@ -146,21 +146,22 @@ def pps(nal):
     f.u()
     skip, p["delta"] = f.u(), f.u()
     f.many(p["delta"] + 2)
-    f.u()
-    p["weighted"], p["bypass"], tiles, _ = (f.u(), f.u()), f.u(), f.u(), f.u()
+    p["offsets"] = f.u()
+    p["weighted"], p["bypass"], tiles, rows = (f.u(), f.u()), f.u(), f.u(), f.u()
+    p["substreams"] = tiles or rows
     if tiles:
         sizes = f.ue() + f.ue()
         f.many(0 if f.u() else sizes)
         f.u()
-    f.u()
+    p["across"], p["override"], p["unfiltered"] = f.u(), 0, 0
     if f.u():
-        f.u()
-        f.many(0 if f.u() else 2)
+        p["override"], p["unfiltered"] = f.u(), f.u()
+        f.many(0 if p["unfiltered"] else 2)
     if f.u():
         scaling_lists(f)
     p["lists"] = f.u()
     f.ue()
-    f.u()
+    p["extension"] = f.u()
     ranged, p["other"] = (f.u(), f.u(7)) if f.u() else (0, 0)
     p["cross"] = p["chroma"] = 0
     if ranged and not p["other"]:
@@ -182,44 +183,68 @@ def constraints(vps, s, pictures, depth):
             "hevc.weights": not (any(any(p["weighted"]) for p in pictures) and s["offsets"]),
             "hevc.qp": depth != 12 or not any(p["delta"] for p in pictures)}
 
-def slice_header(nal, s, pictures, depth):
-    """slice_type, and at 12 bits SliceQpY (7.3.6.1, 7-54); I and 0 for a dependent slice segment."""
-    f, kind = Fields(nal[:4096]), nal[0] >> 1
+def slice_segment(nal, s, pictures, depth):
+    """slice_type, and at 12 bits SliceQpY, of a slice segment with its header and substreams; I and 0 of a dependent one."""
+    f, kind = Fields(nal[:65536]), nal[0] >> 1          # no header of H.265 has more
     first = f.u()
     if kind >= 16 and f.u():
         raise Wrong("hevc.picture-count")               # no_output_of_prior_pics_flag
     if (number := f.ue()) not in pictures:
         raise Wrong("hevc.slice-header")
-    p = pictures[number]
+    p, dependent, found = pictures[number], 0, (2, 0)
     if not first:
         dependent = p["dependent"] and f.u()
         f.u(s["address"])
-        if dependent:
-            return 2, 0
+    if not dependent:
+        slice_type, qp = slice_header(f, kind, s, p)
+        found = slice_type, qp if depth == 12 else 0
+    offsets = []
+    if p["substreams"] and (count := f.ue()):
+        bits = f.ue() + 1
+        for _ in range(count):
+            offsets.append(f.u(bits) + 1)
+    f.u(8 * f.ue() if p["extension"] else 0)
+    if "1".ljust(8 - f.pos % 8, "0") != f.bits[f.pos:f.pos + 8 - f.pos % 8]:
+        raise ValueError("no byte_alignment( )")
+    while nal.endswith(b"\0\0\3"):                      # cabac_zero_words
+        nal = nal[:-3]
+    header, start = f.pos // 8 + 1, 0
+    while header + (escapes := nal[2:start].count(b"\0\0\3")) + 2 > start:
+        start = header + escapes + 2
+    if min([*offsets, len(nal) - start - sum(offsets)]) < 2:
+        raise Wrong("hevc.slice-data")
+    return found
+
+def entry(known, index):
+    """What a slice header takes from the SPS."""
+    if index >= len(known):
+        raise ValueError("no such reference pictures")
+    return known[index]
+
+def slice_header(f, kind, s, p):
+    """7.3.6.1 for an independent slice segment up to the entry points: slice_type (0 B, 1 P, 2 I) and SliceQpY (7-54)."""
     f.u(p["extra"])
-    slice_type, used, motion = f.ue(), 0, 0             # 0 B, 1 P, 2 I
-    if depth != 12:
-        return slice_type, 0
+    slice_type, used, motion = f.ue(), 0, 0
+    if slice_type > 2:
+        raise ValueError("no such slice_type")
     f.u(p["output"])
     if kind not in (19, 20):
         f.u(s["poc"])
         sets = s["short"]
         bits = max(0, len(sets) - 1).bit_length()
         chosen = f.u(bits) if f.u() else None
-        chosen = short_set(f, sets, len(sets), len(sets)) if chosen is None else dict(enumerate(sets)).get(chosen, [])
-        used = sum(u for _, u in chosen)
+        used = sum(u for _, u in (short_set(f, sets, len(sets), len(sets)) if chosen is None else entry(sets, chosen)))
         if s["long"] is not None:
             named = f.ue() if s["long"] else 0
             for i in range(named + f.ue()):
                 if i < named:
-                    entry = f.u(max(0, len(s["long"]) - 1).bit_length())
-                    used += s["long"][entry] if entry < len(s["long"]) else 0
+                    used += entry(s["long"], f.u(max(0, len(s["long"]) - 1).bit_length()))
                 else:
                     f.u(s["poc"])
                     used += f.u()
                 f.many(f.u())
         motion = f.u(s["motion"])
-    f.u(s["sao"])
+    offset = f.u(s["sao"])
     if slice_type < 2:
         n = [*p["active"]][:2 - slice_type]
         if f.u():
@@ -235,4 +260,11 @@ def slice_header(nal, s, pictures, depth):
             for entries in n:
                 f.many(2 * sum([f.u() for _ in range(entries)]))
         f.ue()
-    return slice_type, p["qp"] + f.se()
+    qp = p["qp"] + f.se()
+    f.many(2 * p["offsets"])
+    unfiltered = p["unfiltered"]
+    if p["override"] and f.u():
+        unfiltered = f.u()
+        f.many(0 if unfiltered else 2)
+    f.u(p["across"] and (offset or not unfiltered))
+    return slice_type, qp

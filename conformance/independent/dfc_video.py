@@ -55,7 +55,12 @@ def hevc_pictures(t, payload=b"", total=0):
         need(units and units[0][0] >> 1 in (19, 20) and starts[:1] == [0], "hevc.first-picture")
         need(len(starts) == total, "hevc.picture-count")
         for nal in units:
-            slice_type, qp = dfc_h265.slice_header(nal, sps, sets, t.depth)
+            try:
+                slice_type, qp = dfc_h265.slice_segment(nal, sps, sets, t.depth)
+            except dfc_h265.Wrong:
+                raise
+            except ValueError as error:
+                raise dfc_h265.Wrong("hevc.slice-header") from error
             need(t.inter or slice_type == 2, "hevc.intra-only")
             need(qp <= 49, "hevc.qp")
         for a, b in zip(starts, [*starts[1:], None], strict=True):

@@ -53,6 +53,7 @@ HEVC = [
     "hevc.first-picture",
     "hevc.slice-header",
     "hevc.picture-count",
+    "hevc.slice-data",
     "hevc.slices",
     "hevc.decodes",
 ]

@@ -86,12 +86,12 @@ class HevcCodec:
         groups = list(nal.pictures_of(nal.split(payload)))
         if settings.command:
             stream = annex_b(parsed.stream + bytes(payload))
-            return decode_with_command(settings.command, stream, count, picture_format)
-        pictures = _decode_groups(groups, parsed.stream, count, picture_format)
-        for unit in nal.split(payload):
-            if unit.is_slice:
-                slices.check_end(unit, parsed)
-        if settings.thorough:
+            pictures = decode_with_command(settings.command, stream, count, picture_format)
+        else:
+            pictures = _decode_groups(groups, parsed.stream, count, picture_format)
+        for unit in (unit for group in groups for unit in group if unit.is_slice):
+            slices.check_end(unit, parsed)
+        if settings.thorough and not settings.command:
             _check_slice_ends(pictures, groups, parsed.stream, picture_format)
         return pictures
 

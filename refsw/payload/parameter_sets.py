@@ -11,6 +11,8 @@ from refsw.payload.base import payload_error
 from refsw.syntax.bits import BitReader
 
 EXTENDED_SAR = 255
+EMULATION = b"\0\0\3"
+"""Two zero bytes and the emulation prevention byte after them."""
 MAX_SPS_ID, MAX_PPS_ID, MAX_SUB_LAYERS_MINUS1, MAX_POC_BITS, MAX_TRANSFORM_BITS = 15, 63, 6, 16, 5
 NO_LATENCY = 1 << 32  # more than any that is stated
 ReferencePictures = tuple[tuple[int, bool], ...]
@@ -88,7 +90,15 @@ class PictureParameters:
 
 def rbsp(nal: bytes, limit: int | None = None) -> bytes:
     """H.265 7.3.1.1: the payload of a NAL unit without emulation prevention bytes."""
-    return nal[2:limit].replace(b"\x00\x00\x03", b"\x00\x00")
+    return nal[2:limit].replace(EMULATION, b"\0\0")
+
+
+def raw_length(nal: bytes, size: int) -> int:
+    """Bytes of a NAL unit up to the first `size` bytes of its RBSP, the last of which is not zero."""
+    length = 2 + size
+    while length < (length := 2 + size + nal[2:length].count(EMULATION)):
+        pass
+    return length
 
 
 def bits_of(data: bytes | memoryview) -> str:
@@ -116,7 +126,7 @@ def parse_sps(nal: bytes) -> SequenceParameters:
         r.u(88 * has_profile + 8 * has_level)
     sps_id = r.ue()
     if sps_id > MAX_SPS_ID:
-        raise _out_of_range(r, "sps_seq_parameter_set_id", MAX_SPS_ID, sps_id)
+        raise out_of_range(r, "sps_seq_parameter_set_id", MAX_SPS_ID, sps_id)
     marks = [r.position]
     chroma = r.ue()
     if chroma == 3:
@@ -214,7 +224,7 @@ def short_term_set(r: BitReader, known: Sequence[ReferencePictures], index: int,
     if index and r.u(1):
         distance = 1 + r.ue() if index == count else 1
         if distance > index:
-            raise _out_of_range(r, "delta_idx_minus1", index - 1, distance - 1)
+            raise out_of_range(r, "delta_idx_minus1", index - 1, distance - 1)
         source = known[index - distance]
         sign = r.u(1)
         step = (1 - 2 * sign) * (1 + r.ue())
@@ -312,7 +322,7 @@ def parse_pps(nal: bytes) -> tuple[int, PictureParameters]:
     r = BitReader(rbsp(nal), where="an HEVC picture parameter set")
     pps_id, sps_id = r.ue(), r.ue()
     if pps_id > MAX_PPS_ID:
-        raise _out_of_range(r, "pps_pic_parameter_set_id", MAX_PPS_ID, pps_id)
+        raise out_of_range(r, "pps_pic_parameter_set_id", MAX_PPS_ID, pps_id)
     dependent, output_flag, extra_bits = r.u(1), r.u(1), r.u(3)
     r.u(1)  # sign data hiding
     cabac_init = r.u(1)
@@ -378,10 +388,11 @@ def _end(r: BitReader) -> None:
     """H.265 7.3.2.11: a one bit and zero bits up to the end; else the parameter set has been read otherwise."""
     left = r.remaining
     if not left or r.u(left) != 1 << left - 1:  # a NAL unit has no zero bytes at its end
-        raise _out_of_range(r, "rbsp_trailing_bits", 1, left)
+        raise out_of_range(r, "rbsp_trailing_bits", 1, left)
 
 
-def _out_of_range(r: BitReader, element: str, expected: int, got: int) -> ParseError:
+def out_of_range(r: BitReader, element: str, expected: int, got: int) -> ParseError:
+    """The error of an element of H.265 that is greater than it may be."""
     return ParseError(
         ErrorClass.OUT_OF_RANGE, "hevc.configuration", element, r.offset, expected=f"{expected}", got=f"{got}"
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from refsw.errors import DfcError, PayloadError
 from refsw.payload.base import payload_error
 from refsw.payload.nal import IDR_TYPES, PARAMETER_SETS, Nal, NalType, join, split
-from refsw.payload.parameter_sets import SequenceParameters, bits_of, parse_pps, parse_sps, rbsp
+from refsw.payload.parameter_sets import SequenceParameters, bits_of, parse_pps, parse_sps, raw_length, rbsp
 from refsw.payload.slices import header_places
 from refsw.syntax.bits import BitReader
 
@@ -190,18 +190,7 @@ def _renumbered(unit: Nal, pps: bytes, sps: bytes, number: int) -> Nal:
     header = _escaped(bits[:start] + _golomb(number) + bits[after:end] + "1")
     # The last byte of a header, which ends with a one bit and zeros up to a byte, is not zero: what follows keeps
     # its emulation prevention, and with it the entry points, which count it.
-    return Nal(unit.data[:2] + header + unit.data[_raw_length(unit.data, end // 8 + 1) :], unit.place)
-
-
-def _raw_length(nal: bytes, size: int) -> int:
-    """Bytes of a NAL unit that hold the first `size` bytes of its RBSP."""
-    place, zeros = 2, 0
-    while size:
-        emulation = zeros >= 2 and nal[place] == 3
-        size -= not emulation
-        zeros = zeros + 1 if nal[place] == 0 else 0
-        place += 1
-    return place
+    return Nal(unit.data[:2] + header + unit.data[raw_length(unit.data, end // 8 + 1) :], unit.place)
 
 
 def _escaped(bits: str) -> bytes:

@@ -6,15 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from refsw.errors import DfcError
+from refsw.errors import DfcError, PayloadError
 from refsw.payload.base import payload_error
 from refsw.payload.nal import IDR_TYPES, QP_DEPTH, Configuration, Nal
-from refsw.payload.parameter_sets import PictureParameters, SequenceParameters, rbsp, short_term_set
+from refsw.payload.parameter_sets import (
+    EMULATION,
+    PictureParameters,
+    SequenceParameters,
+    out_of_range,
+    raw_length,
+    rbsp,
+    short_term_set,
+)
 from refsw.syntax.bits import BitReader
 
 SLICE_B, SLICE_P, SLICE_I = range(3)
 MAX_QP = 49
-LEAST_DATA = 2  # the 16 bits that the arithmetic decoder has read when it ends
+LEAST_SUBSTREAM = 2
 HEADER_BYTES = 4096  # more than a slice header up to slice_qp_delta has
 
 
@@ -47,7 +55,7 @@ def slices_of(nals: list[Nal], configuration: Configuration) -> Iterator[Slice]:
                 if dependent:
                     continue
             r.u(pps.extra_bits)
-            kind = r.ue()
+            kind = slice_type(r)
             qp = None
             if configuration.sps.bit_depth == QP_DEPTH:
                 qp, _ = slice_qp(r, nal.type, kind, configuration.sps, pps)
@@ -63,20 +71,21 @@ def slices_of(nals: list[Nal], configuration: Configuration) -> Iterator[Slice]:
 
 
 def check_end(nal: Nal, configuration: Configuration) -> None:
-    """H.265 7.3.2.9: behind the header of a slice segment stand its alignment and its data, to their last entry point.
+    """8.4.5 Behind the header of a slice segment stand its alignment and its data, of which every substream has a size.
 
     Whether the data hold all blocks of the segment, only decoding them tells.
 
     Raises:
-        PayloadError: a header without its end, no data, or entry points beyond them.
+        PayloadError: a header without its end, or a substream that cannot hold anything.
     """
-    data = rbsp(nal.data)
     try:
-        r = BitReader(data, where="an HEVC slice segment")
+        r = BitReader(rbsp(nal.data), where="an HEVC slice segment")
         r.u(2 if nal.type >= 16 else 1)
         header = header_places(nal, configuration.sps, configuration.pps[r.ue()])
         r.position = header.end
         aligned = r.u(8 - header.end % 8)
+    except PayloadError:
+        raise
     except (DfcError, LookupError) as error:
         raise payload_error(
             "hevc.slice-header", "payload", "a whole slice header", str(error)[:120], offset=8 * nal.place
@@ -86,28 +95,38 @@ def check_end(nal: Nal, configuration: Configuration) -> None:
         raise payload_error(
             "hevc.slice-header", "payload", "a slice header that ends in a one bit and zeros", got, offset=8 * nal.place
         )
-    # Entry points count the emulation prevention bytes that `rbsp` has taken out.
-    left = len(nal.data) - 2 - (header.end // 8 + 1)
-    if len(data) - header.end // 8 - 1 < LEAST_DATA or header.entry_points >= left:
-        expected = f"slice data of at least {LEAST_DATA} bytes, and beyond the last entry point"
-        got = f"{left} bytes, entry points up to {header.entry_points}"
-        raise payload_error("hevc.slices", "payload", expected, got, offset=8 * nal.place)
+    sizes = header.substreams
+    sizes = [*sizes, data_size(nal.data, r.position // 8) - sum(sizes)]
+    if min(sizes) < LEAST_SUBSTREAM:
+        raise _no_substreams(nal, f"{min(sizes)}" if sizes[-1] >= 0 else "entry points beyond the data")
+
+
+def _no_substreams(nal: Nal, got: str) -> PayloadError:
+    expected = f"substreams of at least {LEAST_SUBSTREAM} bytes"
+    return payload_error("hevc.slice-data", "payload", expected, got, offset=8 * nal.place)
+
+
+def data_size(segment: bytes, header: int) -> int:
+    """Bytes of the data of a slice segment behind a header of so many bytes, emulation prevention bytes among them."""
+    while segment.endswith(EMULATION):  # cabac_zero_words
+        segment = segment[: -len(EMULATION)]
+    return len(segment) - raw_length(segment, header)
 
 
 class HeaderPlaces(NamedTuple):
-    """Places in a slice segment: bits of its RBSP, and in bytes of its data the beginning of its last substream."""
+    """Places in a slice segment, in bits of its RBSP; and the sizes of its substreams but the last, in bytes."""
 
     parameter_set_id: int
     after: int
     end: int
-    entry_points: int
+    substreams: list[int]
 
 
 def header_places(nal: Nal, sps: SequenceParameters, pps: PictureParameters) -> HeaderPlaces:
     """Where slice_pic_parameter_set_id of a slice segment stands, what follows it, and where the header ends.
 
     Raises:
-        DfcError: the header does not parse.
+        DfcError: the header does not parse, or has more entry points than there can be data for.
     """
     r = BitReader(rbsp(nal.data), where="an HEVC slice header")
     first = r.u(1)
@@ -122,18 +141,19 @@ def header_places(nal: Nal, sps: SequenceParameters, pps: PictureParameters) -> 
         r.u(sps.slice_address_bits)
     if not dependent:
         r.u(pps.extra_bits)
-        kind = r.ue()
+        kind = slice_type(r)
         _, adaptive_offset = slice_qp(r, nal.type, kind, sps, pps)
         _filters(r, adaptive_offset, pps)
-    entry_points = 0
+    substreams = []
     if pps.entry_points:
         count = r.ue()
         bits = 1 + r.ue() if count else 0
-        for _ in range(count):
-            entry_points += 1 + r.u(bits)
+        if count * LEAST_SUBSTREAM > len(nal.data):
+            raise _no_substreams(nal, f"{count} in {len(nal.data)} bytes")
+        substreams = [1 + r.u(bits) for _ in range(count)]
     if pps.header_extension:
         r.u(8 * r.ue())
-    return HeaderPlaces(start, after, r.position, entry_points)
+    return HeaderPlaces(start, after, r.position, substreams)
 
 
 def _filters(r: BitReader, adaptive_offset: int, pps: PictureParameters) -> None:
@@ -149,6 +169,14 @@ def _filters(r: BitReader, adaptive_offset: int, pps: PictureParameters) -> None
             r.se()
     if pps.filters_across_slices and (adaptive_offset or not deblocking_off):
         r.u(1)
+
+
+def slice_type(r: BitReader) -> int:
+    """slice_type, of H.265, Table 7-7."""
+    kind = r.ue()
+    if kind > SLICE_I:
+        raise out_of_range(r, "slice_type", SLICE_I, kind)
+    return kind
 
 
 def slice_qp(
@@ -174,10 +202,18 @@ def _short_term(r: BitReader, sps: SequenceParameters) -> int:
     """The number of short-term pictures that the current one uses."""
     count = len(sps.short_term)
     if r.u(1):
-        pictures = sps.short_term[r.u(max(count - 1, 0).bit_length())]
+        pictures = sps.short_term[_index(r, "short_term_ref_pic_set_idx", count)]
     else:
         pictures = short_term_set(r, sps.short_term, count, count)
     return sum(used for _, used in pictures)
+
+
+def _index(r: BitReader, element: str, count: int) -> int:
+    """An index into what the SPS has, of as few bits as can be."""
+    index = r.u(max(count - 1, 0).bit_length())
+    if index >= count:
+        raise out_of_range(r, element, count - 1, index)
+    return index
 
 
 def _long_term(r: BitReader, known: tuple[bool, ...], poc_bits: int) -> int:
@@ -187,7 +223,7 @@ def _long_term(r: BitReader, known: tuple[bool, ...], poc_bits: int) -> int:
     current = 0
     for index in range(named + own):
         if index < named:
-            current += known[r.u(max(len(known) - 1, 0).bit_length())]
+            current += known[_index(r, "lt_idx_sps", len(known))]
         else:
             r.u(poc_bits)
             current += r.u(1)

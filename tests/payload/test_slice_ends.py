@@ -67,7 +67,8 @@ def test_a_header_has_to_end_and_data_to_follow(features: Callable[..., np.ndarr
     place, unaligned = 2 + end // 8, bytearray(segment.data)
     unaligned[place] ^= 0x80 >> end % 8
     for changed, requirement in (
-        (segment.data[: place + 1] + b"\x80", "hevc.slices"),
+        (segment.data[: place + 1] + b"\x80", "hevc.slice-data"),
+        (segment.data[: place + 1] + b"\xa2\0\0\3\0\0\3", "hevc.slice-data"),
         (bytes(unaligned), "hevc.slice-header"),
         (segment.data[:3], "hevc.slice-header"),
     ):
@@ -76,11 +77,39 @@ def test_a_header_has_to_end_and_data_to_follow(features: Callable[..., np.ndarr
         assert error.value.requirement == requirement
 
 
-def test_entry_points_lie_within_the_data(monkeypatch: pytest.MonkeyPatch, features: Callable[..., np.ndarray]) -> None:
+@pytest.mark.parametrize(
+    ("sizes", "right"), [([1], False), ([-1], False), ([0], False), ([-2], True), ([2], True), ([2, 2, 1], False)]
+)
+def test_every_substream_has_two_bytes(
+    monkeypatch: pytest.MonkeyPatch, features: Callable[..., np.ndarray], sizes: list[int], right: bool
+) -> None:
     data = refsw.encode(features(1, 8, 24, 24), qp=22)
-    places, left = slices.header_places, len(unit_of(data).payload)
-    monkeypatch.setattr(slices, "header_places", lambda *a: places(*a)._replace(entry_points=left))
-    report = refsw.validate(data)
-    assert [error.requirement for error in report.violations] == ["hevc.slices"]
-    with pytest.raises(refsw.DfcError, match=r"hevc\.slices"):
-        refsw.decode(data)
+    segment, parsed = first_segment(data)
+    places = slices.header_places
+    size = slices.data_size(segment.data, places(segment, parsed.sps, parsed.pps[0]).end // 8 + 1)
+    substreams = [n if n > 0 else size + n for n in sizes]
+    monkeypatch.setattr(slices, "header_places", lambda *a: places(*a)._replace(substreams=substreams))
+    assert [e.requirement for e in refsw.validate(data).violations] == ([] if right else ["hevc.slice-data"])
+    if right:
+        assert refsw.decode(data).shape == (1, 8, 24, 24)
+    else:
+        with pytest.raises(refsw.DfcError, match=r"hevc\.slice-data"):
+            refsw.decode(data)
+
+
+def test_more_entry_points_than_the_data_can_have_are_not_read(features: Callable[..., np.ndarray]) -> None:
+    segment, parsed = first_segment(refsw.encode(features(1, 8, 24, 24), qp=22))
+    end = slices.header_places(segment, parsed.sps, parsed.pps[0]).end
+    pps = {0: replace(parsed.pps[0], entry_points=True)}
+    bits = f"{int.from_bytes(segment.data[2:8], 'big'):048b}"[:end] + "0" * 20 + f"{2**20 + 1:021b}" + "1" + "0" * 30
+    bits = bits[: len(bits) // 8 * 8]
+    changed = segment.data[:2] + int(bits, 2).to_bytes(len(bits) // 8, "big") + segment.data[-100:]
+    with pytest.raises(PayloadError) as error:
+        slices.check_end(replace(segment, data=changed), replace(parsed, pps=pps))
+    assert (error.value.requirement, error.value.got) == ("hevc.slice-data", f"{2**20} in {len(changed)} bytes")
+
+
+@pytest.mark.parametrize("words", [b"", b"\0\0\3", b"\0\0\3\0\0\3"])
+def test_emulation_prevention_counts_in_the_data_and_not_in_the_header(words: bytes) -> None:
+    header, data = bytes.fromhex("0000030180"), bytes.fromhex("a00000030180")  # 4 bytes of the header without it
+    assert slices.data_size(b"\x26\1" + header + data + words, 4) == 6

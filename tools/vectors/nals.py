@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vectors.sets import escaped, patch_pps, patch_sps, with_output_flag
+from vectors.sets import escaped, patch_pps, patch_sps, with_entry_points, with_output_flag
 
 START = b"\0\0\1"
 
@@ -92,6 +92,12 @@ def _output_flags(data: bytes, *values: int) -> bytes:
     return _join(nals)
 
 
+def _entry_points(data: bytes, offsets: list[int], extension: str = "") -> bytes:
+    """Entry points of the first picture, and bits that extend its slice header."""
+    nals = _split(data)
+    return _join([with_entry_points(nals[0], offsets, extension), *nals[1:]])
+
+
 def _image_append(data: bytes, more: str) -> bytes:
     """Bytes after the first of several images, each after its length."""
     size, added = int.from_bytes(data[:4], "big"), bytes.fromhex(more)
@@ -146,6 +152,7 @@ OPERATIONS = {
     "fill": _fill,
     "image_append": _image_append,
     "output_flags": _output_flags,
+    "entry_points": _entry_points,
     "image_insert": _image_insert,
     "last_part": _last_part,
     "put": _put,

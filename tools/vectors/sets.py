@@ -55,6 +55,24 @@ def patch_pps(nal: bytes, changes: dict[str, Any]) -> bytes:
 
 def with_output_flag(nal: bytes, value: int) -> bytes:
     """pic_output_flag in the slice header of an IDR picture of one I slice, as HM writes it (7.3.6.1)."""
+    bits, flag, end = _slice_header(nal)
+    return _with_data(nal, bits[:flag] + str(value) + bits[flag:end], bits, end)
+
+
+def with_entry_points(nal: bytes, offsets: list[int], extension: str = "") -> bytes:
+    """Such a slice header with other entry points, as offsets in bytes, and what an extension adds to it."""
+    bits, _, start = _slice_header(nal)
+    r = Reader(Bits(bin=bits), start)
+    count = r.read_value("ue")
+    size = r.read_value("ue") + 1
+    r.read_bits(count * size)
+    width = max(offsets).bit_length()
+    points = ue(len(offsets)) + ue(width - 1) + "".join(f"{offset - 1:0{width}b}" for offset in offsets)
+    return _with_data(nal, bits[:start] + points + extension, bits, r.pos)
+
+
+def _slice_header(nal: bytes) -> tuple[str, int, int]:
+    """Bits of a slice segment; where pic_output_flag stands or would stand; where the elements of every header end."""
     bits = Bits.from_bytes(nal[2:].replace(b"\0\0\3", b"\0\0")).bin
     r = Reader(Bits(bin=bits))
     r.read_bits(2)
@@ -65,10 +83,15 @@ def with_output_flag(nal: bytes, value: int) -> bytes:
     r.read_bits(1)  # sample adaptive offset
     r.read_value("ue")  # se(v): slice_qp_delta
     r.read_bits(1)  # filters across slices
-    end, data = r.pos, r.pos + 1 + -(r.pos + 1) % 8
+    return bits, flag, r.pos
+
+
+def _with_data(nal: bytes, head: str, bits: str, end: int) -> bytes:
+    """A slice segment with another header, and the data that follow a header that ended at `end`."""
+    data = end + 1 + -(end + 1) % 8
     if bits[end:data].rstrip("0") != "1":
         raise ValueError("the header has other elements")
-    head = bits[:flag] + str(value) + bits[flag:end] + "1"
+    head += "1"
     return nal[:2] + escaped(head + "0" * (-len(head) % 8) + bits[data:])
 
 

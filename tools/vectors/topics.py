@@ -47,6 +47,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "hevc-range.extension-*": ("hevc.profile", "hevc.sps", "hevc.bypass", "hevc.weights"),
     "hevc-sequence-*": ("hevc.picture-count", "unpack.pictures"),
     "hevc-size-*": ("hevc.picture-size", "hevc.cropping"),
+    "hevc-slice.data-*": ("hevc.slice-data", "hevc.slice-header"),
     "hevc-sps-*": ("hevc.sps",),
     "hevc-stream-*": ("hevc.start-code", "hevc.sei", "hevc.payload-nal-types"),
     "hevc-weights-*": ("hevc.weights",),

@@ -110,7 +110,7 @@ class Form:
         """Its picture order count."""
         return 256 + 20
 
-    def slice(self, qp: int) -> str:
+    def slice(self, qp: int, slice_data: str = "") -> str:
         """Its own NAL unit, in hex."""
         used = len(self.short.used) + len(self.long.used)
         bits = "1" + ue(0) + "10" + ue("BPI".index(self.kind)) + "1" + _low(self.place)
@@ -125,7 +125,7 @@ class Form:
             usual = ("1" if self.kind == "B" else "") + (ue(1) if counts[0] > 1 else "")
             bits += usual if self.collocated is None else self.collocated
         bits += (self.weights or ue(3) + "0" * sum(counts)) + ue(4)
-        return _nal(1, bits + _delta(qp), SKIPPED[qp])
+        return _nal(1, bits + _delta(qp), slice_data or SKIPPED[qp])
 
 
 def _intra(count: int, kept: list[int], index: int, known: str) -> str:
@@ -230,13 +230,16 @@ def second_slice() -> str:
     return IDR + _nal(19, "0" + "0" + ue(0) + ue(2) + "1" + ue(47), INTRA[0])
 
 
+def stream(form: Form, qp: int, slice_data: str = "") -> list[Any]:
+    """A picture with the pictures that it refers to."""
+    slices = [*form.pictures(), form.slice(qp, slice_data)]
+    return [fps(**(ONE_BLOCK | {"C": len(slices)}), edit=_edit(form)), data(payload="".join(slices))]
+
+
 def register(c: Catalog) -> None:
     """Add the recipes."""
     for name, form in FORMS.items():
         for qp, violates in ((49, None), (50, "hevc.qp")):
-            slices = [*form.pictures(), form.slice(qp)]
             what = f"A {form.kind} picture at 12 bits and QP {qp} with the references of {name}"
             judged = {"kind": "invalid", "violates": violates} if violates else {}
-            c.stream(f"hevc-qp-references.{name}.{qp}", what,
-                     [fps(**(ONE_BLOCK | {"C": len(slices)}), edit=_edit(form)), data(payload="".join(slices))],
-                     area=AREA, profile="INTER", **judged)  # fmt: skip
+            c.stream(f"hevc-qp-references.{name}.{qp}", what, stream(form, qp), area=AREA, profile="INTER", **judged)

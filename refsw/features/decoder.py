@@ -133,7 +133,7 @@ class Decoder:
             try:
                 for content in self._reader:
                     waiting.append((content, self._begin(content, pool)))
-                    yield from handle(2 * self.jobs if self.jobs > 1 else 0)
+                    yield from handle(pool.ahead)
             except DfcError:
                 yield from handle(0)  # what is wrong with a unit before is told first, whatever the number of processes
                 raise

@@ -30,13 +30,18 @@ class Pool:
     """Processes that run functions on arguments; with one job, they run here and at once.
 
     Processes are spawned, not forked: FFmpeg and x265 keep threads, which a fork would cut off.
+
+    Attributes:
+        ahead: pieces of work to have under way, so that no process waits for the next.
     """
 
     def __init__(self, jobs: int) -> None:
         if jobs < 1:
             raise UsageError(f"jobs {jobs}: at least 1")
         self._executor: ProcessPoolExecutor | None = None
+        self.ahead = 0
         if jobs > 1:
+            self.ahead = 2 * jobs
             self._executor = ProcessPoolExecutor(
                 jobs, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent
             )

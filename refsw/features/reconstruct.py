@@ -103,11 +103,7 @@ def levels_of(content: UnitContent, pictures: Array) -> Iterator[Array]:
     p = content.parameters
     start = 0
     for count in content.pictures:
-        channels = len(p.coded_channels) if count else 0
-        if count:
-            yield unpack(pictures[start : start + count], p.packing, channels)
-        else:
-            yield np.zeros((0, p.axes.rows, p.axes.columns), pictures.dtype)
+        yield unpack(pictures[start : start + count], p.packing, len(p.coded_channels))
         start += count
 
 

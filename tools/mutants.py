@@ -2,7 +2,7 @@
 
 What is mutated is the code that decides how a bitstream decodes. Left out, by rule: docstrings, annotations, texts and
 numbers that only words and places of an error are made of; `strict` of zip, which asks for what is so by
-construction; traces; functions that only an encoder, a validator, random
+construction; `repr` of fields; traces; functions that only an encoder, a validator, random
 access, the choice of a library, or an external program uses (`OTHERS`).
 """
 
@@ -75,13 +75,13 @@ OTHERS = {
     "models/apply.py": {"_no_base"},
     "models/update.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range"},
 }  # fmt: skip
-WORDS = {"expected", "got", "doc", "offset", "strict"}
+WORDS = {"expected", "got", "doc", "offset", "strict", "repr"}
 PLACES = {"offset", "payload_offset", "last"}
 ELSEWHERE = {
     "DEFAULT_AXES", "self._lost", "self._damaged", "IN_MEMORY",
     "MAX_AXES", "MAX_EXTENT", "MAX_NAME_BYTES", "MAX_DIGITS", "EXACT_INTEGER", "_BELOW", "_REACH", "SAMPLE_RUNS",
     "FULL_TAPS", "ENCODER_LIMIT", "ENCODER_COEFFICIENT", "FRACTION", "(CLASS_COST, HEAD_COST)", "SMALL", "FEW", "CHUNK",
-    "LZMA_DICTIONARIES", "NAMES", "BEHIND", "NO_LATENCY", "LOOKED_UP",
+    "LZMA_DICTIONARIES", "LZMA_LEAST_DICTIONARY", "NAMES", "BEHIND", "NO_LATENCY", "LOOKED_UP",
 }  # fmt: skip
 """Of the encoder, the validator, which reads on after a violation, and the decoder's own limits."""
 PROMISES = {"Promises", "marks.append"}
@@ -147,24 +147,28 @@ def of_module(package: Path, module: str) -> Iterator[Mutant]:
     text = (package / module).read_text()
     informative = text.find("# --- Informative")
     last = text.count("\n", 0, informative) if informative >= 0 else text.count("\n") + 1
-    tree = ast.parse(text)
-    places = [node for node in _nodes(tree, OTHERS.get(module, set())) if node.lineno <= last]
+    lines = text.splitlines()
     number = 0
     known: Counter[tuple[str, str, str]] = Counter()
-    for place in places:
-        for kind, apply in _changes(place):
-            changed = copy.deepcopy(tree)
-            twin = next(n for n in ast.walk(changed) if _same(n, place))
-            context = text.splitlines()[place.lineno - 1].strip()
-            before = ast.unparse(place).split("\n")[0][:80]
-            after = apply(changed, twin)
-            if after is None:
+    for statement in ast.parse(text).body:
+        for place in _nodes(ast.Module([statement], []), OTHERS.get(module, set())):
+            if place.lineno > last:
                 continue
-            ast.fix_missing_locations(changed)
-            change = (context, before, after[:80])
-            yield Mutant(module, number, kind, place.lineno, *change[1:], ast.unparse(changed), context, known[change])
-            known[change] += 1
-            number += 1
+            for kind, apply in _changes(place):
+                changed = ast.Module([copy.deepcopy(statement)], [])
+                twin = next(n for n in ast.walk(changed) if _same(n, place))
+                context = lines[place.lineno - 1].strip()
+                before = ast.unparse(place).split("\n")[0][:80]
+                after = apply(changed, twin)
+                if after is None:
+                    continue
+                ast.fix_missing_locations(changed)
+                change = (context, before, after[:80])
+                first = min(node.lineno for node in (statement, *getattr(statement, "decorator_list", ())))
+                source = "\n".join([*lines[: first - 1], ast.unparse(changed), *lines[statement.end_lineno :], ""])
+                yield Mutant(module, number, kind, place.lineno, *change[1:], source, context, known[change])
+                known[change] += 1
+                number += 1
 
 
 def seeded(mutants: list[Mutant], seed: int, count: int) -> list[Mutant]:

@@ -40,8 +40,16 @@ EQUIVALENT = ROOT / "tools" / "equivalent_mutants.json"
 SECONDS, MEMORY = 60, 4 << 30  # of CPU
 ENOUGH = 0.95
 KILLED, BY_ERROR, SURVIVED = "killed", "killed by strict errors", "survived"
-FEATURES = ("features/", "tensor/", "payload/")
-"""What model updates do not use, but for the .xz streams of payload/bytecodecs.py."""
+VIDEO, IMAGES, LOSSLESS, MODELS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}, {"MODEL"}
+EVERY = VIDEO | IMAGES | LOSSLESS | {"EXTENDED"}
+USERS = {
+    "models/": MODELS,
+    "features/": EVERY, "tensor/": EVERY, "payload/": EVERY,
+    "payload/bytecodecs.py": LOSSLESS | {"EXTENDED"} | MODELS,
+    "payload/images.py": IMAGES | {"EXTENDED"}, "payload/image_headers.py": IMAGES | {"EXTENDED"},
+    **{f"payload/{name}.py": VIDEO | {"EXTENDED"} for name in ("nal", "parameter_sets", "slices", "hevc", "ffmpeg")},
+}  # fmt: skip
+"""The profiles whose bitstreams get to a module, by the start of its path; of several, the last. Others: all."""
 
 Vectors = list[tuple[dict[str, Any], bytes]]
 
@@ -102,10 +110,9 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
 def chosen(vectors: Vectors, module: str, first: Iterable[str]) -> Vectors:
     """The vectors that may notice, those that have noticed changes of the same module before at the front."""
-    models = module.startswith("models/")  # model updates are decoded by code that nothing else uses
-    features = module.startswith(FEATURES) and module != "payload/bytecodecs.py"
+    profiles = [users for start, users in USERS.items() if module.startswith(start)] or [EVERY | MODELS]
     rank = {name: place for place, name in enumerate(first)}
-    known = [(v, data) for v, data in vectors if not (features if v["profile"] == "MODEL" else models)]
+    known = [(v, data) for v, data in vectors if v["profile"] in profiles[-1]]
     return sorted(known, key=lambda pair: rank.get(pair[0]["id"], len(rank)))
 
 

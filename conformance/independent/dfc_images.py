@@ -52,7 +52,7 @@ def jpeg(data, height, width):
     need(data[:2] == b"\xff\xd8", "image.jpeg", "no SOI")
     kept, frame, scan, tables = [data[:2]], b"", b"", set()
     for marker, segment, pos in segments(data, 2):
-        if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
+        if marker in range(0xC0, 0xD0) and marker != 0xC4:       # JPG and DAC as well
             need(marker == 0xC0 and not frame, "image.jpeg", "frames")
             frame = segment
         body = segment[4:]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from refsw.syntax.codes import PayloadCodec
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOUR_TYPES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PALETTE = 3
+COLOUR_TYPES = {0: "grey", 2: "colour", PALETTE: "palette", 4: "grey and alpha", 6: "colour and alpha"}
 IHDR = struct.Struct(">IIBBBBB")
 IEND = b"\0\0\0\0IEND\xae\x42\x60\x82"
 ADAM7 = (  # first row and column of a pass, and the steps from one to the next
@@ -26,9 +26,9 @@ JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 SIZ = struct.Struct(">HIIIIIIIIHB")  # T.800, A.5.1, from Rsiz on
 SOT, SOD, EOC, COD, COC, POC = 0xFF90, 0xFF93, 0xFFD9, 0xFF52, 0xFF53, 0xFF5F
 STYLE_PLACES = {COD: 12, COC: 9}  # of the code-block style, after which the transform stands (T.800, A.6.1, A.6.2)
-APP0, APP15, COM, SOS, SOF0, DHT, DQT = 0xE0, 0xEF, 0xFE, 0xDA, 0xC0, 0xC4, 0xDB
+APP, SOS, DHT, DQT = range(0xE0, 0xF0), 0xDA, 0xC4, 0xDB
+SOF0, OTHERS = 0xC0, (*range(0xC1, 0xC4), *range(0xC5, 0xD0))  # frame headers, and what baseline images do not have
 SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Of baseline images (T.81, B.2.4): quantization tables of 8 bits; two Huffman tables for DC, two for AC.
 BASELINE_TABLES = {*((DQT, number) for number in range(4)), *((DHT, number) for number in (0x00, 0x01, 0x10, 0x11))}
 
@@ -66,8 +66,6 @@ def png_header(data: bytes) -> ImageHeader | None:
     width, height, depth, colour, compression, filtering, interlace = IHDR.unpack_from(head, 8)
     if colour not in COLOUR_TYPES:
         return None
-    components = COLOUR_TYPES[colour]
-    kind = "palette" if colour == PALETTE else "grey" if components == 1 else f"{components} components"
     # Ancillary chunks have a small first letter, and no effect.
     critical = [(name, chunk) for name, chunk in chunks if not name[0] & 0x20]
     names = [name for name, _ in critical]
@@ -76,8 +74,9 @@ def png_header(data: bytes) -> ImageHeader | None:
     in_order = count > 0 and names == [*first, *[b"IDAT"] * count, b"IEND"]
     conforms = in_order and chunks[-1] == (b"IEND", IEND) and (compression, filtering, interlace >> 1) == (0, 0, 0)
     return ImageHeader(
-        height, width, kind, depth, conforms, PNG_SIGNATURE + b"".join(chunk for _, chunk in critical), interlace == 1
-    )
+        height, width, COLOUR_TYPES[colour], depth, conforms,
+        PNG_SIGNATURE + b"".join(chunk for _, chunk in critical), interlace == 1,
+    )  # fmt: skip
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -100,7 +99,7 @@ def png_rows_are_exact(header: ImageHeader) -> bool:
     size = 0
     for y, x, rows, columns in ADAM7 if header.interlaced else ((0, 0, 1, 1),):
         h, w = -(-(header.height - y) // rows), -(-(header.width - x) // columns)
-        size += h * (1 + w * header.depth // 8) if h > 0 and w > 0 else 0
+        size += h * (1 + w * header.depth // 8) if w else 0
     expander, found = zlib.decompressobj(), 0
     for _, chunk in _chunks(header.body):
         waiting = chunk[8:-4] if chunk[4:8] == b"IDAT" else b""
@@ -129,13 +128,13 @@ def jpeg_header(data: bytes) -> ImageHeader | None:
             continue
         marker, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
         segment = data[place : place + 2 + size]
-        if marker in FRAMES:
+        if marker == SOF0 or marker in OTHERS:
             frames.append((marker, segment[4:]))
         elif marker in (DHT, DQT):
             tables |= set(_tables(marker, segment[4:]))
         elif marker == SOS:
             scan = segment
-        if not (APP0 <= marker <= APP15 or marker == COM):
+        if marker not in APP:
             body.append(segment)
         place += 2 + size
     body.append(data[place:])
@@ -212,17 +211,17 @@ def codestream_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
     What is odd, such as a length that leads nowhere, ends them with what is left, under marker 0.
     """
-    place, part_end = 2, 0
+    place = part_end = 2
     while place + 2 < len(data):
         marker = int.from_bytes(data[place : place + 2], "big")
         if marker == SOD:
             if part_end < place + 2:
                 break
-            place, part_end = part_end, 0
+            place = part_end
             continue
         size = int.from_bytes(data[place + 2 : place + 4], "big")
         segment = data[place : place + 2 + size]
-        if marker < 0xFF00 or size < 2:
+        if marker < 0xFF00:
             break
         if marker == SOT:
             length = int.from_bytes(segment[6:10], "big")

@@ -199,10 +199,9 @@ class _Reading:
 
     def align(self) -> None:
         start = self.reader.offset
-        padding = -self.reader.position % 8
         self.reader.align()
-        if padding and self.trace is not None:
-            self.row(start, "byte_alignment_bits", f"f({padding})", 0)
+        if self.trace is not None and self.reader.offset > start:
+            self.row(start, "byte_alignment_bits", f"f({self.reader.offset - start})", 0)
 
     def rest(self, node: Rest) -> None:
         start = self.reader.offset

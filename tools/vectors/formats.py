@@ -34,6 +34,14 @@ def deflate_fixed(raw: bytes) -> bytes:
     return bytes(int(bits[i : i + 8][::-1], 2) for i in range(0, len(bits), 8))
 
 
+def deflate_zeros(count: int) -> bytes:
+    """RFC 1951, 3.2.6: zero bytes in the fixed code, one literal, then matches of 258 bytes, then literals."""
+    matches, left = divmod(count - 1, 258)
+    bits = "110" + "00110000" + ("11000101" + "00000") * matches + "00110000" * left + "0000000"
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[i : i + 8][::-1], 2) for i in range(0, len(bits), 8))
+
+
 def zlib_of(deflated: bytes, raw: bytes, head: bytes = b"\x78\x01") -> bytes:
     """RFC 1950."""
     return head + deflated + zlib.adler32(raw).to_bytes(4, "big")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from vectors import jpeg
+from vectors import jpeg, jpeg2000
 from vectors.catalog import Catalog
 from vectors.data import levels
-from vectors.formats import chunk, deflate_stored, images, png, zlib_of
+from vectors.formats import chunk, deflate_stored, deflate_zeros, images, png, zlib_of
 from vectors.recipes.words import data, fps
 
 AREA = "image"
@@ -20,8 +20,10 @@ def register(c: Catalog) -> None:
     """Add the recipes."""
     _jpeg_forms(c)
     _jpeg_broken(c)
+    _png_sizes(c)
     _png_broken(c)
     _jpeg2000(c)
+    _codestreams(c)
     _sizes(c)
 
 
@@ -43,6 +45,10 @@ def _jpeg_forms(c: Catalog) -> None:
         "markers": (
             _jpeg(soi=jpeg.SOI + jpeg.segment(0xE7, words) + jpeg.segment(0xFE, words)),
             "segments without effect whose bytes look like markers",
+        ),
+        "application.short": (
+            _jpeg(soi=jpeg.SOI + jpeg.segment(0xE0, b"JFIF\0") + jpeg.segment(0xEF, b"")),
+            "a JFIF segment without its fields, and an empty one",
         ),
         "comment.empty": (_jpeg(soi=jpeg.SOI + jpeg.segment(0xFE, b"")), "an empty comment"),
         "comment.late": (_jpeg(sos=jpeg.segment(0xFE, b"late") + jpeg.sos()), "a comment right before its scan"),
@@ -118,6 +124,7 @@ def _jpeg_broken(c: Catalog) -> None:
         "table.third.unused": (
             _jpeg(dc=jpeg.segment(0xC4, jpeg.huffman(0) + jpeg.huffman(0, 3))), "a DC table of destination 3, not used",
         ),
+        "arithmetic": (_jpeg(dc=jpeg.segment(0xCC, b"\0\x10") + jpeg.segment(0xC4, jpeg.huffman(0))), "a DAC segment"),
         "scan.name": (_jpeg(sos=jpeg.sos(name=2)), "a scan of another component"),
         "scan.first": (_jpeg(sos=jpeg.sos(first=1)), "a scan from coefficient 1 on"),
         "scan.last": (_jpeg(sos=jpeg.sos(last=62)), "a scan up to coefficient 62"),
@@ -127,6 +134,26 @@ def _jpeg_broken(c: Catalog) -> None:
     }  # fmt: skip
     for name, (image, what) in broken.items():
         _image(c, f"jpeg-{name}", f"JPEG with {what}", "JPEG", image, rule)
+
+
+def _png_sizes(c: Catalog) -> None:
+    # Together they tell every row, column and step of every pass from the next greater one.
+    for height, width in ((1, 1), (2, 2), (3, 3), (1, 5), (5, 1), (5, 3), (13, 13), (17, 17), (8, 16)):
+        for bits in (8, 16):
+            image = png(levels("noise", (1, height, width), bits, 5)[0], bits=bits, interlaced=True)
+            _image(c, f"png-interlaced.{height}x{width}.{bits}", f"PNG: {height} x {width}, {bits} bits, interlaced",
+                   "PNG", image, H=height, W=width, bits=bits)  # fmt: skip
+    # More than a mebibyte of rows, so that a decoder may expand it in parts.
+    height, width = 700, 800
+    rows = bytes(height * (1 + 2 * width))
+    head = chunk(b"IHDR", width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x10\0\0\0\0")
+    image = (
+        png(levels("noise", (1, 1, 1), 8, 5)[0])[:8]
+        + head
+        + chunk(b"IDAT", zlib_of(deflate_zeros(len(rows)), rows))
+        + chunk(b"IEND", b"")
+    )
+    _image(c, "png-large", "PNG of more than 2^20 bytes of rows", "PNG", image, H=height, W=width, bits=16)
 
 
 def _png_broken(c: Catalog) -> None:
@@ -142,6 +169,9 @@ def _png_broken(c: Catalog) -> None:
     pieces = [chunk(b"IDAT", stream[i : i + 40]) for i in range(0, len(stream), 40)]
     forms = {
         "parts": (head + b"".join(pieces) + end, "its data in several IDAT chunks"),
+        "part.sum": (
+            head + chunk(b"IDAT", stream[:-4]) + chunk(b"IDAT", stream[-4:]) + end, "its Adler-32 in its own chunk",
+        ),
         "part.empty": (head + chunk(b"IDAT", b"") + idat + chunk(b"IDAT", b"") + end, "empty IDAT chunks"),
         "ancillary.crc": (
             head + chunk(b"tEXt", b"a\0b")[:-1] + b"\0" + idat + end, "an ancillary chunk with a wrong CRC",
@@ -153,7 +183,23 @@ def _png_broken(c: Catalog) -> None:
     }  # fmt: skip
     for name, (image, what) in forms.items():
         _image(c, f"png-form.{name}", f"PNG: {what}", "PNG", image)
+    short, more, long = rows[: -W - 1], rows + b"\0", rows + rows[: W + 1]
     broken = {
+        "data.short": ("image.png-data", head + chunk(b"IDAT", zlib_of(deflate_stored(short), short)) + end,
+                       "a row too few"),
+        "data.long": ("image.png-data", head + chunk(b"IDAT", zlib_of(deflate_stored(long), long)) + end,
+                      "a row too many"),
+        "data.byte": ("image.png-data", head + chunk(b"IDAT", zlib_of(deflate_stored(more), more)) + end,
+                      "a byte after its last row"),
+        "data.after": ("image.png-data", head + chunk(b"IDAT", stream + b"\0") + end, "a byte after its zlib stream"),
+        "data.again": ("image.png-data", head + chunk(b"IDAT", stream + stream) + end, "two zlib streams"),
+        "data.after.part": ("image.png-data", head + idat + chunk(b"IDAT", b"\0") + end,
+                            "a byte in a chunk after its zlib stream"),
+        "data.unended": ("image.png-data", head + chunk(b"IDAT", stream[:-4]) + end, "no Adler-32"),
+        "header.long": ("image.format", head[:8] + chunk(b"IHDR", head[16:29] + b"\0") + idat + end, "a long IHDR"),
+        "colour.1": ("image.format", ihdr(8, 1, 0, 0, 0) + idat + end, "colour type 1"),
+        "colour.5": ("image.format", ihdr(8, 5, 0, 0, 0) + idat + end, "colour type 5"),
+        "colour.7": ("image.format", ihdr(8, 7, 0, 0, 0) + idat + end, "colour type 7"),
         "data.none": ("image.png", head + end, "no IDAT chunk"),
         "end.twice": ("image.png", good + end, "two IEND chunks"),
         "header.twice": ("image.png", head + head[8:] + idat + end, "two IHDR chunks"),
@@ -214,6 +260,40 @@ def _jpeg2000(c: Catalog) -> None:
     c.stream("image-jpeg2000-comment", "JPEG 2000 with a comment whose bytes look like COD and EOC",
              [fps(**tiled), data(payload={"of": name}, edit=[["image_insert", "ffd9ff52000c0000"]])], area=AREA,
              profile="IMAGE")  # fmt: skip
+
+
+def _codestreams(c: Catalog) -> None:
+    def of(**changed: bytes) -> bytes:
+        return jpeg2000.codestream(H, W, **changed)
+
+    two = jpeg2000.part(number=0, count=2) + jpeg2000.part(b"", number=1, count=2)
+    forms = {
+        "plain": (of(), "the fewest segments"),
+        "coc": (of(coc=jpeg2000.coc()), "COC"),
+        "coc.alone": (of(cod=jpeg2000.cod(transform=1), coc=jpeg2000.coc(levels=1), qcd=jpeg2000.qcd(1),
+                         parts=jpeg2000.part(bytes(2))), "a transform of COC that COD does not have"),
+        "part.cod": (of(parts=jpeg2000.part(header=jpeg2000.cod())), "COD in the header of a tile-part"),
+        "part.coc": (of(parts=jpeg2000.part(header=jpeg2000.coc())), "COC in the header of a tile-part"),
+        "part.comment": (of(parts=jpeg2000.part(header=jpeg2000.segment(0x64, b"\0\1" + jpeg2000.SOD))),
+                         "a comment in the header of a tile-part"),
+        "parts.two": (of(parts=two), "a second tile-part that is empty"),
+    }  # fmt: skip
+    for name, (image, what) in forms.items():
+        _image(c, f"jpeg2000-form.{name}", f"JPEG 2000 with {what}", "JPEG2000", image)
+    broken = {}
+    for name, make in (("cod", jpeg2000.cod), ("coc", jpeg2000.coc)):
+        marker = name.upper()
+        for label, words, what in (
+            ("irreversible", {"transform": 0}, "the irreversible transform"),
+            ("style", {"style": 0x40}, "code-blocks of Part 15"),
+        ):
+            broken[f"{name}.{label}"] = (of(**{name: make(**words)}), f"{what} in {marker}")
+            broken[f"part.{name}.{label}"] = (
+                of(parts=jpeg2000.part(header=make(**words))), f"{what} in {marker} of a tile-part",
+            )  # fmt: skip
+    broken["end.twice"] = of(eoc=jpeg2000.EOC * 2), "two EOC"
+    for name, (image, what) in broken.items():
+        _image(c, f"jpeg2000-{name}", f"JPEG 2000 with {what}", "JPEG2000", image, "image.jpeg2000")
 
 
 def _sizes(c: Catalog) -> None:

@@ -11,8 +11,29 @@ intelligence, IEEE Access 2020 (ALTeC, SiLRTC, HaLRTC and FCP on features); Dhon
 Bajic, Latent space inpainting, ICC 2021. docs/resilience.md has the methods measured side by side.
 """
 
+from refsw.resilience.altec import AltecWeights, train_altec
 from refsw.resilience.base import Method
+from refsw.resilience.channels import CHANNELS, Channel, GilbertElliott, Iid, Trace
 from refsw.resilience.concealment import conceal, conceal_features
 from refsw.resilience.methods import METHODS, find_method
+from refsw.resilience.packets import Packet, interleaved, part_packets, received_mask, row_packets
 
-__all__ = ["METHODS", "Method", "conceal", "conceal_features", "find_method"]
+__all__ = [
+    "CHANNELS",
+    "METHODS",
+    "AltecWeights",
+    "Channel",
+    "GilbertElliott",
+    "Iid",
+    "Method",
+    "Packet",
+    "Trace",
+    "conceal",
+    "conceal_features",
+    "find_method",
+    "interleaved",
+    "part_packets",
+    "received_mask",
+    "row_packets",
+    "train_altec",
+]

@@ -52,6 +52,15 @@ def means(tensor: Array, received: Array) -> Array:
     return found
 
 
+def limits(tensor: Array, received: Array) -> tuple[Array, Array]:
+    """The least and the greatest of what was received of each channel, (C, 1, 1); of one lost whole, of the tensor."""
+    found = []
+    for take, worst in ((np.min, np.inf), (np.max, -np.inf)):
+        own = take(np.where(received, tensor, worst), axis=(1, 2))
+        found.append(np.where(np.isfinite(own), own, take(tensor[received]))[:, None, None])
+    return found[0], found[1]
+
+
 def beside(tensor: Array, received: Array) -> Array:
     """At each place the mean of the channels of which it was received, (1, H, W); of none, that of the tensor.
 

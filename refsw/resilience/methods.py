@@ -7,7 +7,12 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from refsw.errors import UsageError
+from refsw.resilience.altec import Altec
 from refsw.resilience.base import Method
+from refsw.resilience.caltec import Caltec
+from refsw.resilience.fcp import Fcp
+from refsw.resilience.inpainting import NavierStokes, Telea
+from refsw.resilience.lowrank import Halrtc, HalrtcChannel, Silrtc
 from refsw.resilience.simple import ChannelMean, Linear, Nothing, Zero
 
 METHODS: Mapping[str, type[Method]] = {
@@ -15,6 +20,14 @@ METHODS: Mapping[str, type[Method]] = {
     Zero.name: Zero,
     ChannelMean.name: ChannelMean,
     Linear.name: Linear,
+    Silrtc.name: Silrtc,
+    Halrtc.name: Halrtc,
+    HalrtcChannel.name: HalrtcChannel,
+    Fcp.name: Fcp,
+    Altec.name: Altec,
+    Caltec.name: Caltec,
+    NavierStokes.name: NavierStokes,
+    Telea.name: Telea,
 }
 
 

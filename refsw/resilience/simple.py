@@ -52,6 +52,17 @@ class ChannelMean(General):
         return np.broadcast_to(means(tensor, received), tensor.shape)
 
 
+def beyond(tensor: Array, received: Array, estimate: Array) -> Array:
+    """An estimate with linear interpolation in every channel, row and column of which nothing was received.
+
+    The matrices that a tensor unfolds to have rows there that are lost whole, of which rank says nothing.
+    """
+    reached = np.ones((1, 1, 1), np.bool_)
+    for axes in ((1, 2), (0, 2), (0, 1)):
+        reached = reached & received.any(axis=axes, keepdims=True)
+    return np.where(reached, estimate, Linear().fill(tensor, received))
+
+
 @dataclass(frozen=True, slots=True)
 class Linear(General):
     """Straight lines down each column, from the last received element above to the first one below.

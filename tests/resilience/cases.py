@@ -6,7 +6,7 @@ import pytest
 
 from refsw.resilience import METHODS
 
-NEEDS: dict[str, str] = {}
+NEEDS = {"altec": "weights"}
 """Methods that need more than a tensor and its mask, and what."""
 GENERAL = [name for name in METHODS if name not in NEEDS]
 PACKAGES = {"navier-stokes": "cv2", "telea": "cv2", "fcp": "tensorly"}

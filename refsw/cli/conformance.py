@@ -14,8 +14,7 @@ import click
 from refsw.cli.common import OUTPUT, output_stream, role, say, say_all
 
 if TYPE_CHECKING:
-    from refsw.conformance.outcomes import Result
-    from refsw.conformance.runner import OnResult
+    from refsw.conformance.engine import OnResult
     from refsw.conformance.suite import Selection, Suite, Vector
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -91,10 +90,12 @@ def run_command(
     What needs an optional part of the specification that the decoder does not have is SKIPPED, and no failure.
     With no vector selected the exit code is 2.
     """
-    from refsw.conformance.decoders import Limits, decoder_under_test
+    from refsw.conformance.decoders import decoder_under_test
+    from refsw.conformance.engine import locked
+    from refsw.conformance.programs import Limits
     from refsw.conformance.reports import HTML, write_reports
     from refsw.conformance.results import Plan
-    from refsw.conformance.runner import locked, run
+    from refsw.conformance.runner import run
 
     suites, selection = _load(**selected)
     plan = Plan(suites, decoder_under_test(decoder), Limits(timeout, memory << 20), selection, jobs, strict_errors)
@@ -134,7 +135,7 @@ def _live(total: int) -> Iterator[OnResult | None]:
         task = bar.add_task("", total=total, found="")
         found: dict[str, int] = {}
 
-        def tell(result: Result, done: int, of: int) -> None:
+        def tell(result: Any, done: int, of: int) -> None:
             found[str(result.outcome)] = found.get(str(result.outcome), 0) + 1
             words = "  ".join(f"{name} {count}" for name, count in found.items())
             bar.update(task, completed=done, total=of, found=words)
@@ -143,10 +144,11 @@ def _live(total: int) -> Iterator[OnResult | None]:
 
 
 def _print(results: dict[str, Any]) -> None:
-    from refsw.conformance.outcomes import GOOD
     from refsw.conformance.results import failures_first, headline
+    from refsw.conformance.verdicts import subject_of
 
-    failures = [v for v in failures_first(results["vectors"]) if v["outcome"] not in GOOD]
+    subject = subject_of(results)
+    failures = [v for v in failures_first(results) if v["outcome"] not in subject.good]
     for v in failures[:SHOWN_FAILURES]:
         say(f"{v['outcome']:<16} {v['id']}: {v['reason']}")
     if len(failures) > SHOWN_FAILURES:
@@ -154,7 +156,7 @@ def _print(results: dict[str, Any]) -> None:
     for area, counts in results["areas"].items():
         skipped = f"  {counts['SKIPPED']} SKIPPED" if counts["SKIPPED"] else ""
         say(f"  {area:<20} {counts['PASS']:>5} of {sum(counts.values()):>5}{skipped}")
-    say(f"{results['decoder']['name']}: {headline(results)} ({results['seconds']:.1f} s)")
+    say(f"{results[subject.role]['name']}: {headline(results)} ({results['seconds']:.1f} s)")
 
 
 @command.command(name="list")

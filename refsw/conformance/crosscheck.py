@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from refsw.conformance.decoders import Limits, Session, decoder_under_test, registered
+from refsw.conformance.decoders import DecoderSession, decoder_under_test, registered
 from refsw.conformance.elements import ulp_distance
-from refsw.conformance.outcomes import UNSUPPORTED_CODE
 from refsw.conformance.outputs import Found, OutputError, little_endian, output_file, read_tensors
+from refsw.conformance.programs import Limits
+from refsw.conformance.verdicts import UNSUPPORTED_CODE
 from refsw.errors import CodecError, DfcError, UsageError
 from refsw.features.cost import FeatureMeter
 from refsw.features.parameters import Parameters
@@ -122,7 +123,7 @@ class CrossChecker:
         chosen = {name: decoder_under_test(name) for name in [*registered(), *decoders]}
         self._folder = tempfile.TemporaryDirectory(prefix="refsw-")
         self._sessions = {
-            name: Session(decoder, Path(self._folder.name) / str(number))
+            name: DecoderSession(decoder, Path(self._folder.name) / str(number))
             for number, (name, decoder) in enumerate(chosen.items())
         }
 
@@ -226,7 +227,7 @@ def _explain(rows: Sequence[Row], configuration: bytes) -> None:
 
 
 def _bitstreams(
-    data: bytes, sessions: Mapping[str, Session], base: Path | None, limits: Limits, found: CrossCheck
+    data: bytes, sessions: Mapping[str, DecoderSession], base: Path | None, limits: Limits, found: CrossCheck
 ) -> None:
     results: dict[str, list[tuple[str, Array]]] = {}
     accepted, rejected = [], []
@@ -271,7 +272,7 @@ class _Answer(NamedTuple):
     too_much: bool = False
 
 
-def _decode(data: bytes, session: Session, base: Path | None, limits: Limits) -> _Answer:
+def _decode(data: bytes, session: DecoderSession, base: Path | None, limits: Limits) -> _Answer:
     run = session.decode(data, limits, expected_bytes=1 << 32, base=base)
     said = sentence(run.text, 300)
     if run.error:

@@ -168,7 +168,7 @@ class Guard:
             "peak": self.peak,
             "text": str(self.text),
             "left": left,
-            "model": self.ready.get("model") is True,
+            "ready": self.ready,
             "reply": self.reply.split(b"\n")[0].decode("utf-8", "replace") if b"\n" in self.reply else None,
         }
 

@@ -1,62 +1,21 @@
-"""13.7 Outcomes: what a run of a decoder on a vector comes to. The set is closed, and one vector has one of them."""
+"""13.7 Outcomes: what a run of a decoder on a vector comes to."""
 
 from __future__ import annotations
 
-import re
-import signal
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from refsw.conformance.comparison import Judge, Mismatch
-from refsw.conformance.decoders import Run
 from refsw.conformance.model_comparison import compare_models
 from refsw.conformance.outputs import TYPES, Found, OutputError, output_file, read_tensors
+from refsw.conformance.programs import Run
 from refsw.conformance.suite import ExpectedError, Kind, Vector
+from refsw.conformance.verdicts import REJECTED, UNSUPPORTED_CODE, Outcome, crash_of, last_words
 from refsw.text import sentence, shown
 
-REJECTED, UNSUPPORTED_CODE, INTERNAL, PANIC = 65, 69, 70, 101
-FIRST_OF_SHELL = 126
 LONGEST_TEXT = 10_000
-TRACEBACK = re.compile(r"^Traceback \(most recent call last\):$", re.MULTILINE)
-
-
-class Outcome(StrEnum):
-    """13.7 What came of a vector."""
-
-    PASS = "PASS"  # noqa: S105
-    MISMATCH = "MISMATCH"
-    ACCEPTED_INVALID = "ACCEPTED_INVALID"
-    REJECTED_VALID = "REJECTED_VALID"
-    WRONG_CLASS = "WRONG_CLASS"
-    CRASH = "CRASH"
-    TIMEOUT = "TIMEOUT"
-    UNSUPPORTED = "UNSUPPORTED"
-    UNPROVEN = "UNPROVEN"
-    NOT_RUN = "NOT_RUN"
-    HARNESS_ERROR = "HARNESS_ERROR"
-    SKIPPED = "SKIPPED"
-
-
-MEANINGS = {
-    Outcome.PASS: "did exactly what the vector asks for",
-    Outcome.MISMATCH: "decoded a valid bitstream to something else",
-    Outcome.ACCEPTED_INVALID: "decoded what it has to reject",
-    Outcome.REJECTED_VALID: "rejected a valid bitstream",
-    Outcome.WRONG_CLASS: "took unsupported for not conforming, or the reverse",
-    Outcome.CRASH: "ended by a signal, an uncaught error, or over a limit of memory or output",
-    Outcome.TIMEOUT: "did not end in time",
-    Outcome.UNSUPPORTED: "does not implement what a valid bitstream needs",
-    Outcome.UNPROVEN: "rejected, as it has to be, by a decoder that rejects most of what is like it: shows nothing",
-    Outcome.NOT_RUN: "selected, and not run",
-    Outcome.HARNESS_ERROR: "the runner could not run it: says nothing about the decoder",
-    Outcome.SKIPPED: "needs an optional part of the specification that the decoder does not have",
-}
-GOOD = {Outcome.PASS, Outcome.SKIPPED}
-WORST_FIRST = [o for o in Outcome if o is not Outcome.PASS] + [Outcome.PASS]
 
 
 @dataclass
@@ -91,12 +50,6 @@ class Result:
         """A result that was written by `as_dict`."""
         names = ("reason", "notes", "exit_code", "signal", "seconds", "peak_bytes", "stderr", "mismatches")
         return cls(vector, Outcome(fields["outcome"]), **{name: fields[name] for name in names})
-
-
-def counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """How often each outcome came, those that did not come included."""
-    found = Counter(outcomes)
-    return {str(outcome): found[outcome] for outcome in Outcome}
 
 
 def expected_bytes(vector: Vector) -> int:
@@ -139,9 +92,9 @@ def _verdict(
 ) -> tuple[Outcome, str]:
     if run.stopped == "time":
         return Outcome.TIMEOUT, "stopped at its time limit"
-    crash = _crash(run)
+    crash = crash_of(run)
     if crash:
-        return Outcome.CRASH, crash + _last_words(run)
+        return Outcome.CRASH, crash + last_words(run)
     code = run.exit_code
     if code == 0:
         if vector.kind is not Kind.VALID:
@@ -152,7 +105,7 @@ def _verdict(
         return Outcome.SKIPPED, f"{told}: needs {', '.join(vector.optional)}, which is optional"
     if vector.kind is Kind.VALID:
         outcome = Outcome.UNSUPPORTED if code == UNSUPPORTED_CODE else Outcome.REJECTED_VALID
-        return outcome, told + _last_words(run)
+        return outcome, told + last_words(run)
     if not vector.either and (code == UNSUPPORTED_CODE) != (vector.kind is Kind.UNSUPPORTED):
         return Outcome.WRONG_CLASS, f"{told}; {_wanted(vector)}"
     if _left_output(folder, result):
@@ -169,41 +122,11 @@ def other_error(expected: ExpectedError, told: dict[str, Any] | None) -> str:
     return ", ".join(f"{k} {told.get(k)!r}, not {v!r}" for k, v in fields.items() if told.get(k) != v)
 
 
-def _last_words(run: Run) -> str:
-    """The last line of what a decoder has said, where the reason mostly stands."""
-    lines = run.text.split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f": {last[:300]}" if last else ""
-
-
 def _wanted(vector: Vector) -> str:
     error = vector.error
     assert error is not None
     wanted = UNSUPPORTED_CODE if vector.kind is Kind.UNSUPPORTED else REJECTED
     return f"{wanted} expected: {error.error_class} in {error.element} [requirement {error.requirement}]"
-
-
-def _crash(run: Run) -> str:
-    """13.6.6 Why a run is no verdict of the decoder; empty if it is one."""
-    if run.stopped == "memory":
-        return f"stopped at its memory limit, at {run.peak_bytes >> 20} MiB"
-    if run.stopped == "output":
-        return "stopped at the limit of what it may write"
-    if run.stopped == "protocol":
-        return "did not keep to the protocol of JSON lines"
-    if run.signal is not None:
-        try:
-            name = signal.Signals(run.signal).name
-        except ValueError:
-            name = ""
-        return f"ended by signal {run.signal} {name}".rstrip()
-    if not run.answered or run.exit_code is None:
-        return f"ended without an answer, with exit code {run.exit_code}"
-    if run.exit_code in (INTERNAL, PANIC) or run.exit_code >= FIRST_OF_SHELL:
-        return f"ended with exit code {run.exit_code}, an internal error"
-    if run.exit_code == 1 and TRACEBACK.search(run.text):
-        return "ended with exit code 1 by an uncaught exception"
-    return ""
 
 
 def _left_output(folder: Path, result: Result) -> bool:

@@ -11,11 +11,9 @@ import base64
 import hashlib
 from typing import Any
 
-from refsw.conformance.outcomes import GOOD, MEANINGS, Outcome
-from refsw.conformance.results import fails, failures_first, headline, where, worst
+from refsw.conformance.results import cases_of, failures_first, headline, where
+from refsw.conformance.verdicts import Subject, subject_of
 from refsw.text import for_html as escape
-
-OPEN = {Outcome.UNSUPPORTED, Outcome.UNPROVEN, Outcome.SKIPPED, Outcome.NOT_RUN, Outcome.HARNESS_ERROR}
 
 SHOWN_REQUIREMENTS = 12
 ROOM = 900_000
@@ -94,7 +92,7 @@ function apply() {
     const left = d.querySelectorAll('tr[data-id]:not([hidden])').length;
     d.hidden = !left; d.open = chosen && left > 0; d.querySelector('.count').textContent = left;
   }
-  shown.textContent = n + ' of ' + rows.length + ' vectors shown';
+  shown.textContent = n + ' of ' + rows.length + ' shown';
 }
 form.hidden = false;
 form.addEventListener('input', apply);
@@ -107,141 +105,144 @@ apply();
 """
 
 
-def html_page(results: dict[str, Any]) -> str:
-    """The page for the contents of a results.json."""
-    decoder = results["decoder"]
+def html_page(results: dict[str, Any], more: str = "") -> str:
+    """The page for the contents of a results.json, with more sections after the cases."""
+    subject = subject_of(results)
     script = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{script}'"
-    failed = [v for v in failures_first(results["vectors"]) if v["outcome"] not in GOOD]
+    failed = [v for v in failures_first(results) if v["outcome"] not in subject.good]
+    passed = [str(outcome) for outcome in subject.worst_first if outcome in subject.good]
     body = [
         _head(results),
-        f"<h2 id='outcomes'>Outcomes</h2>{_outcomes(results['counts'])}",
-        f"<h2 id='vectors'>Vectors</h2>{_filter(results)}",
+        f"<h2 id='outcomes'>Outcomes</h2>{_outcomes(subject, results['counts'])}",
+        f"<h2 id='{subject.cases}'>{subject.cases.capitalize()}</h2>{_filter(results)}",
         "<p id='shown' class='soft' role='status' aria-live='polite'></p>",
     ]
     end = [
-        *[_rest(o, [v for v in results["vectors"] if v["outcome"] == o]) for o in (Outcome.SKIPPED, Outcome.PASS)],
+        *[_rest(subject, o, [v for v in cases_of(results) if v["outcome"] == o]) for o in passed],
+        more,
         "<div class='two'><section>",
-        f"<h2 id='areas'>Areas</h2>{_groups('area', results['areas'])}",
+        f"<h2 id='areas'>Areas</h2>{_groups(subject, 'area', results['areas'])}",
         "</section><section>",
-        f"<h2 id='requirements'>Requirements</h2>{_requirements(results['about'])}",
+        f"<h2 id='requirements'>Requirements</h2>{_requirements(subject, results['about'])}",
         "</section></div>",
         f"<h2 id='run'>The run</h2>{_run(results)}",
     ]
-    body += [*_failures(failed, ROOM - sum(map(len, (*body, *end, STYLE, SCRIPT)))), *end]
+    body += [*_failures(subject, failed, ROOM - sum(map(len, (*body, *end, STYLE, SCRIPT)))), *end]
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>Conformance of {escape(decoder['name'])}</title><style>{STYLE}</style></head>\n<body><main>"
-        + "\n".join(body)
-        + f"</main>\n<script>{SCRIPT}</script></body></html>\n"
+        f"<title>Conformance of {escape(results[subject.role]['name'])}</title><style>{STYLE}</style></head>\n"
+        "<body><main>" + "\n".join(body) + f"</main>\n<script>{SCRIPT}</script></body></html>\n"
     )
 
 
-def _failures(failed: list[dict[str, Any]], room: int) -> list[str]:
+def _failures(subject: Subject, failed: list[dict[str, Any]], room: int) -> list[str]:
     """What failed: with details, with less of them, or in a row, so that all of it fits if that can be."""
-    rows = [_row(v) for v in failed]
+    rows = [_row(subject, v) for v in failed]
     room -= sum(map(len, rows))
     blocks, rest = [], []
     for v, row in zip(failed, rows, strict=True):
-        block = _vector(v, whole=True, details_open=len(failed) == 1)
+        block = _case(subject, v, whole=True, details_open=len(failed) == 1)
         if len(block) > room // 8:
-            block = _vector(v, whole=False, details_open=False)
+            block = _case(subject, v, whole=False, details_open=False)
         if len(block) <= room // 4:
             blocks.append(block)
             room -= len(block) - len(row)
         else:
             rest.append(v)
-    return [*blocks, _rest("more that did not pass; details are in results.json", rest)]
+    return [*blocks, _rest(subject, "more that did not pass; details are in results.json", rest)]
 
 
-def _rest(what: str, vectors: list[dict[str, Any]]) -> str:
+def _rest(subject: Subject, what: str, vectors: list[dict[str, Any]]) -> str:
     """Vectors in a table, folded."""
     if not vectors:
         return ""
-    head = "<tr><th>Outcome</th><th>Vector</th><th>Title or reason</th><th>About</th></tr>"
+    head = f"<tr><th>Outcome</th><th>{subject.case.capitalize()}</th><th>Title or reason</th><th>About</th></tr>"
     return (
         f"<section><details data-rest><summary><span><span class='count'>{len(vectors)}</span></span>"
         f"<span class='why'>{escape(what)}</span></summary><div><table>{head}"
-        + "\n".join(map(_row, vectors))
+        + "\n".join(_row(subject, v) for v in vectors)
         + "</table></div></details></section>"
     )
 
 
-def _row(v: dict[str, Any]) -> str:
-    told = v["title"] if v["outcome"] == Outcome.PASS else v["reason"] or v["title"]
+def _row(subject: Subject, v: dict[str, Any]) -> str:
+    told = v["title"] if v["outcome"] == "PASS" else v["reason"] or v["title"]
     return (
         f"<tr data-id='{escape(v['id'])}' data-area='{escape(v['area'])}' data-outcome='{v['outcome']}'>"
-        f"<td class='tag {_class(v['outcome'])}'>{v['outcome']}</td><td class='id'>{escape(v['id'])}</td>"
+        f"<td class='tag {_class(subject, v['outcome'])}'>{v['outcome']}</td><td class='id'>{escape(v['id'])}</td>"
         f"<td>{escape(told, LONGEST_REASON)}</td><td>{escape(', '.join(v['about']))}</td></tr>"
     )
 
 
-def _class(outcome: str) -> str:
-    return "good" if outcome == Outcome.PASS else "open" if outcome in OPEN else "bad"
+def _class(subject: Subject, outcome: str) -> str:
+    return "good" if outcome == "PASS" else "open" if outcome in subject.open else "bad"
 
 
 def _head(results: dict[str, Any]) -> str:
-    counts, total = results["counts"], results["total"]
-    verdict, kind = ("conforms to all that was run", "good") if results["passed"] else ("does not pass", "bad")
-    bar = "".join(f"<span class='{_class(o)}' style='flex:{n}' title='{n} {o}'></span>" for o, n in counts.items() if n)
+    subject, counts, total = subject_of(results), results["counts"], results["total"]
+    verdict, verdict_class = ("conforms to all that was run", "good") if results["passed"] else ("does not pass", "bad")
+    parts = [(o, n, _class(subject, o)) for o, n in counts.items() if n]
+    bar = "".join(f"<span class='{kind}' style='flex:{n}' title='{n} {o}'></span>" for o, n, kind in parts)
     suites = ", ".join(f"{escape(s['suite'])} {escape(s['version'])}" for s in results["suites"])
     chosen = "; ".join(f"{name} {', '.join(values)}" for name, values in results["selection"].items())
     return (
-        f"<h1>Conformance of {escape(results['decoder']['name'])}</h1>"
-        f"<p class='verdict {kind}'>{verdict}: {escape(headline(results))}</p>"
-        f"<div class='bar' role='img' aria-label='{counts['PASS']} of {total} vectors passed'>{bar}</div>"
+        f"<h1>Conformance of {escape(results[subject.role]['name'])}</h1>"
+        f"<p class='verdict {verdict_class}'>{verdict}: {escape(headline(results))}</p>"
+        f"<div class='bar' role='img' aria-label='{counts['PASS']} of {total} {subject.cases} passed'>{bar}</div>"
         f"<p class='soft'>Suites {suites}{'; selected: ' + escape(chosen) if chosen else ''}. "
         f"{results['seconds']:.1f} s, ended {escape(results['finished'])}.</p>"
     )
 
 
-def _outcomes(counts: dict[str, int]) -> str:
+def _outcomes(subject: Subject, counts: dict[str, int]) -> str:
     rows = "".join(
-        f"<tr><td><a href='#vectors' data-set='outcome={o}' class='tag {_class(o)}'>{o}</a></td>"
-        f"<td class='n'>{n}</td><td>{escape(MEANINGS[Outcome(o)])}</td></tr>"
+        f"<tr><td><a href='#{subject.cases}' data-set='outcome={o}' class='tag {_class(subject, o)}'>{o}</a></td>"
+        f"<td class='n'>{n}</td><td>{escape(subject.meanings[o])}</td></tr>"
         for o, n in counts.items()
         if n
     )
-    return f"<div class='scroll'><table><tr><th>Outcome<th class='n'>Vectors<th>Meaning</tr>{rows}</table></div>"
+    head = f"<tr><th>Outcome<th class='n'>{subject.cases.capitalize()}<th>Meaning</tr>"
+    return f"<div class='scroll'><table>{head}{rows}</table></div>"
 
 
-def _groups(what: str, groups: dict[str, dict[str, int]]) -> str:
+def _groups(subject: Subject, what: str, groups: dict[str, dict[str, int]]) -> str:
     rows = []
     for name, counts in groups.items():
-        outcome = worst(counts)
+        outcome = subject.worst(counts)
         rows.append(
-            f"<tr><td><a href='#vectors' data-set='{what}={escape(name)}'>{escape(name)}</a></td>"
+            f"<tr><td><a href='#{subject.cases}' data-set='{what}={escape(name)}'>{escape(name)}</a></td>"
             f"<td class='n'>{counts['PASS']}</td><td class='n'>{counts['SKIPPED'] or ''}</td>"
             f"<td class='n'>{sum(counts.values())}</td>"
-            f"<td class='tag {_class(outcome)}'>{outcome}</td></tr>"
+            f"<td class='tag {_class(subject, outcome)}'>{outcome}</td></tr>"
         )
     head = f"<tr><th>{what.capitalize()}<th class='n'>PASS<th class='n'>Skipped<th class='n'>of<th>Worst</tr>"
     return f"<div class='scroll'><table>{head}{''.join(rows)}</table></div>"
 
 
-def _requirements(groups: dict[str, dict[str, int]]) -> str:
-    broken = {name: c for name, c in groups.items() if fails(c)}
+def _requirements(subject: Subject, groups: dict[str, dict[str, int]]) -> str:
+    broken = {name: c for name, c in groups.items() if subject.fails(c)}
     kept = {name: c for name, c in groups.items() if name not in broken}
     if not broken:
-        failing = "<p class='good'>No vector about a requirement failed.</p>"
+        failing = f"<p class='good'>No {subject.case} about a requirement failed.</p>"
     else:
         # What fails wholly, and is about few vectors, says most.
         order = sorted(broken, key=lambda name: (broken[name]["PASS"] / sum(broken[name].values()),
                                                  sum(broken[name].values()), name))  # fmt: skip
-        failing = _groups("about", {name: broken[name] for name in order[:SHOWN_REQUIREMENTS]})
+        failing = _groups(subject, "about", {name: broken[name] for name in order[:SHOWN_REQUIREMENTS]})
         rest = {name: broken[name] for name in order[SHOWN_REQUIREMENTS:]}
-        failing += _folded(rest, "more", "with vectors that did not pass")
-    return failing + _folded(kept, "kept", "all vectors about them PASS, but for what is optional")
+        failing += _folded(subject, rest, "more", f"with {subject.cases} that did not pass")
+    return failing + _folded(subject, kept, "kept", f"all {subject.cases} about them PASS, but for what is optional")
 
 
-def _folded(groups: dict[str, dict[str, int]], what: str, why: str) -> str:
+def _folded(subject: Subject, groups: dict[str, dict[str, int]], what: str, why: str) -> str:
     if not groups:
         return ""
     return (
         f"<details><summary><span>{len(groups)} {what}</span><span class='why soft'>{why}</span></summary>"
-        f"<div>{_groups('about', groups)}</div></details>"
+        f"<div>{_groups(subject, 'about', groups)}</div></details>"
     )
 
 
@@ -261,13 +262,13 @@ def _filter(results: dict[str, Any]) -> str:
     )
 
 
-def _vector(v: dict[str, Any], *, whole: bool, details_open: bool) -> str:
+def _case(subject: Subject, v: dict[str, Any], *, whole: bool, details_open: bool) -> str:
     attributes = (
         f"data-id='{escape(v['id'])}' data-area='{escape(v['area'])}' data-outcome='{v['outcome']}' "
         f"data-about='{escape(', '.join(v['about']))}'"
     )
     facts = {
-        "vector": f"{v['kind']}, area {v['area']}, profile {v['profile']}, level {v['level']}, suite {v['suite']}",
+        subject.case: f"{v['kind']}, area {v['area']}, profile {v['profile']}, level {v['level']}, suite {v['suite']}",
         "ended": f"exit code {v['exit_code']}" if v["signal"] is None else f"signal {v['signal']}",
         "took": f"{v['seconds']:.3f} s, {v['peak_bytes'] / 2**20:.0f} MiB",
         "notes": "; ".join(v["notes"]),
@@ -275,7 +276,7 @@ def _vector(v: dict[str, Any], *, whole: bool, details_open: bool) -> str:
     }
     listed = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
     said = escape(v["stderr"], LONGEST_SAID if whole else LONGEST_REASON, lines=True)
-    said = f"<p class='soft'>What the decoder said</p><pre tabindex='0'>{said}</pre>" if said else ""
+    said = f"<p class='soft'>What the {subject.role} said</p><pre tabindex='0'>{said}</pre>" if said else ""
     why = escape(v["reason"] or v["title"])
     relied = (
         f"<details><summary><span>Relies on</span><span class='why soft'>{len(v['requirements'])} requirements, or "
@@ -286,7 +287,8 @@ def _vector(v: dict[str, Any], *, whole: bool, details_open: bool) -> str:
     places = "".join(_mismatch(m, whole=whole) for m in v["mismatches"][:MOST_MISMATCHES])
     return (
         f"<details {attributes}{' open' if details_open else ''}><summary>"
-        f"<span class='tag {_class(v['outcome'])}'>{v['outcome']}</span><span class='id'>{escape(v['id'])}</span>"
+        f"<span class='tag {_class(subject, v['outcome'])}'>{v['outcome']}</span>"
+        f"<span class='id'>{escape(v['id'])}</span>"
         f"<span class='why'>{why}</span></summary><div><p>{escape(v['title'])}</p><dl>{listed}</dl>"
         f"{places}{said}{relied}</div></details>"
     )
@@ -321,11 +323,12 @@ def _mismatch(m: dict[str, Any], *, whole: bool) -> str:
 
 
 def _run(results: dict[str, Any]) -> str:
-    limits = results["limits"]
+    subject, limits = subject_of(results), results["limits"]
+    tested = results[subject.role]
     facts = {
-        "decoder": f"{results['decoder']['kind']}, SHA-256 {results['decoder']['identity']}",
-        "limits": f"{limits['seconds']:g} s, {limits['memory_bytes'] >> 20} MiB of memory a vector"
-        + ("; errors compared with those of the vectors" if results["strict_errors"] else ""),
+        subject.role: f"{tested['kind']}, SHA-256 {tested['identity']}",
+        "limits": f"{limits['seconds']:g} s, {limits['memory_bytes'] >> 20} MiB of memory a {subject.case}"
+        + ("; errors compared with those of the vectors" if results.get("strict_errors") else ""),
         "started": results["started"],
         **{f"suite {s['suite']}": f"{s['version']}, SHA-256 {s['sha256']}" for s in results["suites"]},
         **results["environment"],

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from refsw.conformance.outcomes import Outcome, Result
+from refsw.conformance.outcomes import Result
 from refsw.conformance.suite import Kind, Vector
+from refsw.conformance.verdicts import Outcome
 
 WITNESSES = 5
 TAKEN = {Outcome.PASS, Outcome.MISMATCH, Outcome.ACCEPTED_INVALID}

@@ -6,15 +6,14 @@ import contextlib
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeVar
 
-from refsw.conformance.decoders import DecoderUnderTest, Limits
-from refsw.conformance.outcomes import GOOD, WORST_FIRST, Outcome, Result, counts
+from refsw.conformance.programs import Limits, ProgramUnderTest
 from refsw.conformance.proof import witnesses_for
 from refsw.conformance.suite import Selection, Suite, Vector
-from refsw.text import shown
+from refsw.conformance.verdicts import DECODERS, Subject, subject_of
 
-FORMAT = "dfc-conformance-results/2"
 PLACE = ("sample", "channel", "row", "column")
 
 
@@ -23,7 +22,7 @@ class Plan:
     """What to run, and how; `key` tells whether results of an earlier run are results of this one."""
 
     suites: Sequence[Suite]
-    decoder: DecoderUnderTest
+    decoder: ProgramUnderTest
     limits: Limits = field(default_factory=Limits)
     selection: Selection = field(default_factory=Selection)
     jobs: int = 1
@@ -42,22 +41,66 @@ class Plan:
         found = {v.id for v in witnesses_for([v for _, v in self.vectors], [v for _, v in rest])}
         return [(suite, v) for suite, v in rest if v.id in found]
 
+    @property
+    def subject(self) -> Subject:
+        """What is tested."""
+        return DECODERS
+
     def key(self) -> dict[str, Any]:
         """What results depend on: the decoder, the limits, and the whole contents of the suites."""
         return {
             "decoder": self.decoder.identity,
-            "limits": [self.limits.seconds, self.limits.memory_bytes, self.limits.output_bytes],
+            "limits": self.limits.as_list(),
             "strict errors": self.strict_errors,
             "suites": {suite.name: suite.sha256 for suite in self.suites},
         }
 
+    def described(self) -> dict[str, Any]:
+        """What was run and how, as results.json has it."""
+        return {
+            "decoder": self.decoder.as_dict(),
+            "suites": [
+                {"suite": s.name, "version": s.version, "specification": s.specification, "title": s.title,
+                 "sha256": s.sha256}
+                for s in self.suites
+            ],
+            "selection": self.selection.as_dict(),
+            "strict_errors": self.strict_errors,
+            "limits": self.limits.as_dict(),
+        }  # fmt: skip
+
+
+class Planned(Protocol):
+    """What every plan tells of itself."""
+
+    @property
+    def subject(self) -> Subject:
+        """What is tested."""
+
+    def described(self) -> dict[str, Any]:
+        """What was run and how, as results.json has it."""
+
+
+class Judged(Protocol):
+    """What every result tells of itself."""
+
+    @property
+    def outcome(self) -> StrEnum:
+        """What came of the case."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As results.json has it."""
+
+
+R = TypeVar("R", bound=Judged)
+
 
 @dataclass
-class Report:
-    """The results of a run; `complete` if every selected vector has run."""
+class Report(Generic[R]):
+    """The results of a run; `complete` if every selected case has run."""
 
-    plan: Plan
-    results: list[Result]
+    plan: Planned
+    results: list[R]
     started: str
     finished: str
     seconds: float
@@ -65,13 +108,13 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether nothing is left to run."""
-        return all(result.outcome is not Outcome.NOT_RUN for result in self.results)
+        return all(result.outcome != "NOT_RUN" for result in self.results)
 
     @property
     def passed(self) -> bool:
-        """Whether something is PASS, and nothing else but for optional parts that are SKIPPED."""
-        outcomes = {result.outcome for result in self.results}
-        return Outcome.PASS in outcomes and outcomes <= GOOD
+        """Whether something is PASS, and everything else is no failure: optional parts that are SKIPPED."""
+        outcomes = {str(result.outcome) for result in self.results}
+        return "PASS" in outcomes and outcomes <= self.plan.subject.good
 
     @property
     def exit_code(self) -> int:
@@ -79,52 +122,46 @@ class Report:
         return 0 if self.passed else 1
 
     def counts(self) -> dict[str, int]:
-        """How many vectors have each outcome; they add up to the number of vectors."""
-        found = counts(result.outcome for result in self.results)
+        """How many cases have each outcome; they add up to the number of cases."""
+        found = self.plan.subject.counts(result.outcome for result in self.results)
         assert sum(found.values()) == len(self.results)
         return found
 
-    def by(self, names: Callable[[Vector], Sequence[str]]) -> dict[str, dict[str, int]]:
-        """The counts of every area, requirement, ..., in order of the name."""
-        groups: dict[str, list[Outcome]] = {}
-        for result in self.results:
-            for name in names(result.vector):
-                groups.setdefault(name, []).append(result.outcome)
-        return {name: counts(groups[name]) for name in sorted(groups)}
-
-    def failures(self) -> list[Result]:
-        """Everything that is neither PASS nor SKIPPED, in the order of the suites."""
-        return [result for result in self.results if result.outcome not in GOOD]
+    def failures(self) -> list[R]:
+        """Everything that is no good outcome, in the order of the suites."""
+        return [result for result in self.results if result.outcome not in self.plan.subject.good]
 
     def as_dict(self) -> dict[str, Any]:
         """The contents of results.json."""
-        plan = self.plan
-        limits = plan.limits
+        subject = self.plan.subject
+        cases = [result.as_dict() for result in self.results]
         return {
-            "format": FORMAT,
+            "format": subject.format,
             "complete": self.complete,
             "passed": self.passed,
-            "decoder": {"name": shown(plan.decoder.name), "kind": plan.decoder.kind, "identity": plan.decoder.identity},
-            "suites": [
-                {"suite": s.name, "version": s.version, "specification": s.specification, "title": s.title,
-                 "sha256": s.sha256}
-                for s in plan.suites
-            ],
-            "selection": plan.selection.as_dict(),
-            "strict_errors": plan.strict_errors,
-            "limits": {"seconds": limits.seconds, "memory_bytes": limits.memory_bytes,
-                       "output_bytes": limits.output_bytes},
+            **self.plan.described(),
             "environment": environment(),
             "started": self.started,
             "finished": self.finished,
             "seconds": round(self.seconds, 3),
-            "total": len(self.results),
+            "total": len(cases),
             "counts": self.counts(),
-            "areas": self.by(lambda v: [v.area]),
-            "about": self.by(lambda v: v.about),
-            "requirements": self.by(lambda v: v.requirements),
-            "vectors": [result.as_dict() for result in self.results],
-        }  # fmt: skip
+            "areas": _by(subject, cases, lambda case: [case["area"]]),
+            "about": _by(subject, cases, lambda case: case["about"]),
+            "requirements": _by(subject, cases, lambda case: case["requirements"]),
+            subject.cases: cases,
+        }
+
+
+def _by(
+    subject: Subject, cases: Sequence[dict[str, Any]], names: Callable[[dict[str, Any]], Sequence[str]]
+) -> dict[str, dict[str, int]]:
+    """The counts of every area, requirement, ..., in order of the name."""
+    groups: dict[str, list[str]] = {}
+    for case in cases:
+        for name in names(case):
+            groups.setdefault(name, []).append(case["outcome"])
+    return {name: subject.counts(groups[name]) for name in sorted(groups)}
 
 
 def environment() -> dict[str, str]:
@@ -138,29 +175,26 @@ def environment() -> dict[str, str]:
     return found
 
 
-def worst(names: dict[str, int]) -> Outcome:
-    """The outcome that counts for a group: the worst that occurs in it."""
-    return next((outcome for outcome in WORST_FIRST if names[str(outcome)]), Outcome.NOT_RUN)
+def cases_of(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The vectors or inputs of a results.json."""
+    found: list[dict[str, Any]] = results[subject_of(results).cases]
+    return found
 
 
-def fails(names: dict[str, int]) -> bool:
-    """Whether anything in a group is neither PASS nor SKIPPED."""
-    return sum(names.values()) > sum(names[str(outcome)] for outcome in GOOD)
-
-
-def failures_first(vectors: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The vectors of a results.json: what failed, worst first; then what is skipped; then what passed."""
-    rank = {str(outcome): place for place, outcome in enumerate(WORST_FIRST)}
-    return sorted(vectors, key=lambda v: rank[v["outcome"]])
+def failures_first(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The cases of a results.json: what failed, worst first; then what is skipped; then what passed."""
+    rank = {str(outcome): place for place, outcome in enumerate(subject_of(results).worst_first)}
+    return sorted(cases_of(results), key=lambda case: rank[case["outcome"]])
 
 
 def headline(results: dict[str, Any]) -> str:
     """One sentence: how many passed, what became of the others, and which optional parts are missing."""
     found = results["counts"]
-    parts = sorted({part for v in results["vectors"] if v["outcome"] == Outcome.SKIPPED for part in v["optional"]})
-    others = ", ".join(f"{n} {outcome}" for outcome, n in found.items() if n and outcome != Outcome.PASS)
+    skipped = [case for case in cases_of(results) if case["outcome"] == "SKIPPED"]
+    parts = sorted({part for case in skipped for part in case["optional"]})
+    others = ", ".join(f"{n} {outcome}" for outcome, n in found.items() if n and outcome != "PASS")
     others += f" ({', '.join(parts)}, which is optional)" if parts else ""
-    return f"{found['PASS']} of {results['total']} vectors PASS" + (f"; {others}" if others else "")
+    return f"{found['PASS']} of {results['total']} {subject_of(results).cases} PASS" + (f"; {others}" if others else "")
 
 
 def where(mismatch: dict[str, Any]) -> str:

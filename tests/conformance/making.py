@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 import refsw
-from refsw.conformance.decoders import Limits, decoder_under_test
+from refsw.conformance.decoders import decoder_under_test
+from refsw.conformance.engine import locked
 from refsw.conformance.outputs import little_endian
+from refsw.conformance.programs import Limits
 from refsw.conformance.results import Plan, Report
-from refsw.conformance.runner import locked, run
+from refsw.conformance.runner import run
 from refsw.conformance.suite import Selection, load_suites
 from refsw.features.decoder import decode_by_name
 from refsw.syntax.codes import Level, Profile

@@ -85,8 +85,9 @@ def test_a_decoder_in_c_decodes_its_profile(small: Path, lossless_in_c: Path) ->
 @pytest.mark.skipif(not LOSSLESS.exists(), reason="the suite of the profile LOSSLESS is not here")
 def test_a_decoder_in_c_conforms_but_for_what_it_lacks(tmp_path: Path, lossless_in_c: Path) -> None:
     from refsw.conformance.decoders import decoder_under_test
+    from refsw.conformance.engine import locked
     from refsw.conformance.results import Plan
-    from refsw.conformance.runner import locked, run
+    from refsw.conformance.runner import run
     from refsw.conformance.suite import load_suites
 
     plan = Plan(load_suites([LOSSLESS]), decoder_under_test(f"{lossless_in_c} {{input}} {{output}}"), jobs=2)
@@ -106,8 +107,9 @@ def test_a_decoder_in_c_conforms_but_for_what_it_lacks(tmp_path: Path, lossless_
 def test_a_decoder_in_c_without_vvc_is_green(tmp_path: Path) -> None:
     """Everything that its profile has, and what is optional beside it."""
     from refsw.conformance.decoders import decoder_under_test
+    from refsw.conformance.engine import locked
     from refsw.conformance.results import Plan
-    from refsw.conformance.runner import locked, run
+    from refsw.conformance.runner import run
     from refsw.conformance.suite import load_suites
 
     program = compiled(tmp_path, "-DWITH_LZMA", "-DWITH_QUADMATH", "-llzma", "-lquadmath")

@@ -10,10 +10,11 @@ import pytest
 from refsw.conformance.decoders import decoder_under_test
 from refsw.conformance.digests import without_digests
 from refsw.conformance.elements import difference
+from refsw.conformance.engine import locked
 from refsw.conformance.outcomes import Result
 from refsw.conformance.reports import write_reports
 from refsw.conformance.results import Plan
-from refsw.conformance.runner import locked, run
+from refsw.conformance.runner import run
 from refsw.conformance.suite import Kind, Selection, load_suites
 from refsw.features.decoder import decode_by_name
 from refsw.inspection import inspect

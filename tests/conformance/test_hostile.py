@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refsw.conformance.decoders import Limits
 from refsw.conformance.model_comparison import compare_models
 from refsw.conformance.outputs import OutputError, read_tensors
+from refsw.conformance.programs import Limits
 from refsw.conformance.suite import load_suite
 from refsw.errors import UsageError
 from tests.conformance import making

@@ -9,13 +9,16 @@ import pytest
 from click.testing import CliRunner
 
 from refsw.cli.main import cli
-from refsw.conformance.decoders import decoder_under_test, takes_base
-from refsw.conformance.outcomes import Outcome, Result
+from refsw.conformance.decoders import decoder_under_test
+from refsw.conformance.engine import locked
+from refsw.conformance.outcomes import Result
+from refsw.conformance.programs import takes_base
 from refsw.conformance.proof import settle
 from refsw.conformance.reports import write_reports
 from refsw.conformance.results import Plan, Report
-from refsw.conformance.runner import locked, run
+from refsw.conformance.runner import run
 from refsw.conformance.suite import Kind, Selection, Vector, load_suites
+from refsw.conformance.verdicts import Outcome
 from refsw.errors import UsageError
 from tests.conformance import making
 from tests.conformance.making import ROOT, judge, outcomes

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from refsw.conformance.decoders import decoder_under_test
-from refsw.conformance.outcomes import Outcome
+from refsw.conformance.engine import locked
 from refsw.conformance.results import Plan
-from refsw.conformance.runner import locked, run
+from refsw.conformance.runner import run
 from refsw.conformance.suite import Selection, load_suites
+from refsw.conformance.verdicts import Outcome
 from tests.conformance import making
 from tests.conformance.making import INDEPENDENT, ROOT, judge, outcomes
 
@@ -60,7 +61,7 @@ def test_the_chapter_has_every_outcome_and_exit_code() -> None:
 
 
 def test_the_chapter_has_the_limits_of_the_runner() -> None:
-    from refsw.conformance.decoders import START_SECONDS, Limits
+    from refsw.conformance.programs import START_SECONDS, Limits
 
     chapter = " ".join((ROOT / "spec" / "13-conformance.md").read_text().split())
     limits = Limits()

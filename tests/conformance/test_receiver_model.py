@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from refsw.conformance.decoders import decoder_under_test
-from refsw.conformance.outcomes import Outcome
+from refsw.conformance.engine import locked
 from refsw.conformance.results import Plan
-from refsw.conformance.runner import locked, run
+from refsw.conformance.runner import run
 from refsw.conformance.suite import Selection, load_suites
+from refsw.conformance.verdicts import Outcome
 from tests.conformance.making import PATIENT, ROOT
 
 VECTORS = ("same", "other", "second", "present")

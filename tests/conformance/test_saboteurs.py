@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from refsw.conformance import guard
-from refsw.conformance.decoders import Limits
 from refsw.conformance.outcomes import Result
+from refsw.conformance.programs import Limits
 from tests.conformance import making
 from tests.conformance.making import SABOTEUR, judge, outcomes, processes_of, saboteur
 

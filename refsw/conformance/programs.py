@@ -1,0 +1,401 @@
+"""13.6 Programs under test: a registered name, a command, a Python function, or a process that talks in JSON lines."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from refsw.conformance.files import remove_tree
+from refsw.errors import UsageError
+from refsw.text import shown
+
+PACKAGE = Path(__file__).resolve().parent.parent
+START_SECONDS = 30.0
+MOST_SECONDS = 1e6
+INPUT, OUTPUT, BASE = "{input}", "{output}", "{base}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one case may take. `output_bytes` is what a program may write beyond twice what is expected."""
+
+    seconds: float = 60.0
+    memory_bytes: int = 4 << 30
+    output_bytes: int = 256 << 20
+
+    def __post_init__(self) -> None:
+        if not (0 < self.seconds <= MOST_SECONDS and self.memory_bytes > 0 and self.output_bytes >= 0):
+            raise UsageError(
+                f"limits of {self.seconds} s, {self.memory_bytes} bytes: at most {MOST_SECONDS} s, above 0"
+            )
+
+    def as_list(self) -> list[float]:
+        """The limits, to tell one run from another."""
+        return [self.seconds, self.memory_bytes, self.output_bytes]
+
+    def as_dict(self) -> dict[str, float]:
+        """The limits, as results.json has them."""
+        return {"seconds": self.seconds, "memory_bytes": self.memory_bytes, "output_bytes": self.output_bytes}
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramUnderTest:
+    """How to start a decoder or an encoder.
+
+    Args:
+        role: decoder or encoder, for messages.
+        name: as the user gave it.
+        kind: registered, command, entry point, or process.
+        words: the program and its arguments; of a command, with placeholders.
+        identity: SHA-256 over all that is known of it, so that results of another one are not taken for its own.
+        path: what to put before PYTHONPATH.
+    """
+
+    role: str
+    name: str
+    kind: str
+    words: tuple[str, ...]
+    identity: str
+    path: str = ""
+
+    @property
+    def talks(self) -> bool:
+        """Whether one process takes many cases."""
+        return self.kind != "command"
+
+    def as_dict(self) -> dict[str, str]:
+        """The program, as results.json has it."""
+        return {"name": shown(self.name), "kind": self.kind, "identity": self.identity}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the programs of a role may be called with.
+
+    Args:
+        role: decoder or encoder.
+        placeholders: of a command; the first two have to be there.
+        registered: names and their entry points.
+        worker: the module that makes a process of a Python function.
+    """
+
+    role: str
+    placeholders: tuple[str, ...]
+    registered: Mapping[str, str]
+    worker: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one case.
+
+    `stopped` says why the runner ended it (time, memory, output, protocol); `text` is what it said, `told` the error
+    that it reported (13.8.3).
+    """
+
+    exit_code: int | None = None
+    signal: int | None = None
+    stopped: str | None = None
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    text: str = ""
+    left: int = 0
+    answered: bool = True
+    error: str = ""
+    notes: list[str] = field(default_factory=list)
+    told: dict[str, Any] | None = None
+    ready: Mapping[str, Any] = field(default_factory=dict)
+
+
+def program_under_test(text: str, form: Form) -> ProgramUnderTest:
+    """A program from what the user wrote.
+
+    Raises:
+        UsageError: it is none of the forms, or there is no such program, file or function.
+    """
+    if text in form.registered:
+        entry = form.registered[text]
+        folder = PACKAGE if text.partition(":")[0] == "refsw" else Path(entry.rpartition(":")[0]).parent
+        return _python(form, text, "registered", entry, folder.rglob("*.py"))
+    if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*|[^{}]+\.py:[A-Za-z_]\w*", text):
+        return _entry_point(text, form)
+    return _command(text, form)
+
+
+def _python(form: Form, name: str, kind: str, entry: str, files: Iterable[Path]) -> ProgramUnderTest:
+    words = (sys.executable, "-m", *form.worker, entry)
+    path = os.pathsep.join([str(PACKAGE.parent), str(Path.cwd())])
+    return ProgramUnderTest(form.role, name, kind, words, _identity([name, kind], files), path)
+
+
+def _entry_point(text: str, form: Form) -> ProgramUnderTest:
+    place, _, name = text.rpartition(":")
+    if place.endswith(".py"):
+        file = Path(place).absolute()
+        if not file.is_file():
+            raise UsageError(f"{form.role} {text}: there is no file {place}")
+        return _python(form, text, "entry point", f"{file}:{name}", [file])
+    from importlib.machinery import PathFinder
+
+    # As the worker will find it, here first, without a change of this process's own path.
+    spec, path, package = None, [str(Path.cwd()), *sys.path], ""
+    for part in place.split("."):
+        package = f"{package}.{part}" if package else part
+        spec = PathFinder.find_spec(package, path)
+        if spec is None:
+            raise UsageError(f"{form.role} {text}: there is no module {place}")
+        path = list(spec.submodule_search_locations or ())
+    assert spec is not None  # there is a part
+    return _python(form, text, "entry point", text, [Path(spec.origin)] if spec.origin else [])
+
+
+def _command(text: str, form: Form) -> ProgramUnderTest:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{form.role} {text!r}: {error}") from error
+    if not words:
+        raise UsageError(f"an empty {form.role} command")
+    template = any(mark in word for word in words for mark in form.placeholders)
+    if template and not all(any(mark in word for word in words) for mark in form.placeholders[:2]):
+        raise UsageError(f"{form.role} {text!r}: a command has both {{input}} and {{output}}")
+    program = shutil.which(words[0])
+    if program is None:
+        raise UsageError(
+            f"{form.role} {text!r}: neither a registered {form.role} ({', '.join(form.registered)}) nor a program; "
+            "it is one of these, a command with {input} and {output}, module:function, or a command that talks in "
+            "JSON lines"
+        )
+    # It runs in a folder of its own: what names a file here is made absolute.
+    words = [os.path.abspath(program)] + [str(Path(w).absolute()) if Path(w).is_file() else w for w in words[1:]]
+    files = [Path(word) for word in words if Path(word).is_file()]
+    return ProgramUnderTest(
+        form.role, text, "command" if template else "process", tuple(words), _identity(words, files)
+    )
+
+
+def takes_base(program: ProgramUnderTest) -> bool:
+    """Whether a program is given the base model of a model update: a process that talks always is.
+
+    Raises:
+        UsageError: a Python function does not load.
+    """
+    if program.kind == "command":
+        return any("{base}" in word for word in program.words)
+    if program.kind == "process":
+        return True
+    environment = dict(os.environ) | {"PYTHONPATH": _python_path(program.path)}
+    words = [*program.words[:-1], "--takes-base", program.words[-1]]
+    done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1) or not done.stdout.startswith("takes "):
+        said = done.stderr.strip().splitlines()
+        raise UsageError(
+            f"{program.role} {program.name}: it does not load: {said[-1][:300] if said else 'no reason given'}"
+        )
+    return done.returncode == 0
+
+
+def _python_path(first: str) -> str:
+    before = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([first, *([before] if before else [])])
+
+
+def _identity(words: Iterable[str], files: Iterable[Path]) -> str:
+    whole = hashlib.sha256("\0".join(words).encode(errors="surrogateescape"))
+    for file in sorted(files):
+        with file.open("rb") as opened:
+            whole.update(b"\0" + hashlib.file_digest(opened, "sha256").digest())
+    return whole.hexdigest()
+
+
+class Session:
+    """Runs a program on one case after the other, behind a guard process; used by one thread.
+
+    Args:
+        program: what to run.
+        scratch: a folder of its own, emptied for every case.
+    """
+
+    def __init__(self, program: ProgramUnderTest, scratch: Path) -> None:
+        self.program = program
+        self.scratch = scratch.absolute()  # the program runs in another folder
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._has_started = False
+        self._moved = 0
+        self._cannot_start: Run | None = None
+
+    def run(
+        self, files: Mapping[str, bytes], names: Mapping[str, str], question: Mapping[str, Any], limits: Limits,
+        output_bytes: int,
+    ) -> Run:  # fmt: skip
+        """Run the program on one case, after `prepare`; its output is in `self.output`.
+
+        Args:
+            files: what it finds in its place, by name; whether it has left them as they are is noted.
+            names: what its placeholders stand for.
+            question: the same for a process that talks.
+            limits: what it may take.
+            output_bytes: what it may write.
+        """
+        if self._cannot_start is not None:
+            return self._cannot_start
+        for name, data in files.items():
+            (self.scratch / name).write_bytes(data)
+        answer = self._ask(names, question, limits, output_bytes)
+        run = _run(answer, self.program.talks)
+        if run.stopped == "start":
+            said = run.text.strip() or "it did not tell that it is ready"
+            run = Run(error=f"the {self.program.role} did not start: {said}")
+            # One that has never started will not start for the next case either.
+            self._cannot_start = None if self._has_started else run
+        self._has_started = self._has_started or not run.error
+        changed = [name for name, data in files.items() if _changed(self.scratch / name, data)]
+        if changed and not run.error:
+            run.notes.append("it changed its input file" + (f" {', '.join(changed)}" if len(files) > 1 else ""))
+        return run
+
+    def prepare(self) -> None:
+        """A new folder, in place of the one before, whatever the program has made of that."""
+        remove_tree(self.scratch)
+        if os.path.lexists(self.scratch):  # it took away the right to, or left another sort of file
+            self._moved += 1
+            self.scratch = self.scratch.with_name(f"{self.scratch.name.split('-')[0]}-{self._moved}")
+        self.folder.mkdir(parents=True)
+        self.output.mkdir()
+
+    @property
+    def folder(self) -> Path:
+        """The program's own folder, TMPDIR."""
+        return self.scratch / "tmp"
+
+    @property
+    def output(self) -> Path:
+        """Where the program writes."""
+        return self.scratch / "out"
+
+    def _ask(
+        self, names: Mapping[str, str], question: Mapping[str, Any], limits: Limits, output_bytes: int
+    ) -> dict[str, Any]:
+        words = list(self.program.words)
+        if not self.program.talks:
+            for mark, value in names.items():
+                words = [word.replace(f"{{{mark}}}", value) for word in words]
+        request = {
+            "argv": words,
+            "env": self._environment(),
+            "cwd": str(self.scratch / "tmp") if not self.program.talks else str(self.scratch.parent),
+            "folder": str(self.scratch),
+            "seconds": limits.seconds,
+            "start_seconds": max(START_SECONDS, limits.seconds),
+            "memory": limits.memory_bytes,
+            "output": output_bytes,
+            "ask": json.dumps(question) if self.program.talks else None,
+        }
+        try:
+            guard = self._running()
+            assert guard.stdin is not None
+            assert guard.stdout is not None
+            guard.stdin.write(json.dumps(request).encode() + b"\n")
+            guard.stdin.flush()
+            line = guard.stdout.readline()
+        except (OSError, ValueError) as error:
+            line = b""
+            reason = str(error)
+        else:
+            reason = "it ended"
+        if not line:
+            self.close()
+            return {"error": f"the guard of the {self.program.role} is gone: {reason}"}
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _environment(self) -> dict[str, str]:
+        environment = dict(os.environ) | {"TMPDIR": str(self.scratch / "tmp")}
+        if self.program.path:
+            environment["PYTHONPATH"] = _python_path(self.program.path)
+        return environment
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._guard is None:
+            words = [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))]
+            self._guard = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return self._guard
+
+    def close(self) -> None:
+        """End the program and all that it has started."""
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            assert guard.stdin is not None
+            assert guard.stdout is not None
+            with contextlib.suppress(OSError):
+                guard.stdin.close()  # the guard then ends everything below it, and itself
+            try:
+                guard.wait(30)
+            except subprocess.TimeoutExpired:
+                guard.kill()
+                guard.wait()
+            guard.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+        remove_tree(self.scratch)
+
+
+def _changed(source: Path, data: bytes) -> bool:
+    try:
+        return source.is_symlink() or not source.is_file() or source.read_bytes() != data
+    except OSError:
+        return True
+
+
+def _run(answer: dict[str, Any], talks: bool) -> Run:
+    if "error" in answer:
+        return Run(error=answer["error"])
+    code, text, stopped, answered = answer["exit"], answer["text"], answer["stopped"], True
+    error = None if talks else _error_in(text)
+    if talks:
+        # The process goes on; what it says of the vector stands in its answer.
+        reply = answer["reply"]
+        answered = reply is not None
+        if reply is not None and stopped is None and answer["signal"] is None:
+            told = json.loads(reply)  # checked by the guard
+            code, error = told["exit"], told.get("error")
+            text = "\n".join(str(part) for part in (text, told.get("message")) if part)
+        elif reply is not None:
+            text = f"{text}\nnot an answer: {reply[:200]}"
+    return Run(
+        exit_code=code,
+        signal=answer["signal"],
+        stopped=stopped,
+        seconds=answer["seconds"],
+        peak_bytes=answer["peak"],
+        text=text,
+        left=answer["left"],
+        answered=answered,
+        told=error if isinstance(error, dict) else None,
+        ready=answer["ready"],
+    )
+
+
+def _error_in(text: str) -> Any:
+    """13.8.3 The error in the last line of what a command says, if that is JSON."""
+    lines = text.strip().splitlines()
+    if lines and lines[-1].startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(lines[-1])
+    return None

@@ -102,6 +102,8 @@ LISTS: dict[str, list[str]] = {
         "conformance.vector-withdrawn", "conformance.output-place", "conformance.exit-codes",
         "conformance.no-output", "conformance.runner-clean", "conformance.outcomes", "conformance.counts",
         "conformance.comparison", "conformance.base", "conformance.optional", "conformance.proof",
+        "conformance.encoder-refuses", "conformance.encoder-nothing-left", "conformance.encoder-declares",
+        "conformance.encoder-error", "conformance.encoder-deterministic", "conformance.encoder-outcomes",
     ],
 }  # fmt: skip
 

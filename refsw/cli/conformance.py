@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from refsw.cli.common import OUTPUT, output_stream, role, say, say_all
+from refsw.cli.encoders import encode_command
+from refsw.cli.results import compare_command, live, print_results, run_options
 
 if TYPE_CHECKING:
-    from refsw.conformance.engine import OnResult
     from refsw.conformance.suite import Selection, Suite, Vector
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-SHOWN_FAILURES = 20
 KINDS = ("valid", "malformed", "invalid", "unsupported", "limit")
 PROFILES = ("INTRA", "INTER", "LOSSLESS", "IMAGE", "EXTENDED", "MODEL")
 
 
 @click.group(name="conformance")
 def command() -> None:
-    """Test a decoder against suites of conformance vectors (spec chapter 13)."""
+    """Test decoders against suites of vectors, and encoders with inputs (spec chapter 13)."""
+
+
+for each in (encode_command, compare_command):
+    command.add_command(each)
 
 
 def _suites(function: _F) -> _F:
@@ -66,20 +68,12 @@ def _load(
     help="Name, command with {input}, {output} and, for model updates, {base}, module:function, or a command that "
     "talks in JSON lines.",
 )
-@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Vectors at the same time.")
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("conformance-report"),
-              show_default=True, help="Folder of the reports, and of the records of a run that was ended.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
-              help="Seconds that a vector may take.")  # fmt: skip
-@click.option("--memory", type=click.IntRange(1), default=4096, show_default=True, help="MiB that a vector may take.")
-@click.option("--resume/--fresh", default=True, show_default=True,
-              help="Go on from the records of the same run in the folder, or start over.")  # fmt: skip
+@run_options
 @click.option(
     "--strict-errors",
     is_flag=True,
     help="Rejections also have to report phase, class, requirement, element and bit offset of the error.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The results on standard output, as in results.json.")
 @click.pass_context
 def run_command(
     context: click.Context, /, decoder: str, jobs: int, output: Path, timeout: float, memory: int, resume: bool,
@@ -101,7 +95,7 @@ def run_command(
     plan = Plan(suites, decoder_under_test(decoder), Limits(timeout, memory << 20), selection, jobs, strict_errors)
     with role("output"), locked(output):
         try:
-            with _live(len(plan.vectors)) as tell:
+            with live(len(plan.vectors)) as tell:
                 report = run(plan, output, fresh=not resume, on_result=tell)
         except KeyboardInterrupt as stop:
             if stop.args:
@@ -111,52 +105,9 @@ def run_command(
     if as_json:
         say_all(json.dumps(results, indent=1, allow_nan=False))
     else:
-        _print(results)
+        print_results(results)
         say(f"{output / HTML}: the report")
     context.exit(report.exit_code)
-
-
-@contextlib.contextmanager
-def _live(total: int) -> Iterator[OnResult | None]:
-    """Progress on a terminal: how many are done, and what became of them."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[found]}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total, found="")
-        found: dict[str, int] = {}
-
-        def tell(result: Any, done: int, of: int) -> None:
-            found[str(result.outcome)] = found.get(str(result.outcome), 0) + 1
-            words = "  ".join(f"{name} {count}" for name, count in found.items())
-            bar.update(task, completed=done, total=of, found=words)
-
-        yield tell
-
-
-def _print(results: dict[str, Any]) -> None:
-    from refsw.conformance.results import failures_first, headline
-    from refsw.conformance.verdicts import subject_of
-
-    subject = subject_of(results)
-    failures = [v for v in failures_first(results) if v["outcome"] not in subject.good]
-    for v in failures[:SHOWN_FAILURES]:
-        say(f"{v['outcome']:<16} {v['id']}: {v['reason']}")
-    if len(failures) > SHOWN_FAILURES:
-        say(f"and {len(failures) - SHOWN_FAILURES} more")
-    for area, counts in results["areas"].items():
-        skipped = f"  {counts['SKIPPED']} SKIPPED" if counts["SKIPPED"] else ""
-        say(f"  {area:<20} {counts['PASS']:>5} of {sum(counts.values()):>5}{skipped}")
-    say(f"{results[subject.role]['name']}: {headline(results)} ({results['seconds']:.1f} s)")
 
 
 @command.command(name="list")

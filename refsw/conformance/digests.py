@@ -10,6 +10,7 @@ from refsw.syntax.structures import HEADER_BYTES
 from refsw.syntax.units import UnitReader, crc32
 
 PROFILE_BYTE = 6
+CRC_BYTES = 4
 FLAGS = ("tensor_digest_flag", "levels_digest_flag")
 
 
@@ -31,14 +32,28 @@ def without_digests(data: bytes) -> bytes | None:
     changed = bytearray(data)
     for bit in flags:
         changed[bit // 8] &= ~(0x80 >> bit % 8)
-    (end,) = (row.bit_offset // 8 for row in rows if row.element == "bitstream_crc")
-    out, crcs = data[:HEADER_BYTES], data[HEADER_BYTES - 4 : HEADER_BYTES]
-    for unit in UnitReader(io.BytesIO(data)):
-        if unit.type == UnitType.DIGEST:
+    return _again(bytes(changed), data[: HEADER_BYTES - CRC_BYTES], leave_out=UnitType.DIGEST)
+
+
+def with_header(data: bytes, header: bytes) -> bytes:
+    """A bitstream with another header, of which the CRC is left out: all CRCs are made to fit.
+
+    Raises:
+        DfcError: the bitstream is damaged.
+    """
+    return _again(data, header)
+
+
+def _again(data: bytes, header: bytes, leave_out: UnitType | None = None) -> bytes:
+    """The units of a bitstream, whose CRCs need not fit, behind a header; without those of a type."""
+    crcs = crc32(header).to_bytes(CRC_BYTES, "big")
+    out = header + crcs
+    for unit in UnitReader(io.BytesIO(data), report=lambda _: None):
+        if unit.type == leave_out:
             continue
-        if unit.type == UnitType.END_OF_BITSTREAM:
-            changed[end : end + 4] = crc32(crcs).to_bytes(4, "big")
-        whole = bytes(changed[unit.offset : unit.body_offset + len(unit.body)])
-        crc = crc32(whole).to_bytes(4, "big")
+        whole = data[unit.offset : unit.body_offset + len(unit.body)]
+        if unit.type == UnitType.END_OF_BITSTREAM:  # bitstream_crc is its last element
+            whole = whole[:-CRC_BYTES] + crc32(crcs).to_bytes(CRC_BYTES, "big")
+        crc = crc32(whole).to_bytes(CRC_BYTES, "big")
         out, crcs = out + whole + crc, crcs + crc
     return out

@@ -18,7 +18,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from refsw.errors import UsageError
 
@@ -26,7 +26,7 @@ UNSUPPORTED, INTERNAL = 69, 70
 ERROR_FIELDS = ("phase", "class", "requirement", "element", "bit_offset")
 
 
-def load(entry: str) -> Callable[..., Any]:
+def load(entry: str, role: str = "decoder") -> Callable[..., Any]:
     """The function that `module:function` or `file.py:function` names.
 
     Raises:
@@ -45,9 +45,9 @@ def load(entry: str) -> Callable[..., Any]:
             module = importlib.import_module(place)
         function = getattr(module, name)
     except (ImportError, OSError, AttributeError, ValueError) as error:
-        raise UsageError(f"decoder {entry}: {error}") from error
+        raise UsageError(f"{role} {entry}: {error}") from error
     if not callable(function):
-        raise UsageError(f"decoder {entry}: not a function")
+        raise UsageError(f"{role} {entry}: not a function")
     return function  # type: ignore[no-any-return]
 
 
@@ -81,17 +81,7 @@ def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, A
             alone = base is None and _takes(function, data)
             tensors = function(data) if alone else function(data, base)
     except Exception as error:
-        code = getattr(error, "exit_code", None)
-        text = f"{type(error).__name__}: {error}"
-        if isinstance(code, int) and code in (65, 69):
-            fields = error.as_dict() if hasattr(error, "as_dict") else {}
-            told = {name: fields.get(name) for name in ERROR_FIELDS} if fields else None
-            return {"exit": code, "message": text, "error": told}
-        # An exception that the decoder did not mean is no verdict on the bitstream.
-        import traceback
-
-        traceback.print_exc()
-        return {"exit": INTERNAL, "message": text}
+        return verdict(error)
     output = Path(request["output"])
     part = output.with_name(output.name + ".part")
     with part.open("wb") as file:
@@ -100,23 +90,62 @@ def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, A
     return {"exit": 0}
 
 
-def main() -> None:
-    """Answer requests from standard input until it ends."""
-    # What a decoder prints must not come between the answers.
+def verdict(error: Exception) -> dict[str, Any]:
+    """The answer for an exception: a rejection, if it says so, and otherwise a crash."""
+    code = getattr(error, "exit_code", None)
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(code, int) and code in (65, 69):
+        fields = error.as_dict() if hasattr(error, "as_dict") else {}
+        told = {name: fields.get(name) for name in ERROR_FIELDS} if fields else None
+        return {"exit": code, "message": text, "error": told}
+    # An exception that the program did not mean is no verdict on the input.
+    import traceback
+
+    traceback.print_exception(error)
+    return {"exit": INTERNAL, "message": text}
+
+
+def own_output() -> TextIO:
+    """Standard output for answers alone: what a program prints must not come between them."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    *options, entry = sys.argv[1:]
+    return out
+
+
+def serve(
+    find: Callable[[], Callable[..., Any]],
+    reply: Callable[[Callable[..., Any], dict[str, Any]], dict[str, Any]],
+    takes: Callable[[Callable[..., Any]], dict[str, Any]],
+) -> None:
+    """Answer requests from standard input until it ends.
+
+    Args:
+        find: gives the function.
+        reply: what it makes of a request.
+        takes: what the function says of itself when it is ready.
+    """
+    out = own_output()
     try:
-        function = load(entry)
+        function = find()
     except UsageError as error:
         sys.exit(str(error))
+    print(json.dumps({"ready": True, **takes(function)}), file=out, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(reply(function, json.loads(line))), file=out, flush=True)
+
+
+def main() -> None:
+    """Answer requests, or say whether the function takes a base."""
+    *options, entry = sys.argv[1:]
     if options == ["--takes-base"]:
-        taken = takes_base(function)
+        out = own_output()
+        try:
+            taken = takes_base(load(entry))
+        except UsageError as error:
+            sys.exit(str(error))
         print("takes a base" if taken else "takes no base", file=out, flush=True)
         sys.exit(0 if taken else 1)
-    print(json.dumps({"ready": True}), file=out, flush=True)
-    for line in sys.stdin:
-        print(json.dumps(answer(function, json.loads(line))), file=out, flush=True)
+    serve(lambda: load(entry), answer, lambda _: {})
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ class Slice:
     qp: int | None
 
 
-def slices_of(nals: list[Nal], configuration: Configuration) -> Iterator[Slice]:
-    """Every independent slice segment.
+def slices_of(nals: list[Nal], configuration: Configuration, *, every_qp: bool = False) -> Iterator[Slice]:
+    """Every independent slice segment; with `every_qp` its QP is read where it is not constrained, too.
 
     Raises:
         PayloadError: a slice header that does not parse.
@@ -57,7 +57,7 @@ def slices_of(nals: list[Nal], configuration: Configuration) -> Iterator[Slice]:
             r.u(pps.extra_bits)
             kind = slice_type(r)
             qp = None
-            if configuration.sps.bit_depth == QP_DEPTH:
+            if every_qp or configuration.sps.bit_depth == QP_DEPTH:
                 qp, _ = slice_qp(r, nal.type, kind, configuration.sps, pps)
         except (DfcError, LookupError) as error:
             raise payload_error(

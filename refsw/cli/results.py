@@ -1,0 +1,108 @@
+"""refsw conformance: results of runs, as they come, compared with those of another run, and as pages."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from refsw.cli.common import role, say, say_all
+
+if TYPE_CHECKING:
+    from refsw.conformance.engine import OnResult
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+SHOWN_FAILURES = 20
+
+
+def run_options(function: _F) -> _F:
+    """What every run has: how many at once, where to, limits, and whether to go on."""
+    options = [
+        click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True,
+                     help="Cases at the same time."),
+        click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
+                     default=Path("conformance-report"), show_default=True,
+                     help="Folder of the reports, and of the records of a run that was ended."),
+        click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
+                     help="Seconds that a case may take."),
+        click.option("--memory", type=click.IntRange(1), default=4096, show_default=True,
+                     help="MiB that a case may take."),
+        click.option("--resume/--fresh", default=True, show_default=True,
+                     help="Go on from the records of the same run in the folder, or start over."),
+        click.option("--json", "as_json", is_flag=True, help="The results on standard output, as in results.json."),
+    ]  # fmt: skip
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@contextlib.contextmanager
+def live(total: int) -> Iterator[OnResult | None]:
+    """Progress on a terminal: how many are done, and what became of them."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[found]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total, found="")
+        found: dict[str, int] = {}
+
+        def tell(result: Any, done: int, of: int) -> None:
+            found[str(result.outcome)] = found.get(str(result.outcome), 0) + 1
+            words = "  ".join(f"{name} {count}" for name, count in found.items())
+            bar.update(task, completed=done, total=of, found=words)
+
+        yield tell
+
+
+def print_results(results: dict[str, Any]) -> None:
+    """The results of a run for people: what failed, areas, and how many passed."""
+    from refsw.conformance.results import failures_first, headline
+    from refsw.conformance.verdicts import subject_of
+
+    subject = subject_of(results)
+    failures = [v for v in failures_first(results) if v["outcome"] not in subject.good]
+    for v in failures[:SHOWN_FAILURES]:
+        say(f"{v['outcome']:<16} {v['id']}: {v['reason']}")
+    if len(failures) > SHOWN_FAILURES:
+        say(f"and {len(failures) - SHOWN_FAILURES} more")
+    for area, counts in results["areas"].items():
+        skipped = f"  {counts['SKIPPED']} SKIPPED" if counts["SKIPPED"] else ""
+        say(f"  {area:<20} {counts['PASS']:>5} of {sum(counts.values()):>5}{skipped}")
+    say(f"{results[subject.role]['name']}: {headline(results)} ({results['seconds']:.1f} s)")
+
+
+@click.command(name="compare")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_context
+def compare_command(context: click.Context, old: Path, new: Path, as_json: bool) -> None:
+    """Tell which outcomes changed from the results OLD to the results NEW (results.json, or folders with one).
+
+    The exit code is 1 if anything that was no failure is one now, or is not there any more.
+    """
+    from refsw.conformance.changes import compare, load_report
+
+    with role("input"):
+        before, after = load_report(old), load_report(new)
+    found = compare(before, after)
+    if as_json:
+        say_all(json.dumps(found.as_dict(), indent=1))
+    else:
+        for line in found.lines():
+            say(line)
+    context.exit(found.exit_code)

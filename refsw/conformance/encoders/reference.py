@@ -1,0 +1,65 @@
+"""The reference encoder as an encoder under test, for features and for model updates."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from refsw.errors import UsageError
+from refsw.features.config import EncoderConfig
+from refsw.features.encoder import Encoder
+from refsw.features.ranges import with_measured_ranges
+from refsw.features.tensors import TensorSpec
+from refsw.models.diff import diff_models
+from refsw.tensor.axes import Array, Axes
+
+
+class NotTakenError(Exception):
+    """An input that the encoder, configured as it is, does not take."""
+
+    exit_code = 69
+
+
+def encode(
+    tensors: Mapping[str, Array], base: Mapping[str, Array] | None = None, *, axes: Mapping[str, str], jobs: int = 1,
+    model: bool = False, choices: Mapping[str, Any],
+) -> bytes:  # fmt: skip
+    """A bitstream.
+
+    Args:
+        tensors: what to code, by name.
+        base: the model that the receiver has.
+        axes: letters of the axes of every tensor of features.
+        jobs: processes.
+        model: whether they are a model, whose update is wanted.
+        choices: changes to the preset `preset`, or of the update, by the names that the command line has.
+
+    Raises:
+        NotTakenError: the choices do not go with the tensors.
+        FeatureError: the tensors cannot be coded.
+    """
+    own = dict(choices)
+    try:
+        if model:
+            return diff_models(base, dict(tensors), **own)
+        config = EncoderConfig.preset(own.pop("preset", "balanced"), **own)
+        return _features(tensors, axes, config, jobs)
+    except UsageError as error:
+        raise NotTakenError(str(error)) from error
+
+
+def _features(tensors: Mapping[str, Array], axes: Mapping[str, str], config: EncoderConfig, jobs: int) -> bytes:
+    parsed = {name: Axes.parse(axes[name], array.shape) for name, array in tensors.items()}
+    series = {name: array if parsed[name].has_samples else array[None] for name, array in tensors.items()}
+    specs = {
+        name: TensorSpec(
+            array.shape, array.dtype, axes[name], with_measured_ranges(config, parsed[name], series[name])
+        )
+        for name, array in tensors.items()
+    }  # fmt: skip
+    out = io.BytesIO()
+    with Encoder(out, specs, config, jobs=jobs, warn=lambda _: None) as encoder:
+        for index in range(max(map(len, series.values()))):
+            encoder.write({name: array[index] for name, array in series.items() if index < len(array)})
+    return out.getvalue()

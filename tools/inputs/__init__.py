@@ -1,0 +1,1 @@
+"""The inputs of encoders, by what they are."""

@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from refsw.lazy import importing
+
 if TYPE_CHECKING:
     from refsw.errors import CoarseStepWarning, DfcError, FeatureError, RefswError, UsageError
     from refsw.features.config import EncoderConfig
@@ -78,5 +80,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
-        return getattr(import_module(_PLACES[name]), name)
+        with importing:
+            return getattr(import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'refsw' has no attribute '{name}'")

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from refsw.errors import UsageError
+from refsw.lazy import importing
 
 DEMO_PACKAGES = ("matplotlib", "onnxruntime", "scipy")
 DEMO_MODULES = (*DEMO_PACKAGES, "jsonschema", "openpyxl", "yaml")
@@ -22,7 +23,8 @@ def optional(module: str) -> Any:
     """
     name = module.partition(".")[0]
     try:
-        return import_module(module)
+        with importing:
+            return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != name:
             raise

@@ -16,7 +16,7 @@ from refsw.models.payload import DataContent
 from refsw.models.reader import ModelReader
 from refsw.models.state import Model
 from refsw.models.summary import UpdateSummary, unit_summary, update_summary
-from refsw.syntax.codes import ElementType, Profile, Quantizer, RangeScope
+from refsw.syntax.codes import ElementType, Profile, Quantizer, RangeScope, UnitType
 from refsw.syntax.structure import TraceRow
 from refsw.syntax.units import UnitReader
 from refsw.syntax.walker import MetadataContent
@@ -152,8 +152,6 @@ def _inspect(stream: BinaryIO, base: Model | None, *, trace: bool) -> Inspection
 
 
 def _unit_name(number: int) -> str:
-    from refsw.syntax.codes import UnitType
-
     known = number in UnitType.__members__.values()
     return UnitType(number).name.lower() if known else f"type {number}"
 

@@ -168,6 +168,7 @@ ALLOWED = {
     "conformance/worker.py": {"sys.path.insert"},  # the process is its own
     "evaluation/anchors/workers.py": {"signal.signal", "logger.setLevel"},  # a worker; Dask's loggers
     "evaluation/reports/drawing.py": {"warnings.simplefilter"},  # the process is its own
+    "lazy.py": {"threading.RLock"},  # which a fork waits for
     "evaluation/networks/torch.py": {"self._torch.set_num_threads"},  # PyTorch has no narrower one
 }
 

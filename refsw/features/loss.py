@@ -98,7 +98,8 @@ def spread_of(values: Array, ranges: Sequence[tuple[float, float]], quantizer: Q
         step = np.sqrt(errors.mean(others))
         rows = [np.full(total.shape, count), total, squares, part.min(others), part.max(others), step]
         slices.append(np.stack(rows))
-    return Spread(tuple(slices), span, _apart(values, float(np.median(part)), span))
+    usual = np.partition(part, part.size // 2, axis=None)[part.size // 2]  # np.median imports masked arrays
+    return Spread(tuple(slices), span, _apart(values, float(usual), span))
 
 
 def _apart(values: Any, usual: float, span: float) -> Sums:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ import numpy as np
 from refsw.errors import UsageError
 from refsw.features.npy import new_archive, new_member
 from refsw.features.parameters import Parameters
+from refsw.features.sources import SAFETENSORS_TYPES
 from refsw.files import is_special
 from refsw.tensor.axes import Array, contiguous_parts
 
@@ -85,9 +87,6 @@ class Sink:
             shutil.copyfileobj(self._files[name], out, 1 << 20)
 
     def _safetensors(self, parameters: dict[str, Parameters], out: BinaryIO) -> None:
-        import json
-
-        from refsw.features.sources import SAFETENSORS_TYPES
 
         names = {np.dtype(dtype): name for name, dtype in SAFETENSORS_TYPES.items()}
         header, place = {}, 0

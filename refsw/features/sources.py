@@ -17,6 +17,7 @@ import numpy as np
 from refsw.errors import FeatureError, UsageError
 from refsw.features.npy import Header, damage, read_archive, read_exactly, read_header
 from refsw.files import SameFile, check_stamp, stamp_of
+from refsw.lazy import importing
 from refsw.tensor.axes import Array, Axes, element_type_of
 from refsw.tensor.foreign import as_array, widened, wider
 
@@ -198,7 +199,8 @@ SAFETENSORS_FLOAT8: dict[str, Any] = {
 
 
 def _safetensors(same: SameFile, _: str) -> list[Source]:
-    from safetensors import safe_open
+    with importing:
+        from safetensors import safe_open
 
     # The library checks the header; from it come the positions, so that samples are read one at a time.
     path = same.path
@@ -251,7 +253,8 @@ def load_torch(path: Path) -> Any:
         FeatureError: it cannot be loaded.
     """
     try:
-        import torch
+        with importing:
+            import torch
     except ImportError as error:
         raise UsageError(f"{path}: reading .pt files needs torch (pip install 'refsw[anchors]')") from error
     with damage(path, "file of tensors that can be loaded"):

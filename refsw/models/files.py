@@ -20,6 +20,7 @@ from refsw.errors import FeatureError, UsageError
 from refsw.features.npy import new_archive, new_member
 from refsw.features.sources import SAFETENSORS_FLOAT8, SAFETENSORS_TYPES, load_torch, open_tensors
 from refsw.files import SameFile, is_special, open_part, open_special, put_in_place
+from refsw.lazy import importing
 from refsw.models.apply import changed
 from refsw.models.results import Outcome, Results
 from refsw.models.state import Model, Stored, TensorType, digest_of, plain_names, tensor_digest
@@ -340,7 +341,8 @@ def _write_npz(model: Model, dtypes: Mapping[str, np.dtype[Any]], out: BinaryIO)
 
 def _write_torch(model: Model, dtypes: Mapping[str, np.dtype[Any]], out: BinaryIO) -> None:
     try:
-        import torch
+        with importing:
+            import torch
     except ImportError as error:
         raise UsageError("writing .pt files needs torch (pip install 'refsw[anchors]')") from error
 

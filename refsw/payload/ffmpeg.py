@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import ErrorClass, PayloadError
+from refsw.lazy import importing
 from refsw.payload.base import PictureFormat, payload_error
 from refsw.tensor.axes import Array
 
@@ -17,7 +18,8 @@ PIXEL_FORMATS = {8: "gray", 10: "gray10le", 12: "gray12le"}
 @cache
 def has_decoder(name: str) -> bool:
     """Whether this build of FFmpeg has a decoder of that name."""
-    import av
+    with importing:
+        import av
 
     try:
         av.codec.Codec(name, "r")
@@ -32,7 +34,8 @@ def decode_packets(decoder: str, packets: list[bytes], count: int, picture_forma
     FFmpeg turns damaged data into wrong pixels without a word. So errors are made fatal, and number, size,
     format and picture type of what comes out are compared with what the bitstream promises.
     """
-    import av
+    with importing:
+        import av
 
     context: Any = av.CodecContext.create(decoder, "r")
     context.thread_count = 1  # frame threads make small pictures three times slower
@@ -59,7 +62,8 @@ def decode_packets(decoder: str, packets: list[bytes], count: int, picture_forma
 
 def packets_of(decoder: str, stream: bytes) -> list[bytes]:
     """A byte stream cut into one packet a picture by FFmpeg's parser for that codec."""
-    import av
+    with importing:
+        import av
 
     context = av.CodecContext.create(decoder, "r")
     try:

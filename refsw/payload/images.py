@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import CodecError, ErrorClass, PayloadError
+from refsw.lazy import importing
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, guarded, no_configuration, payload_error
 from refsw.payload.codestreams import Demand, demand
 from refsw.payload.image_headers import HEADERS, ImageHeader, png_is_intact, png_rows_are_exact
@@ -58,8 +59,10 @@ class ImageCodec:
         return b"", b"".join(out)
 
     def _encode_one(self, picture: Array, settings: EncoderSettings) -> bytes:
-        from PIL import Image
+        with importing:
+            from PIL import Image, Jpeg2KImagePlugin  # noqa: F401 - without it, Pillow would import all that it has
 
+            Image.preinit()
         options: dict[str, Any] = {"compress_level": settings.compression_level}
         if self.payload_codec is PayloadCodec.JPEG:
             options = {"quality": settings.quality, "optimize": True}
@@ -181,17 +184,14 @@ def _check_rows(header: ImageHeader) -> None:
 
 def _opened(payload_codec: PayloadCodec, file: io.BytesIO) -> Any:
     """An image as Pillow's class for its format opens it; `Image.open` would ask settings of the whole process."""
-    if payload_codec is PayloadCodec.PNG:
+    with importing:
+        from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+        from PIL.JpegImagePlugin import JpegImageFile
         from PIL.PngImagePlugin import PngImageFile
 
+    if payload_codec is PayloadCodec.PNG:
         return PngImageFile(file)
-    if payload_codec is PayloadCodec.JPEG:
-        from PIL.JpegImagePlugin import JpegImageFile
-
-        return JpegImageFile(file)
-    from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
-
-    return Jpeg2KImageFile(file)
+    return JpegImageFile(file) if payload_codec is PayloadCodec.JPEG else Jpeg2KImageFile(file)
 
 
 FORMS = {

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from refsw.errors import CodecError, UsageError
+from refsw.lazy import importing
 from refsw.payload.base import EncoderSettings, PictureFormat
 from refsw.payload.ffmpeg import PIXEL_FORMATS
 from refsw.tensor.axes import Array
@@ -54,7 +55,8 @@ def encode(pictures: Array, picture_format: PictureFormat, settings: EncoderSett
     Raises:
         CodecError: the encoder failed.
     """
-    import av
+    with importing:
+        import av
 
     context = _context(picture_format, settings)
     stream = []
@@ -77,7 +79,8 @@ def parameter_sets(picture_format: PictureFormat, settings: EncoderSettings) -> 
     Raises:
         CodecError: the encoder failed.
     """
-    import av
+    with importing:
+        import av
 
     context = _context(picture_format, settings)
     context.flags |= av.codec.context.Flags.global_header.value
@@ -89,7 +92,8 @@ def parameter_sets(picture_format: PictureFormat, settings: EncoderSettings) -> 
 
 
 def _context(picture_format: PictureFormat, settings: EncoderSettings) -> Any:
-    import av
+    with importing:
+        import av
 
     options, extra = EFFORTS[settings.effort]
     context: av.VideoCodecContext = av.CodecContext.create("libx265", "w")

@@ -20,6 +20,7 @@ import refsw
 from refsw.errors import UsageError
 from refsw.evaluation.anchors.conditions import CodecChoice
 from refsw.evaluation.anchors.programs import program_identity
+from refsw.lazy import importing
 from refsw.syntax.codes import PayloadCodec
 
 PACKAGES = ("av", "numpy", "onnxruntime", "pillow", "scipy", "torch")
@@ -45,8 +46,9 @@ USED = {
 @functools.cache
 def x265_version() -> str:
     """Version of the x265 inside PyAV, as it signs its streams."""
-    import av
-    import numpy as np
+    with importing:
+        import av
+        import numpy as np
 
     # PyAV does not tell it: a picture is coded with the signature that streams of refsw leave out.
     context: Any = av.CodecContext.create("libx265", "w")
@@ -64,8 +66,9 @@ def x265_version() -> str:
 @functools.cache
 def codec_versions() -> dict[str, str]:
     """Versions of the codecs that refsw calls."""
-    import av
-    from PIL import features
+    with importing:
+        import av
+        from PIL import features
 
     found = {
         "x265": x265_version(),

@@ -41,6 +41,9 @@ class TensorSummary:
     grid: tuple[int, int]
     coded_size: tuple[int, int]
     pictures_per_sample: int
+    parts_per_sample: int = 0
+    part_rows: int | None = None
+    part_channels: int | None = None
     samples: int = 0
     payload_bytes: int = 0
     configuration_bytes: int = 0
@@ -130,10 +133,10 @@ def _inspect(stream: BinaryIO, base: Model | None, *, trace: bool) -> Inspection
                 by_id[content.id] = _summary(content)
                 found.tensors.append(by_id[content.id])
             elif isinstance(content, UnitContent):
-                summary = by_id[content.parameters.id]
-                summary.samples += content.samples
+                summary = by_id[content.tensor.id]
+                summary.samples = content.first_sample + content.samples
                 summary.payload_bytes += len(content.payload)
-                summary.shape = content.parameters.axes.shape(summary.samples)
+                summary.shape = content.tensor.axes.shape(summary.samples)
                 _widen(summary, content)
             elif isinstance(content, MetadataContent):
                 found.metadata |= content.entries
@@ -164,6 +167,14 @@ def _widen(summary: TensorSummary, content: UnitContent) -> None:
             summary.maximum = limits[1] if summary.maximum is None else max(summary.maximum, limits[1])
 
 
+def _pictures_of(p: Parameters) -> int:
+    """Pictures of a sample that is not constant, nor any part of it."""
+    if p.parts is None:
+        return p.packing.pictures(len(p.coded_channels))
+    groups = (p.part(group) for group in range(p.parts.groups))
+    return p.parts.bands * sum(part.packing.pictures(len(part.coded_channels)) for part in groups)
+
+
 def _summary(p: Parameters) -> TensorSummary:
     quantized = p.quantizer is not Quantizer.NONE
     lows, highs = [low for low, _ in p.ranges], [high for _, high in p.ranges]
@@ -181,7 +192,10 @@ def _summary(p: Parameters) -> TensorSummary:
         layout=p.packing.layout.name.lower(),
         grid=(p.packing.grid_rows, p.packing.grid_columns),
         coded_size=(p.packing.coded_height, p.packing.coded_width),
-        pictures_per_sample=p.packing.pictures(len(p.coded_channels)),
+        pictures_per_sample=_pictures_of(p),
+        parts_per_sample=len(p.part_numbers),
+        part_rows=p.parts.part_rows if p.parts else None,
+        part_channels=-(-p.axes.channels // p.parts.groups) if p.parts else None,
         configuration_bytes=len(p.configuration),
         network_id=p.network_id,
         model_digest=p.model_digest.hex() if p.model_digest else None,

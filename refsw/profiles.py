@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from refsw.errors import CapacityError, ErrorClass
 from refsw.syntax.codes import Level, PayloadCodec, Profile
@@ -19,11 +20,26 @@ PROFILE_CODECS: dict[Profile, frozenset[PayloadCodec]] = {
     Profile.IMAGE: _IMAGES,
     Profile.EXTENDED: _HEVC | _BYTES | _IMAGES | {PayloadCodec.VVC},
     Profile.MODEL: frozenset(),
+    Profile.RESILIENT: _HEVC | _BYTES,
+    Profile.COMPLETE: frozenset(PayloadCodec),
 }
 """11.2 The payload codecs that a profile allows."""
 
-INTER_PROFILES = frozenset({Profile.INTER, Profile.EXTENDED})
+INTER_PROFILES = frozenset({Profile.INTER, Profile.EXTENDED, Profile.COMPLETE})
 """11.2 The profiles in which a picture may be predicted from another one."""
+
+
+class Extension(StrEnum):
+    """6.12 What a feature parameter set may have beyond version 1.0."""
+
+    PARTS = "parts"
+
+
+PROFILE_EXTENSIONS: dict[Profile, frozenset[Extension]] = dict.fromkeys(Profile, frozenset[Extension]()) | {
+    Profile.RESILIENT: frozenset({Extension.PARTS}),
+    Profile.COMPLETE: frozenset(Extension),
+}
+"""11.2 The extensions that a profile allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,7 @@ class LevelLimits:
         unit_pictures: pictures of one feature data unit.
         unit_bytes: bytes of one unit body.
         parameter_sets: feature parameter sets, that is tensors, of a bitstream.
+        sample_parts: parts of one sample.
         model_tensors: tensors of the base, and of the result, of a model update.
         model_elements: elements of all tensors of the result.
         model_unit_elements: elements of the coded tensors of one model data unit.
@@ -50,25 +67,26 @@ class LevelLimits:
     unit_pictures: int
     unit_bytes: int
     parameter_sets: int
+    sample_parts: int
     model_tensors: int
     model_elements: int
     model_unit_elements: int
 
 
 LEVELS: dict[Level, LevelLimits] = {
-    Level.L1: LevelLimits(2**20, 2**22, 4096, 2**22, 2**12, 2**25, 8, 2**12, 2**26, 2**24),
-    Level.L2: LevelLimits(2**24, 2**26, 8192, 2**25, 2**14, 2**29, 16, 2**16, 2**30, 2**27),
-    Level.L3: LevelLimits(2**28, 2**28, 16384, 2**28, 2**16, 2**31, 64, 2**20, 2**34, 2**30),
+    Level.L1: LevelLimits(2**20, 2**22, 4096, 2**22, 2**12, 2**25, 8, 2**12, 2**12, 2**26, 2**24),
+    Level.L2: LevelLimits(2**24, 2**26, 8192, 2**25, 2**14, 2**29, 16, 2**14, 2**16, 2**30, 2**27),
+    Level.L3: LevelLimits(2**28, 2**28, 16384, 2**28, 2**16, 2**31, 64, 2**16, 2**20, 2**34, 2**30),
 }
 """11.3 The limits by level."""
 
 
-def default_profile(codecs: set[PayloadCodec], inter: bool) -> Profile:
-    """Informative: the narrowest profile that allows all of the codecs."""
+def default_profile(codecs: set[PayloadCodec], extensions: set[Extension], inter: bool) -> Profile:
+    """Informative: the narrowest profile, of the earliest version, that allows all of the codecs and extensions."""
     for profile, allowed in PROFILE_CODECS.items():
-        if codecs <= allowed and (not inter or profile in INTER_PROFILES):
+        if codecs <= allowed and extensions <= PROFILE_EXTENSIONS[profile] and (not inter or profile in INTER_PROFILES):
             return profile
-    return Profile.EXTENDED
+    return Profile.COMPLETE
 
 
 # --- 11.4 Limits of a decoder ---

@@ -14,6 +14,7 @@ import refsw
 from refsw.entropy.rans import Decoder
 from refsw.errors import ErrorClass
 from refsw.models.tables import as_tables
+from refsw.syntax.codes import Profile
 from refsw.syntax.structures import STRUCTURES
 from tests.workshop import workshop
 
@@ -41,7 +42,12 @@ def test_rendered_parts_are_up_to_date() -> None:
 
 
 def test_syntax_json_is_json() -> None:
-    assert json.loads((SPEC / "syntax.json").read_text())["version"] == "1.0"
+    assert json.loads((SPEC / "syntax.json").read_text())["version"] == "1.1"
+
+
+def test_suites_may_have_every_profile() -> None:
+    schema = json.loads((SPEC / "schemas" / "suite.schema.json").read_text())
+    assert schema["$defs"]["vector"]["properties"]["profile"]["enum"] == [profile.name for profile in Profile]
 
 
 def test_requirement_ids_are_unique() -> None:

@@ -23,7 +23,7 @@ LISTS: dict[str, list[str]] = {
         "bits.order", "descriptor.u", "descriptor.ue-prefix", "descriptor.f32", "descriptor.leb-length",
         "descriptor.leb-shortest", "descriptor.alignment-zero", "descriptor.b", "descriptor.se",
         "arithmetic.binary64", "arithmetic.exact", "arithmetic.rounding", "crc.definition",
-        "syntax.elements", "syntax.bounds", "syntax.inference", "syntax.reserved",
+        "syntax.elements", "syntax.bounds", "syntax.inference", "syntax.reserved", "syntax.later",
     ],
     "bitstream": [
         "bitstream.structure", "bitstream.signature", "bitstream.version-major", "bitstream.version-minor",
@@ -37,10 +37,11 @@ LISTS: dict[str, list[str]] = {
         "unit.complete-element", "unit.no-rest", "unit.pass-over",
     ],
     "feature parameter set": [
-        f"{ELEMENTS}feature_parameter_set", "fps.utf8", "fps.name-characters", "fps.axis-once",
+        f"{ELEMENTS}feature_parameter_set", f"{ELEMENTS}feature_extension", "profile.extension", "fps.utf8",
+        "fps.name-characters", "fps.axis-once",
         "fps.sample-axis-first", "fps.sample-has-axis", "range.order", "fps.unquantized-codec",
         "fps.quantized-type", "fps.codec-bit-depth", "fps.coded-size", "fps.grid-cells", "fps.channel-order",
-        "profile.codec", "level.sample-elements", "level.picture-side", "level.picture-elements",
+        "profile.codec", "level.sample-elements", "level.sample-parts", "level.picture-side", "level.picture-elements",
         "order.parameter-set-repeated", "level.parameter-sets", "fps.layer-id-unique", "fps.model-digest",
         "bytes.no-configuration", "image.no-configuration", "hevc.configuration", "hevc.sps",
         "hevc.chroma-format", "hevc.bit-depth", "hevc.picture-size", "hevc.cropping", "hevc.profile",
@@ -51,6 +52,10 @@ LISTS: dict[str, list[str]] = {
         "fps.single-sample", "level.unit-elements", "level.unit-pictures", "range.scope", "unpack.pictures",
         "payload.empty", "payload.pictures", "decode.pictures", "payload.level-range", "access.independent",
         "access.sample", "profile.inter",
+    ],
+    "feature part": [
+        f"{ELEMENTS}feature_part", "part.units", "part.geometry", "part.once", "part.complete", "part.decode",
+        "part.missing",
     ],
     "byte codecs": ["bytes.size", "bytes.format", "bytes.xz", "bytes.trailing", "bytes.lzma-memory", "bytes.bool"],
     "images": [

@@ -22,12 +22,12 @@ import annex_update
 import checklist
 
 from refsw.inspection import inspect
-from refsw.profiles import LEVELS, PROFILE_CODECS, LevelLimits
+from refsw.profiles import LEVELS, PROFILE_CODECS, PROFILE_EXTENSIONS, LevelLimits
 from refsw.syntax import codes
-from refsw.syntax.codes import MEANINGS
-from refsw.syntax.declaration import Activate, Align, Derive, Element, Node, Repeat, Rest, Structure, When
+from refsw.syntax.codes import MEANINGS, since
+from refsw.syntax.declaration import Activate, Align, Derive, Element, Include, Node, Repeat, Rest, Structure, When
 from refsw.syntax.structure import TraceRow
-from refsw.syntax.structures import STRUCTURES
+from refsw.syntax.structures import STRUCTURES, VERSION_MAJOR, VERSION_MINOR
 
 SPEC = Path(__file__).resolve().parent.parent / "spec"
 SCHEMAS = SPEC.parent / "refsw" / "conformance" / "schemas"
@@ -95,6 +95,8 @@ def _lines(nodes: tuple[Node, ...], depth: int, indices: list[str]) -> Iterator[
             yield f"{pad}{node.name} = {node.expression}"
         elif isinstance(node, Activate):
             yield f"{pad}activate( {node.element} )"
+        elif isinstance(node, Include):
+            yield f"{pad}{node.structure.name}( )"
         else:
             yield (pad + node.name).ljust(WIDTH) + "b(n), to the end of the unit body"
 
@@ -138,7 +140,7 @@ def _values(element: Element) -> str:
     if element.low is not None:
         parts.append(f"at least `{element.low}`")
     if element.high is not None:
-        parts.append(f"at most `{element.high}`")
+        parts.append(f"at most `{element.high}`" + "; greater ones: later versions" * element.later)
     return ", ".join(parts) or "all"
 
 
@@ -149,8 +151,12 @@ def _number(text: str) -> str:
 def code_table(kind: type[IntEnum]) -> str:
     """The code points of an enumeration."""
     rows = [f"**{kind.__name__}** (`{ELEMENT_OF[kind.__name__]}`)", "", "| Value | Name | Meaning |", "|---|---|---|"]
-    rows += [f"| {member.value} | {member.name} | {MEANINGS[kind][member.name]} |" for member in kind]
+    rows += [f"| {member.value} | {member.name} | {MEANINGS[kind][member.name]}{_since(member)} |" for member in kind]
     return "\n".join(rows) + "\n"
+
+
+def _since(member: IntEnum) -> str:
+    return f" (version {VERSION_MAJOR}.{since(member)})" if since(member) else ""
 
 
 def level_table() -> str:
@@ -165,11 +171,14 @@ def level_table() -> str:
 
 
 def profile_table() -> str:
-    """The codecs of the profiles."""
-    rows = ["| Value | Profile | Payload codecs |", "|---|---|---|"]
+    """What the profiles have."""
+    rows = ["| Value | Profile | Version | Payload codecs | Extensions |", "|---|---|---|---|---|"]
     for profile, allowed in PROFILE_CODECS.items():
         codecs = ", ".join(codec.name for codec in codes.PayloadCodec if codec in allowed)
-        rows.append(f"| {profile.value} | {profile.name} | {codecs or 'none: model updates'} |")
+        extensions = ", ".join(sorted(PROFILE_EXTENSIONS[profile]))
+        version = f"{VERSION_MAJOR}.{since(profile)}"
+        cells = (profile.value, profile.name, version, codecs or "none: model updates", extensions or "-")
+        rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows) + "\n"
 
 
@@ -227,11 +236,11 @@ def syntax_json() -> dict[str, Any]:
     """The declaration for machines."""
     return {
         "specification": "Deep Feature Coding",
-        "version": "1.0",
+        "version": f"{VERSION_MAJOR}.{VERSION_MINOR}",
         "code_points": {
             kind.__name__: {
                 "element": ELEMENT_OF[kind.__name__],
-                "values": {m.name: {"value": m.value, "meaning": MEANINGS[kind][m.name]} for m in kind},
+                "values": {m.name: _code_point(m) for m in kind},
             }
             for kind in ENUMERATIONS
         },
@@ -248,7 +257,13 @@ def syntax_json() -> dict[str, Any]:
             profile.name: [codec.name for codec in codes.PayloadCodec if codec in allowed]
             for profile, allowed in PROFILE_CODECS.items()
         },
+        "extensions": {profile.name: sorted(allowed) for profile, allowed in PROFILE_EXTENSIONS.items() if allowed},
     }
+
+
+def _code_point(member: IntEnum) -> dict[str, Any]:
+    entry: dict[str, Any] = {"value": member.value, "meaning": MEANINGS[type(member)][member.name]}
+    return entry | ({"since": f"{VERSION_MAJOR}.{since(member)}"} if since(member) else {})
 
 
 def _node(structure: Structure, node: Node) -> dict[str, Any]:
@@ -256,6 +271,8 @@ def _node(structure: Structure, node: Node) -> dict[str, Any]:
         entry: dict[str, Any] = {"element": node.name, "descriptor": node.descriptor, "semantics": node.doc}
         if _bounded(node):
             entry["requirement"] = structure.requirement(node.name)
+        if node.later:
+            entry["later"] = True
         for key in ("low", "high", "inferred"):
             if getattr(node, key) is not None:
                 entry[key] = getattr(node, key)
@@ -272,6 +289,8 @@ def _node(structure: Structure, node: Node) -> dict[str, Any]:
         return {"variable": node.name, "expression": node.expression, "semantics": node.doc}
     if isinstance(node, Activate):
         return {"activate": node.element}
+    if isinstance(node, Include):
+        return {"structure": node.structure.name}
     return {"rest": node.name, "semantics": node.doc}
 
 

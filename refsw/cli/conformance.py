@@ -12,13 +12,14 @@ import click
 from refsw.cli.common import OUTPUT, output_stream, role, say, say_all
 from refsw.cli.encoders import encode_command
 from refsw.cli.results import compare_command, live, print_results, run_options
+from refsw.syntax.codes import Profile
 
 if TYPE_CHECKING:
     from refsw.conformance.suite import Selection, Suite, Vector
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 KINDS = ("valid", "malformed", "invalid", "unsupported", "limit")
-PROFILES = ("INTRA", "INTER", "LOSSLESS", "IMAGE", "EXTENDED", "MODEL")
+PROFILES = tuple(profile.name for profile in Profile)
 
 
 @click.group(name="conformance")

@@ -137,6 +137,8 @@ def _print_tensor(t: TensorSummary) -> None:
     pictures = f"{t.pictures_per_sample} picture{'s' * (t.pictures_per_sample != 1)} a sample"
     size = f"{t.coded_size[0]} rows x {t.coded_size[1]} columns"
     say(f"            {t.layout} {t.grid[0]}x{t.grid[1]}, {pictures} of {size}")
+    if t.parts_per_sample:
+        say(f"            {t.parts_per_sample} parts a sample of {t.part_rows} rows of {t.part_channels} channels")
     coded = t.payload_bytes + t.configuration_bytes
     share = f", {100 * coded / t.element_bytes:.2f} % of {t.element_bytes:,}" if t.element_bytes else ""
     say(f"            {t.payload}: {coded:,} bytes{share}")

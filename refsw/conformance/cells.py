@@ -15,16 +15,29 @@ from enum import IntEnum
 from typing import Any
 
 from refsw.errors import DfcError, ErrorClass
-from refsw.syntax.codes import UnitType
-from refsw.syntax.declaration import FUNCTIONS, Align, Element, Node, Repeat, Rest, Structure, Values, When, evaluate
+from refsw.syntax.codes import Profile, UnitType, code_points, since
+from refsw.syntax.declaration import (
+    FUNCTIONS,
+    Align,
+    Element,
+    Include,
+    Node,
+    Repeat,
+    Rest,
+    Structure,
+    Values,
+    When,
+    ceil_div,
+    evaluate,
+)
 from refsw.syntax.structure import TraceRow
-from refsw.syntax.structures import BITSTREAM_HEADER, BY_UNIT_TYPE, VERSION_MINOR
+from refsw.syntax.structures import BITSTREAM_HEADER, BY_UNIT_TYPE, STRUCTURES, UNIT_HEADER
 
 MAX_UE = 2**32 - 2
 LARGEST = struct.unpack(">f", b"\x7f\x7f\xff\xff")[0]
 SMALLEST_NORMAL = 2.0**-126
 PRIVATE = range(64, 128)
-BODIES = tuple(BY_UNIT_TYPE.values())
+BODIES = {s.name: s for s in STRUCTURES if s not in (BITSTREAM_HEADER, UNIT_HEADER)}
 PADDING = "byte_alignment_bits"
 WHOLE_UNIT = "unit_body and unit_crc"
 FRAMING = "unit."
@@ -61,7 +74,7 @@ def all_cells() -> dict[str, tuple[str, ...]]:
         own = HEADER_CELLS[element.name] or tuple(_value_classes(element))
         cells[f"{BITSTREAM_HEADER.name}.{element.name}"] = (*own, "truncated")
     cells |= UNIT_CELLS
-    for structure in BODIES:
+    for structure in BODIES.values():
         for node, conditional in _leaves(structure.nodes, conditional=False):
             if isinstance(node, Element):
                 extra = ("absent",) if conditional else ()
@@ -107,6 +120,8 @@ def _bound(expression: str, scope: Values | None) -> int | None:
 
 
 def _value_classes(element: Element) -> list[str]:
+    if element.later:
+        return ["0", "later"]
     low, high, greatest = _bounds(element)
     if element.values is not None:
         names = [member.name for member in element.values]
@@ -139,6 +154,8 @@ def _class_of(element: Element, value: Any, scope: Values, bits: int) -> str | N
     if element.kind == "b":
         return "present" if value else "empty"
     low, high, greatest = _bounds(element, scope, bits)
+    if element.later:
+        return "later" if value else "0"
     if element.kind == "u" and element.size is None and element.high is None and not bits:
         return "empty"
     if greatest == 1 and element.size == 1:
@@ -180,16 +197,19 @@ def observed(rows: Iterable[TraceRow], error: DfcError | None, size: int) -> set
     """
     cells: set[str] = set()
     units: list[list[TraceRow]] = []
+    rows = list(rows)
+    version = next((since(row.value) for row in rows if isinstance(row.value, Profile)), 0)
     for row in rows:
         if row.structure == BITSTREAM_HEADER.name:
-            cells |= _of_header(row)
+            cells |= _of_header(row, version)
         elif row.element == "unit_type":
             units.append([row])
         elif units:
             units[-1].append(row)
+    part_counts: dict[int, int] = {}
     for number, unit in enumerate(units):
         whole = error is None or number + 1 < len(units) or not _within_body(error)
-        cells |= _of_unit(unit, whole)
+        cells |= _of_unit(unit, whole, version, part_counts)
     if error is not None:
         cells |= _of_error(error, size, units)
     return cells
@@ -197,52 +217,57 @@ def observed(rows: Iterable[TraceRow], error: DfcError | None, size: int) -> set
 
 def _within_body(error: DfcError) -> bool:
     return error.requirement in ("unit.complete-element", "descriptor.ue-prefix", "descriptor.alignment-zero") or (
-        "." in error.requirement and error.requirement.split(".")[0] in {s.name for s in BODIES}
+        "." in error.requirement and error.requirement.split(".")[0] in BODIES
     )
 
 
-def _of_header(row: TraceRow) -> set[str]:
+def _of_header(row: TraceRow, version: int) -> set[str]:
     name = f"{row.structure}.{row.element}"
     fixed = {
         "signature": "right",
         "version_major": "supported",
-        "version_minor": "own" if row.value == VERSION_MINOR else "later",
+        "version_minor": "own" if row.value == version else "later",
         "header_crc": "right",
     }
     value = fixed.get(row.element) or (row.value.name if isinstance(row.value, IntEnum) else "reserved")
     return {f"{name}={value}"}
 
 
-def _of_unit(rows: list[TraceRow], whole: bool) -> set[str]:
+def _of_unit(rows: list[TraceRow], whole: bool, version: int, part_counts: dict[int, int]) -> set[str]:
+    """What a unit exercises; `part_counts` is by parameter set, and kept up to date."""
     kind, skippable, length = (row.value for row in rows[:3])
+    known = code_points(UnitType, version)
     cells = {
-        f"unit_header.unit_type={_type_name(kind)}",
+        f"unit_header.unit_type={known[kind].name if kind in known else 'private' if kind in PRIVATE else 'reserved'}",
         f"unit_header.skippable_flag={skippable}",
         f"unit.unit_length={_length_class(length)}",
         "unit.unit_crc=right",
     }
-    structure = BY_UNIT_TYPE.get(kind)
-    if structure is None:
+    if kind not in known:
         return cells | {"unit.unit_body=unknown"}
+    structure = BY_UNIT_TYPE[UnitType(kind)]
     body = rows[4:]
     scope: Values = dict(FUNCTIONS) | structure.constants
     scope |= {e.name: int(e.inferred) for e in structure.elements() if e.inferred and e.inferred.isdigit()}
-    names = dict(_loops(structure.nodes, ()))
+    scope |= _variables(body, part_counts)
+    within = [structure, *(s for s in _included(structure) if any(row.structure == s.name for row in body))]
     for row in body:
         name, _, rest = row.element.partition("[")
-        element = _elements(structure).get(name)
+        own = BODIES[row.structure]
+        element = _elements(own).get(name)
         if name == PADDING:
-            cells.add(f"{structure.name}.byte_alignment=zeros")
+            cells.add(f"{own.name}.byte_alignment=zeros")
         elif element is None:
-            cells.add(f"{structure.name}.{name}=present")
+            cells.add(f"{own.name}.{name}=present")
         else:
             indices = [int(i) for i in rest.rstrip("]").split("][")] if rest else []
-            scope |= dict(zip(names[name], indices, strict=True))
-            value = _class_of(element, row.value, scope, row.bits) or _class_in_scope(row, body)
-            cells |= {f"{structure.name}.{name}={value}"} if value else set()
+            scope |= dict(zip(dict(_loops(own.nodes, ()))[name], indices, strict=True))
+            value = _class_of(element, row.value, scope, row.bits)
+            cells |= {f"{own.name}.{name}={value}"} if value else set()
             _keep(scope, name, indices, row.value)
     if whole and body:
-        cells |= _absent(structure, {row.element.split("[")[0] for row in body})
+        for own in within:
+            cells |= _absent(own, {row.element.split("[")[0] for row in body if row.structure == own.name})
     return cells
 
 
@@ -267,18 +292,33 @@ def _keep(scope: Values, name: str, indices: list[int], value: Any) -> None:
     place[last] = value
 
 
-def _class_in_scope(row: TraceRow, body: list[TraceRow]) -> str | None:
-    """channel_order: its highest value is one less than there are channels."""
-    if not row.element.startswith("channel_order["):
-        return None
-    channels = 1
-    roles = {r.element[len("axis_role") :]: r.value for r in body if r.element.startswith("axis_role[")}
-    for other in body:
-        if other.element.startswith("axis_extent_minus1[") and roles[other.element[len("axis_extent_minus1") :]] == 0:
-            channels = other.value + 1
-    if row.value == channels:
-        return "above"
-    return "min" if row.value == 0 else "max" if row.value == channels - 1 else "interior"
+def _variables(body: list[TraceRow], part_counts: dict[int, int]) -> Values:
+    """The variables that bounds of features name, from the elements of the unit and of its parameter set."""
+    values: Values = {row.element: row.value for row in body}
+    number: Any = values.get("parameter_set_id")
+    if not any(row.structure == "feature_parameter_set" for row in body):
+        return {"part_count": part_counts.get(number, 0)}
+    extents = [1, 1, 1]
+    for name, value in values.items():
+        role = values.get(name.replace("axis_extent_minus1", "axis_role")) if "axis_extent" in name else None
+        if role in (0, 1, 2):
+            extents[role] = value + 1
+    channels, rows, _ = extents
+    if number not in part_counts:
+        part_rows = values.get("part_rows_minus1", rows - 1) + 1
+        groups = values.get("channel_groups_minus1", 0) + 1
+        part_counts[number] = ceil_div(rows, part_rows) * groups if values.get("parts_flag") else 0
+    return {"channels": channels, "rows": rows}
+
+
+def _included(structure: Structure) -> Iterator[Structure]:
+    """The structures that stand within another one."""
+    nodes = list(structure.nodes)
+    for node in nodes:
+        if isinstance(node, Include):
+            yield node.structure
+        elif isinstance(node, When | Repeat):
+            nodes += node.body
 
 
 def _absent(structure: Structure, present: set[str]) -> set[str]:
@@ -295,12 +335,6 @@ def _absent(structure: Structure, present: set[str]) -> set[str]:
 
 def _elements(structure: Structure) -> dict[str, Element]:
     return {element.name: element for element in structure.elements()}
-
-
-def _type_name(kind: int) -> str:
-    if kind in UnitType.__members__.values():
-        return UnitType(kind).name
-    return "private" if kind in PRIVATE else "reserved"
 
 
 def _length_class(length: int) -> str:
@@ -327,6 +361,8 @@ def _of_error(error: DfcError, size: int, units: list[list[TraceRow]]) -> set[st
     structure = BY_UNIT_TYPE.get(units[-1][0].value) if units else None
     if structure is None:
         return set()
+    # That of an included structure, where the error is in one.
+    structure = next((s for s in _included(structure) if _is_within(error, s, units[-1])), structure)
     if requirement == "descriptor.alignment-zero":
         return {f"{structure.name}.byte_alignment=ones"}
     names = _elements(structure)
@@ -338,6 +374,12 @@ def _of_error(error: DfcError, size: int, units: list[list[TraceRow]]) -> set[st
         bound = names[error.element].high
         return {f"{requirement}=forbidden"} if bound is not None and " if " in bound else set()
     return set()
+
+
+def _is_within(error: DfcError, inner: Structure, unit: list[TraceRow]) -> bool:
+    if error.requirement == "descriptor.alignment-zero":
+        return any(row.structure == inner.name for row in unit)
+    return error.element in _elements(inner)
 
 
 LENGTH_ERRORS = ("descriptor.leb-length", "descriptor.leb-shortest")

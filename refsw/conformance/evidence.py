@@ -14,13 +14,13 @@ from refsw.conformance.facts import Evidence
 from refsw.conformance.feature_facts import Facts, requirements
 from refsw.conformance.model_facts import observe_update
 from refsw.conformance.models import is_update
+from refsw.conformance.reference import decode_in_steps
 from refsw.errors import DfcError
 from refsw.features.decoder import Decoder, Sample
 from refsw.features.parameters import Parameters
 from refsw.features.random_access import decode_samples
 from refsw.features.reader import BitstreamReader
-from refsw.features.reconstruct import UnitContent, all_levels, decode_pictures, levels_of
-from refsw.payload.base import DecoderSettings
+from refsw.features.reconstruct import UnitContent
 from refsw.syntax.codes import Quantizer
 from refsw.syntax.structure import TraceRow
 from refsw.tensor.axes import Array
@@ -56,7 +56,7 @@ def observe(
     found.cells = observed(rows, found.error, len(data))
     if checkpoints and found.error is None:
         units = [content for content in BitstreamReader(io.BytesIO(data)) if isinstance(content, UnitContent)]
-        found.tensors = list(_digests(data, units, parameters, samples))
+        found.tensors = list(_digests(data, samples))
         again = _decodes_from_anywhere(data, samples, len(parameters))
         facts = Facts(rows, list(parameters.values()), units, Decoder(io.BytesIO(data)).header, again)
         found.requirements = requirements(facts)
@@ -69,23 +69,17 @@ def sha256(array: Array) -> str:
     return hashlib.sha256(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()).hexdigest()
 
 
-def _digests(
-    data: bytes, units: list[UnitContent], parameters: dict[str, Parameters], samples: list[Sample]
-) -> Iterator[dict[str, Any]]:
-    profile = Decoder(io.BytesIO(data)).header.profile
-    for name, p in parameters.items():
+def _digests(data: bytes, samples: list[Sample]) -> Iterator[dict[str, Any]]:
+    for name, tensor in decode_in_steps(data).items():
+        p = tensor.parameters
         own = [sample.elements for sample in samples if sample.tensor == name]
         shape = p.axes.shape(len(own))
         entry = {"name": name, "dtype": p.dtype.name, "shape": list(shape), "sha256": _sha256_of(own)}
         pictures, levels = hashlib.sha256(), hashlib.sha256()
-        for unit in units:
-            if unit.parameters.id != p.id:
-                continue
-            decoded = decode_pictures(unit, profile, DecoderSettings())
+        for decoded in tensor.pictures:
             pictures.update(np.ascontiguousarray(decoded).tobytes())
-            for sample in levels_of(unit, decoded):
-                if p.quantizer is not Quantizer.NONE:
-                    levels.update(np.ascontiguousarray(all_levels(p, sample)).astype("<u2").tobytes())
+        for sample in tensor.levels:
+            levels.update(np.ascontiguousarray(sample).astype("<u2").tobytes())
         if p.quantizer is not Quantizer.NONE:
             entry["levels_sha256"] = levels.hexdigest()
         yield entry | {"pictures_sha256": pictures.hexdigest()}

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refsw.errors import DfcError, ErrorClass
+from refsw.syntax.codes import UnitType, code_points
 from refsw.syntax.structure import TraceRow
-from refsw.syntax.structures import BY_UNIT_TYPE, STRUCTURES, VERSION_MINOR
+from refsw.syntax.structures import STRUCTURES
+from refsw.syntax.units import Header
 
 ALWAYS = [
     "bits.order",
@@ -48,6 +50,7 @@ BOUNDED = {
     s.requirement(e.name) for s in STRUCTURES for e in s.elements() if e.values or e.low or e.high or e.kind == "f"
 }
 CODE_POINTS = {e.name for s in STRUCTURES for e in s.elements() if e.values is not None}
+LATER = {s.requirement(e.name) for s in STRUCTURES for e in s.elements() if e.later}
 INFERRED = {(s.name, e.name) for s in STRUCTURES for e in s.elements() if e.inferred is not None}
 
 
@@ -77,6 +80,8 @@ def broken(error: DfcError) -> set[str]:
             found |= {"syntax.reserved"}
             if error.exit_code == 69:
                 found.add("bitstream.version-minor")
+        if name in LATER and error.exit_code == 69:
+            found.add("syntax.later")
         if error.error_class is ErrorClass.NONFINITE or error.got == "-0.0":
             found.add("descriptor.f32")
     if name.startswith("level.") and name != "level.capacity":
@@ -102,22 +107,24 @@ def broken(error: DfcError) -> set[str]:
     return found
 
 
-def of_syntax(rows: list[TraceRow], version_minor: int) -> Iterator[str]:
+def of_syntax(rows: list[TraceRow], header: Header) -> Iterator[str]:
     """The requirements on syntax elements that a trace shows."""
     for row in rows:
         name = f"{row.structure}.{row.element.split('[')[0]}"
         if name in BOUNDED:
             yield name
+        if name in LATER:
+            yield "syntax.later"
         if row.descriptor in ("f(32)", "se(v)"):
             yield {"f(32)": "descriptor.f32", "se(v)": "descriptor.se"}[row.descriptor]
         elif row.element == "byte_alignment_bits":
             yield "descriptor.alignment-zero"
-        elif row.element == "unit_type" and row.value not in {int(kind) for kind in BY_UNIT_TYPE}:
+        elif row.element == "unit_type" and row.value not in code_points(UnitType, header.edition.version):
             yield "unit.unknown"
     present = {(row.structure, row.element.split("[")[0]) for row in rows}
     structures = {structure for structure, _ in present}
     if any(s in structures and (s, e) not in present for s, e in INFERRED):
         yield "syntax.inference"
-    yield "bitstream.version-minor" if version_minor > VERSION_MINOR else "unit.no-rest"
+    yield "bitstream.version-minor" if header.is_later else "unit.no-rest"
     if any(row.structure == "metadata" and row.element.startswith("text[") and not row.value.isascii() for row in rows):
         yield "metadata.utf8"

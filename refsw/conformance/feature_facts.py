@@ -35,6 +35,7 @@ ALWAYS_FEATURES = [
     "decode.elements",
     "decode.sequence",
 ]
+PARTS = ["part.units", "part.geometry", "part.once", "part.complete", "part.decode"]
 BYTES = ["bytes.size", "bytes.no-configuration"]
 COMPRESSED = ["bytes.format", "bytes.trailing"]
 IMAGES = ["image.length", "image.format", "image.count", "image.no-configuration", "image.size", "image.grey"]
@@ -78,13 +79,15 @@ def requirements(facts: Facts) -> set[str]:
     found = {
         *ALWAYS,
         *ALWAYS_FEATURES,
-        *of_syntax(facts.rows, facts.header.version_minor),
+        *of_syntax(facts.rows, facts.header),
         *_of_stream(facts),
         *_of_levels(facts),
     }
     for p in facts.parameters:
-        units = [unit for unit in facts.units if unit.parameters.id == p.id]
+        units = [unit for unit in facts.units if unit.tensor.id == p.id]
         found.update(_of_parameters(p), _of_samples(p, units), _of_payload(p, units, facts.header.profile))
+        if p.parts is not None and units:
+            found.update(PARTS)
     return found
 
 
@@ -94,7 +97,7 @@ def _of_stream(facts: Facts) -> Iterator[str]:
         yield "order.parameter-set-repeated"
     if facts.units:
         yield "order.parameter-set-first"
-    by_tensor = [unit.parameters.id for unit in facts.units]
+    by_tensor = [number for number, _ in dict.fromkeys((unit.tensor.id, unit.first_sample) for unit in facts.units)]
     if len(by_tensor) > len(set(by_tensor)):
         yield "order.samples"
         if facts.from_anywhere:
@@ -117,7 +120,8 @@ def _of_levels(facts: Facts) -> Iterator[str]:
     for unit in facts.units:
         p = unit.parameters
         reached = {
-            "sample-elements": p.axes.elements == limits.sample_elements,
+            "sample-elements": unit.tensor.axes.elements == limits.sample_elements,
+            "sample-parts": len(unit.tensor.part_numbers) == limits.sample_parts,
             "unit-elements": unit.samples * p.axes.elements == limits.unit_elements,
             "picture-side": max(p.packing.coded_height, p.packing.coded_width) == limits.picture_side,
             "picture-elements": p.packing.coded_height * p.packing.coded_width == limits.picture_elements,
@@ -162,7 +166,7 @@ def _of_samples(p: Parameters, units: list[UnitContent]) -> Iterator[str]:
     yield from ("unpack.pictures", "unpack.position", "payload.pictures", "decode.levels")
     packing = p.packing
     exact = (packing.true_height, packing.true_width) == (packing.coded_height, packing.coded_width)
-    if not exact or len(p.coded_channels) % packing.cells:
+    if not exact or any(_leaves_room(unit.parameters) for unit in units):
         yield "unpack.margin"
     if not p.in_own_order:
         yield "unpack.coded-channels"
@@ -177,6 +181,11 @@ def _of_samples(p: Parameters, units: list[UnitContent]) -> Iterator[str]:
         yield from ("dequantize.log", "arithmetic.exact")
     if p.element_type is not ElementType.FLOAT32:
         yield "dequantize.element-type"
+
+
+def _leaves_room(p: Parameters) -> bool:
+    """Whether cells of the pictures have no channel, or rows of them no row of a part."""
+    return len(p.coded_channels) % p.packing.cells > 0 or p.axes.rows < p.packing.rows
 
 
 def _of_payload(p: Parameters, units: list[UnitContent], profile: Profile) -> Iterator[str]:

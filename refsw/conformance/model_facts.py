@@ -78,8 +78,7 @@ def observe_update(data: bytes, base: Mapping[str, Array] | None) -> Evidence:
         outcome = applier.finish()
         found.model_digest = outcome.digest.hex()
         types = set() if base is None else {kind.element_type for kind in Model(base).types.values()}
-        minor = reader.header.version_minor
-        found.requirements = {*ALWAYS, *ALWAYS_UPDATES, *of_syntax(rows, minor), *_of(contents, types)}
+        found.requirements = {*ALWAYS, *ALWAYS_UPDATES, *of_syntax(rows, reader.header), *_of(contents, types)}
         found.requirements |= {"model.passed-over"} if outcome.passed else set()
         found.requirements |= _of_levels(contents, LEVELS[reader.header.level].model_tensors)
     except DfcError as error:

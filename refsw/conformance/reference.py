@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from refsw.conformance.models import apply, is_update
+from refsw.features.assembly import OpenSample
 from refsw.features.decoder import decode_by_name
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
 from refsw.features.reconstruct import UnitContent, all_levels, decode_pictures, elements_of, levels_of, to_dtype
 from refsw.inspection import inspect
 from refsw.payload.base import DecoderSettings
-from refsw.syntax.codes import Quantizer, RangeScope
+from refsw.syntax.codes import Profile, Quantizer, RangeScope
 from refsw.syntax.structure import TraceRow
 from refsw.tensor.axes import Array
 from refsw.tensor.dequantize import reconstruction_table
@@ -46,6 +47,40 @@ class ReferenceTensor:
     levels: list[Array] = field(default_factory=list)  # (C, H, W), 0 where not coded
     ranges: list[tuple[float, float] | None] = field(default_factory=list)
     pictures: list[Array] = field(default_factory=list)  # of a unit: (P, height, width)
+    open: OpenSample | None = None  # a sample of which parts are still to come
+
+    def add(self, content: UnitContent, profile: Profile) -> None:
+        """The samples of a unit, or a part of one.
+
+        Raises:
+            PayloadError: it does not decode.
+        """
+        p = content.parameters
+        pictures = decode_pictures(content, profile, DecoderSettings())
+        self.pictures.append(pictures)
+        for levels, limits in zip(levels_of(content, pictures), content.ranges, strict=True):
+            elements = elements_of(p, levels, limits)
+            if content.part is not None:
+                self._add_part(content, levels, elements, limits)
+                continue
+            self.elements.append(p.axes.from_canonical(elements))
+            self.levels.append(all_levels(p, levels) if p.quantizer is not Quantizer.NONE else levels[:0])
+            self.ranges.append(limits)
+
+    def _add_part(
+        self, content: UnitContent, levels: Array, elements: Array, limits: tuple[float, float] | None
+    ) -> None:
+        quantized = self.parameters.quantizer is not Quantizer.NONE
+        if self.open is None:
+            self.open = OpenSample(self.parameters, content.first_sample, keep_levels=quantized)
+            self.ranges.append(limits)
+        if self.ranges[-1] != limits:
+            self.ranges[-1] = None  # there is no one range of the sample
+        self.open.add(content, levels, elements)
+        if self.open.complete:
+            self.elements.append(self.open.elements)
+            self.levels.append(self.open.levels)
+            self.open = None
 
     def whole(self) -> Array:
         """All samples, in the shape of the tensor."""
@@ -90,19 +125,12 @@ def decode_in_steps(data: bytes) -> dict[str, ReferenceTensor]:
         if isinstance(content, Parameters):
             found[content.name] = ReferenceTensor(content)
         elif isinstance(content, UnitContent):
-            p = content.parameters
-            tensor = found[p.name]
-            pictures = decode_pictures(content, reader.header.profile, DecoderSettings())
-            tensor.pictures.append(pictures)
-            for levels, limits in zip(levels_of(content, pictures), content.ranges, strict=True):
-                tensor.elements.append(p.axes.from_canonical(elements_of(p, levels, limits)))
-                tensor.levels.append(all_levels(p, levels) if p.quantizer is not Quantizer.NONE else levels[:0])
-                tensor.ranges.append(limits)
+            found[content.tensor.name].add(content, reader.header.profile)
     return found
 
 
 def trace_around(data: bytes, tensor: str, sample: int | None) -> list[TraceRow]:
-    """The syntax elements of a tensor's parameter set, and of the feature data unit that holds a sample."""
+    """The syntax elements of a tensor's parameter set, and of the units that hold a sample."""
     units: list[list[TraceRow]] = []
     for row in inspect(data, trace=True).rows:
         if row.element == "unit_type" or not units:
@@ -124,6 +152,8 @@ def trace_around(data: bytes, tensor: str, sample: int | None) -> list[TraceRow]
             first = values["first_sample"]
             if first <= sample <= first + values["sample_count_minus1"]:
                 shown += _first_entries(unit, sample - first)
+        elif "feature_part" in structure and (values["parameter_set_id"], values["sample_index"]) == (number, sample):
+            shown += _first_entries(unit, 0)
     return shown
 
 

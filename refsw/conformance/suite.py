@@ -108,7 +108,10 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A manifest; `folder` is the test_vectors folder that its files are below, None if there is none."""
+    """A manifest; `folder` is the test_vectors folder that its files are below, None if there is none.
+
+    The vectors of a `draft` are not published yet.
+    """
 
     name: str
     version: str
@@ -118,6 +121,7 @@ class Suite:
     path: Path
     folder: Path | None
     sha256: str
+    draft: bool = False
 
     def __iter__(self) -> Iterator[Vector]:
         return iter(self.vectors)
@@ -195,6 +199,7 @@ def load_suite(path: Path | str, *, vectors: Path | None = None) -> Suite:
         path=path,
         folder=vectors or find_vectors(path),
         sha256=hashlib.sha256(data).hexdigest(),
+        draft=manifest.get("draft", False),
     )
 
 

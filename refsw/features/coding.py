@@ -1,7 +1,9 @@
-"""Informative: coding one sample after the plan of its tensor."""
+"""Informative: coding one sample after the plan of its tensor, whole or in parts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -18,9 +20,10 @@ from refsw.payload.registry import codec
 from refsw.payload.x265 import qp_bounds
 from refsw.syntax.codes import PayloadCodec, Profile, Quantizer, RangeScope, UnitType
 from refsw.syntax.declaration import Values
-from refsw.syntax.structures import FEATURE_DATA
+from refsw.syntax.structures import FEATURE_DATA, FEATURE_PART
 from refsw.syntax.units import pack_body, pack_unit
 from refsw.tensor.axes import Array
+from refsw.tensor.parts import Parts
 from refsw.tensor.quantize import element_range, quantize, to_binary32
 from refsw.tensor.repack import pack
 
@@ -86,7 +89,7 @@ def quantize_sample(p: Parameters, values: npt.NDArray[np.float32], limits: Rang
 
 @dataclass(frozen=True, slots=True)
 class CodedUnit:
-    """A feature data unit: what is in it.
+    """A feature data or feature part unit: what is in it.
 
     Args:
         values: of its syntax elements.
@@ -102,13 +105,25 @@ class CodedUnit:
     @property
     def data(self) -> bytes:
         """The unit as bytes."""
-        p = self.content.parameters
-        active = {"range_scope": p.range_scope, "quantizer": p.quantizer}
-        return pack_unit(UnitType.FEATURE_DATA, pack_body(FEATURE_DATA, self.values, active))
+        p = self.content.tensor
+        active = {"range_scope": p.range_scope, "quantizer": p.quantizer, "part_count": len(p.part_numbers)}
+        if self.content.part is None:
+            return pack_unit(UnitType.FEATURE_DATA, pack_body(FEATURE_DATA, self.values, active))
+        return pack_unit(UnitType.FEATURE_PART, pack_body(FEATURE_PART, self.values, active))
 
     def with_payload(self, payload: bytes) -> CodedUnit:
         """The same unit with another payload."""
         return replace(self, values=self.values | {"payload": payload}, content=replace(self.content, payload=payload))
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A sample as numbers (C, H, W), and what is chosen by the whole of it: its range, if it has one of its own."""
+
+    values: Array
+    limits: Range | None
+    qp_shift: int = 0
+    spread: Spread | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +157,8 @@ def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | Non
     return min(0, round(6 * float(np.log2(log_step / span))))
 
 
-def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUnit:
-    """One feature data unit.
+def encode_units(plan: Plan, samples: list[Array], first_sample: int) -> list[CodedUnit]:
+    """The feature data unit of some samples, or the units of all parts of one, in the order of sending.
 
     Args:
         plan: of the tensor.
@@ -153,28 +168,24 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
     Raises:
         FeatureError: a sample that cannot be coded, with its index.
     """
+    if plan.parameters.parts is None:
+        return [encode_unit(plan, samples, first_sample)]
+    return encode_parts(plan, samples[0], first_sample)
+
+
+def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUnit:
+    """One feature data unit; see `encode_units`."""
     p = plan.parameters
     prepared = []
     for index, sample in enumerate(samples, first_sample):
-        try:
+        with _about(p, index):
             prepared.append(_prepare(plan, p.axes.to_canonical(sample), watched=index < SAMPLES))
-        except FeatureError as error:
-            raise FeatureError(f"{p.name}, sample {index}: {error}") from error
     ranges = [one.limits for one in prepared if one.limits is not None]
     coded = [one for one in prepared if one.pictures is not None]
-    settings = _settings(plan, coded)
-    configuration, payload = _encode_pictures(plan, coded, settings) if coded else (p.configuration, b"")
-    if plan.settings.command:
-        p = replace(p, configuration=configuration)
-    elif configuration != p.configuration:
-        raise CodecError("the payload encoder changed its parameter sets from one sample to the next")
-    content = UnitContent(
-        p,
-        first_sample,
-        tuple(ranges) if p.range_scope is RangeScope.SAMPLE else p.shared_ranges(len(samples)),
-        payload,
-        0,
-    )
+    settings = _settings(plan, coded[0].qp_shift if coded else 0)
+    configured, payload = _encode_pictures(plan, coded, settings)
+    own = p.range_scope is RangeScope.SAMPLE
+    content = UnitContent(configured, first_sample, tuple(ranges) if own else p.shared_ranges(len(samples)), payload, 0)
     values = {
         "parameter_set_id": p.id,
         "first_sample": first_sample,
@@ -187,25 +198,96 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
     return CodedUnit(values, content, reduce(Spread.joined, spreads) if spreads else None)
 
 
-def _settings(plan: Plan, coded: list[_Prepared]) -> EncoderSettings:
+def encode_parts(plan: Plan, sample: Array, index: int) -> list[CodedUnit]:
+    """The feature part units of one sample; see `encode_units`.
+
+    All parts are quantized alike, in the range of the sample; those of one number have a range of their own, and
+    no pictures.
+    """
+    p = plan.parameters
+    assert p.parts is not None
+    with _about(p, index):
+        whole = _measure(plan, p.axes.to_canonical(sample), watched=index < SAMPLES)
+    settings = _settings(plan, whole.qp_shift)
+    spread = whole.spread.coded_with(codec_step(p.payload_codec, settings, p.bit_depth)) if whole.spread else None
+    units: list[CodedUnit] = []
+    for number in sending_order(p.parts):
+        own = replace(plan, parameters=p.part(number))
+        part = whole.values[p.part_channels(number), p.parts.band(number)]
+        prepared = _with_pictures(own, part, _part_range(p, part, whole.limits))
+        configured, payload = _encode_pictures(own, [prepared] if prepared.pictures is not None else [], settings)
+        limits = prepared.limits if p.range_scope is RangeScope.SAMPLE else None
+        ranges = (limits,) if limits is not None else p.shared_ranges(1)
+        values: Values = {"parameter_set_id": p.id, "sample_index": index, "part_index": number, "payload": payload}
+        if limits is not None:
+            values |= {"part_minimum": limits[0], "part_maximum": limits[1]}
+        content = UnitContent(configured, index, ranges, payload, 0, number, p)
+        units.append(CodedUnit(values, content, None if units else spread))
+    return units
+
+
+def sending_order(parts: Parts) -> list[int]:
+    """The parts in an order in which a burst of lost units takes no neighbouring bands: every second band comes later.
+
+    Groups of channels follow one another: they are no neighbours of each other.
+    """
+    bands = [*range(0, parts.bands, 2), *range(1, parts.bands, 2)]
+    return [band * parts.groups + group for band in bands for group in range(parts.groups)]
+
+
+def _part_range(p: Parameters, part: Array, limits: Range | None) -> Range | None:
+    """That of the sample; a constant part has one of its own, where ranges are by sample."""
+    if limits is None or p.range_scope is not RangeScope.SAMPLE:
+        return limits
+    low, high = element_range(part)
+    constant = low == high and (p.quantizer is not Quantizer.LOG_NONNEGATIVE or low == 0)
+    return binary32_range(low, high, p.quantizer) if constant else limits
+
+
+@contextmanager
+def _about(p: Parameters, index: int) -> Iterator[None]:
+    """Errors of a sample tell which it is."""
+    try:
+        yield
+    except FeatureError as error:
+        raise FeatureError(f"{p.name}, sample {index}: {error}") from error
+
+
+def _settings(plan: Plan, shift: int) -> EncoderSettings:
     """Those of the plan, with the QP shifted as the first sample wants it."""
-    if not coded or not coded[0].qp_shift:
+    if not shift:
         return plan.settings
     low, high = qp_bounds(plan.parameters.bit_depth)
-    return replace(plan.settings, qp=min(max(plan.settings.qp + coded[0].qp_shift, low), high))
+    return replace(plan.settings, qp=min(max(plan.settings.qp + shift, low), high))
 
 
-def _encode_pictures(plan: Plan, coded: list[_Prepared], settings: EncoderSettings) -> tuple[bytes, bytes]:
+def _encode_pictures(plan: Plan, coded: list[_Prepared], settings: EncoderSettings) -> tuple[Parameters, bytes]:
+    """The payload, and the parameters with the configuration that came with it, if an external encoder made both."""
     p = plan.parameters
+    if not coded:
+        return p, b""
     stack = np.concatenate([one.pictures for one in coded if one.pictures is not None])
     implementation, picture_format = codec(p.payload_codec), p.picture_format(plan.profile)
     configuration, payload = implementation.encode(stack, picture_format, settings)
     for error in implementation.check(configuration, memoryview(payload), len(stack), picture_format):
         raise CodecError(f"{p.name}: what the payload encoder wrote does not conform: {error}")
-    return configuration, payload
+    if plan.settings.command:
+        return replace(p, configuration=configuration), payload
+    if configuration != p.configuration:
+        raise CodecError("the payload encoder changed its parameter sets from one sample to the next")
+    return p, payload
 
 
 def _prepare(plan: Plan, sample: Array, *, watched: bool = False) -> _Prepared:
+    measured = _measure(plan, sample, watched=watched)
+    prepared = _with_pictures(plan, measured.values, measured.limits)
+    if prepared.pictures is None:
+        return prepared
+    return replace(prepared, qp_shift=measured.qp_shift, spread=measured.spread)
+
+
+def _measure(plan: Plan, sample: Array, *, watched: bool) -> _Measured:
+    """A sample (C, H, W) as numbers that can be coded, and what is chosen by the whole of it."""
     p = plan.parameters
     if p.quantizer is Quantizer.NONE:
         if p.dtype == np.bool_ and sample.size and np.ascontiguousarray(sample).view(np.uint8).max() > 1:
@@ -213,17 +295,30 @@ def _prepare(plan: Plan, sample: Array, *, watched: bool = False) -> _Prepared:
                 "elements of type bool whose bytes are neither 0 nor 1 cannot be coded [requirement bytes.bool]: "
                 "compare them with 0 (x.view(numpy.uint8) != 0), or code them as uint8"
             )
-        ordered = sample if p.in_own_order else sample[p.coded_channels]
-        return _Prepared(None, pack(ordered.astype(p.dtype, copy=False), p.packing))
+        return _Measured(sample, None)
     values = to_binary32(sample)
     if p.quantizer is Quantizer.LOG_NONNEGATIVE and values.min() < 0:
         raise FeatureError("quantizer log-nonnegative: negative elements cannot be coded")
     limits = sample_range(plan, values)
-    constant = limits is not None and limits[0] == limits[1]
-    if constant or len(p.coded_channels) == 0:
-        return _Prepared(limits, None)
+    if _is_constant(p, limits):
+        return _Measured(values, limits)
     shift = qp_shift(p, values, limits) if plan.config.match_step else 0
     spread = None
     if watched:
         spread = spread_of(values, p.ranges if limits is None else [limits], p.quantizer, p.bit_depth)
-    return _Prepared(limits, pack(quantize_sample(p, values, limits), p.packing), shift, spread)
+    return _Measured(values, limits, shift, spread)
+
+
+def _with_pictures(plan: Plan, values: Array, limits: Range | None) -> _Prepared:
+    """A sample or part (C, H, W) in pictures, unless it is constant."""
+    p = plan.parameters
+    if p.quantizer is Quantizer.NONE:
+        ordered = values if p.in_own_order else values[p.coded_channels]
+        return _Prepared(None, pack(ordered.astype(p.dtype, copy=False), p.packing))
+    if _is_constant(p, limits):
+        return _Prepared(limits, None)
+    return _Prepared(limits, pack(quantize_sample(p, values, limits), p.packing))
+
+
+def _is_constant(p: Parameters, limits: Range | None) -> bool:
+    return (limits is not None and limits[0] == limits[1]) or len(p.coded_channels) == 0

@@ -71,6 +71,9 @@ class EncoderConfig:
         match_step: with HEVC, shift the QP so that the error is that of the log quantizer at 8 bits.
         payload: payload codec.
         settings: for the payload encoder: QP, effort, quality, external command.
+        parts: rows and channels of the parts that every sample is cut into (9.10), each a unit of its own, as many as
+            there are at most; None for whole samples. What is left over makes smaller parts.
+        packet_bytes: find the parts, as large as they can be with no unit longer than that.
         samples_per_unit: samples that share a unit; in profile INTER they predict one another.
         profile, level: None takes the narrowest.
         digest: how often digests of the decoded elements are written.
@@ -93,6 +96,8 @@ class EncoderConfig:
     match_step: bool = False
     payload: PayloadCodec = PayloadCodec.HEVC
     settings: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
+    parts: tuple[int, int] | None = None
+    packet_bytes: int | None = None
     samples_per_unit: int = 1
     profile: Profile | None = None
     level: Level | None = None
@@ -128,6 +133,10 @@ class EncoderConfig:
                 raise UsageError(f"{name} {getattr(self, name)}: from 1 to 2^32 - 1")
         if self.samples_per_unit < 1:
             raise UsageError(f"samples per unit {self.samples_per_unit}: at least 1")
+        if self.parts is not None and min(self.parts) < 1:
+            raise UsageError(f"parts {self.parts[0]}x{self.parts[1]}: rows and channels, each at least 1")
+        if self.samples_per_unit > 1 and (self.parts is not None or self.packet_bytes is not None):
+            raise UsageError("samples that come in parts do not share units: one sample per unit")
 
     @classmethod
     def preset(cls, name: str = "balanced", **changes: Any) -> Self:

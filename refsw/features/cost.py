@@ -81,6 +81,9 @@ def unit_cost(content: UnitContent, profile: Profile) -> Cost:
     own = coded * elements * p.dtype.itemsize
     pictures, picture_format = sum(content.pictures), p.picture_format(profile)
     work += pictures_work(p.payload_codec, pictures, picture_format)
+    if content.whole is not None:  # its place in the sample, and its share of the digests
+        work += REORDERED * elements + _digests(content.whole) * elements // content.whole.axes.elements
+        own = output
     memory = own + pictures_memory(p.payload_codec, pictures, picture_format)
     if p.payload_codec is PayloadCodec.JPEG2000:
         asked = demands(content.payload)
@@ -159,6 +162,7 @@ class FeatureMeter(Meter):
         super().__init__(allowance, read)
         self.keeps = keeps
         self.output = self._kept = 0
+        self._open: dict[int, int] = {}  # bytes of the samples that are put together from parts, one a tensor
 
     def charge(self, content: UnitContent, profile: Profile) -> None:
         """Take a unit's cost from the allowance, before anything of it is done.
@@ -167,9 +171,14 @@ class FeatureMeter(Meter):
             CapacityError: it is too much for so few bytes.
         """
         cost, offset = unit_cost(content, profile), content.payload_offset
+        element = "feature_data" if content.part is None else "feature_part"
         self.output += cost.output
-        self.work(cost.work, "feature_data", offset)
-        self.memory(cost.memory, len(content.payload), "feature_data", offset)
+        self.work(cost.work, element, offset)
+        self.memory(cost.memory, len(content.payload), element, offset)
+        if content.whole is not None:
+            p = content.whole
+            self._open[p.id] = p.axes.elements * (p.dtype.itemsize + LEVEL_BYTES * (DigestKind.LEVELS in p.digests))
+            self.memory(sum(self._open.values()), self.read(), element, offset)
         if self.keeps:
             self._kept += cost.elements + cost.output
-            self.memory(self._kept, self.read(), "feature_data", offset)
+            self.memory(self._kept, self.read(), element, offset)

@@ -12,6 +12,7 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError
+from refsw.features.assembly import OpenSample
 from refsw.features.cost import FeatureMeter
 from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters
@@ -112,6 +113,7 @@ class Decoder:
         # Who reports all violations looks for those as well that decoding alone does not show.
         self._settings = DecoderSettings(self.hevc_decoder, thorough=self.report is not raise_error)
         self._digests: dict[tuple[int, DigestKind], RunningDigest] = {}
+        self._open: dict[int, OpenSample] = {}
         self._broken: set[int] = set()
         self._meter = FeatureMeter(
             self.limits.allowance, lambda: self._reader.units.source.offset, keeps=self.limits.in_memory
@@ -141,19 +143,19 @@ class Decoder:
 
     def _begin(self, content: Content, pool: Pool) -> Future[Decoded] | None:
         """Start to decode a unit, unless something is wrong with it or with its tensor."""
-        if not isinstance(content, UnitContent) or content.parameters.id in self._broken:
+        if not isinstance(content, UnitContent) or content.tensor.id in self._broken:
             return None
         self._account(content)
         # A decoder needs the first error alone, and that is what decoding tells.
         errors = check_unit(content, self.header.profile) if self.report is not raise_error else []
         for error in errors:
-            self._fail(content.parameters, error)
+            self._fail(content.tensor, error)
         if errors:
             return None
         try:
             return pool.submit(decode_unit, content, self.header.profile, self._settings)
         except DfcError as error:  # it was decoded at once
-            self._fail(content.parameters, error)
+            self._fail(content.tensor, error)
             return None
 
     def _fail(self, p: Parameters, error: DfcError) -> None:
@@ -180,16 +182,34 @@ class Decoder:
         elif isinstance(content, DigestContent):
             self._digest(content)
         elif task is not None:
-            p = content.parameters
+            p = content.tensor
             try:
                 decoded = pool.result(task)
             except DfcError as error:
                 self._fail(p, error)
                 return
+            if content.part is not None:
+                yield from self._part(content, *decoded[0])
+                return
             for i, (levels, elements) in enumerate(decoded, content.first_sample):
-                for kind in p.digests:
-                    self._digests[p.id, kind].add(levels, elements)
-                yield Sample(p.name, i, elements, sample_time(p, i), p)
+                yield self._sample(p, i, levels, elements)
+
+    def _part(self, content: UnitContent, levels: Array, elements: Array) -> Iterator[Sample]:
+        """9.10.3 A part; with the last one its sample is complete."""
+        p, index = content.tensor, content.first_sample
+        sample = self._open.get(p.id)
+        if sample is None or sample.index != index:
+            sample = OpenSample(p, index, keep_levels=DigestKind.LEVELS in p.digests)
+            self._open[p.id] = sample
+        sample.add(content, levels, elements)
+        if sample.complete:
+            del self._open[p.id]
+            yield self._sample(p, index, sample.levels, sample.elements)
+
+    def _sample(self, p: Parameters, index: int, levels: Array, elements: Array) -> Sample:
+        for kind in p.digests:
+            self._digests[p.id, kind].add(levels, elements)
+        return Sample(p.name, index, elements, sample_time(p, index), p)
 
     def _add_tensor(self, p: Parameters) -> None:
         if self.model_digest is not None and p.model_digest not in (None, self.model_digest):

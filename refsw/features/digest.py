@@ -25,7 +25,10 @@ class RunningDigest:
     _hash: Any = field(default=None, repr=False)
 
     def add(self, levels: Array, elements: Array) -> None:
-        """Add one sample: its coded levels (K, H, W), and its elements in the user's order of axes."""
+        """Add one sample: its levels, and its elements in the user's order of axes.
+
+        The levels are those of the coded channels (K, H, W), or of all channels if it came in parts.
+        """
         if self._hash is None:
             self._hash = hashlib.sha256(prefix(self.parameters, self.kind))
         if self.kind is DigestKind.LEVELS:

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from refsw.errors import CoarseStepWarning, UsageError
-from refsw.features.coding import CodedUnit, encode_unit
+from refsw.features.assembly import OpenSample
+from refsw.features.coding import CodedUnit, encode_units
 from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.held import Held
 from refsw.features.parameters import Parameters, check_limits, to_values
@@ -23,7 +24,8 @@ from refsw.features.reconstruct import decode_unit
 from refsw.features.tensors import CodedTensor, TensorSpec, about, array_of, check_names, level_of, name_of, profile_of
 from refsw.payload.base import DecoderSettings
 from refsw.profiles import LEVELS
-from refsw.syntax.codes import UnitType
+from refsw.syntax.codes import DigestKind, UnitType
+from refsw.syntax.structure import Edition
 from refsw.syntax.structures import DIGEST, END_OF_BITSTREAM, FEATURE_PARAMETER_SET, METADATA
 from refsw.syntax.units import crc32, pack_body, pack_header, pack_unit
 from refsw.tensor.axes import Array, Axes
@@ -74,7 +76,7 @@ class Encoder:
         self._by_name = {tensor.name: tensor for tensor in self._tensors}
         self._profile = base.profile or profile_of(self._tensors)
         self._level = level_of(self._tensors, base.level)
-        self._waiting: deque[tuple[CodedTensor, Future[CodedUnit]]] = deque()
+        self._waiting: deque[tuple[CodedTensor, Future[list[CodedUnit]]]] = deque()
         self._started: list[CodedTensor] = []
         self._finished = False
         self._last_first = 0
@@ -124,7 +126,8 @@ class Encoder:
             self._parameter_set(plan.parameters)
 
     def _parameter_set(self, p: Parameters) -> None:
-        self._unit(UnitType.FEATURE_PARAMETER_SET, pack_body(FEATURE_PARAMETER_SET, to_values(p)))
+        body = pack_body(FEATURE_PARAMETER_SET, to_values(p), edition=Edition.of(self._profile))
+        self._unit(UnitType.FEATURE_PARAMETER_SET, body)
 
     def _submit(self, tensor: CodedTensor) -> None:
         plan = tensor.plan
@@ -137,20 +140,34 @@ class Encoder:
                 f"{tensor.name}: write sample {first} of all tensors before sample {self._last_first} of any"
             )
         self._last_first = first
-        self._waiting.append((tensor, self._pool.submit(encode_unit, plan, group, first)))
+        self._waiting.append((tensor, self._pool.submit(encode_units, plan, group, first)))
 
     def _drain(self, allowed: int) -> None:
         while len(self._waiting) > allowed or (self._waiting and self._window == 1):
             tensor, task = self._waiting.popleft()
-            coded = self._pool.result(task)
-            self._put((coded if tensor.shared is None else tensor.share(coded)).data)
-            self._watch(tensor, coded)
+            units: list[CodedUnit] = self._pool.result(task)
+            for coded in units:
+                self._put((coded if tensor.shared is None else tensor.share(coded)).data)
+                self._watch(tensor, coded)
             if tensor.digests:
-                for levels, elements in decode_unit(coded.content, self._profile, DecoderSettings()):
-                    for digest in tensor.digests:
-                        digest.add(levels, elements)
+                self._digest(tensor, units)
                 if tensor.config.digest is DigestScope.SAMPLE:
                     self._write_digests(tensor)
+
+    def _digest(self, tensor: CodedTensor, units: list[CodedUnit]) -> None:
+        """Add the samples of a unit, or the one of all parts, to the digests."""
+        first, sample = units[0].content, None
+        if first.part is not None:
+            keep_levels = DigestKind.LEVELS in first.tensor.digests
+            sample = OpenSample(first.tensor, first.first_sample, keep_levels=keep_levels)
+        for coded in units:
+            for levels, elements in decode_unit(coded.content, self._profile, DecoderSettings()):
+                if sample is not None:
+                    sample.add(coded.content, levels, elements)
+                else:
+                    tensor.add_to_digests(levels, elements)
+        if sample is not None:
+            tensor.add_to_digests(sample.levels, sample.elements)
 
     def _watch(self, tensor: CodedTensor, coded: CodedUnit) -> None:
         """Warn, once a tensor, of channels of which nothing is left."""

@@ -15,6 +15,7 @@ from refsw.payload.x265 import LONG_SIDE, MIN_SIDE, MIN_SIDE_LONG
 from refsw.profiles import LEVELS, LevelLimits
 from refsw.syntax.codes import Level, Quantizer, RepackLayout
 from refsw.tensor.axes import Axes
+from refsw.tensor.parts import Parts
 from refsw.tensor.quantize import level_dtype
 from refsw.tensor.repack import Packing, choose_grid
 
@@ -61,7 +62,11 @@ def _excess(
     count = config.samples_per_unit if axes.has_samples else 1
     yield from size_limits(axes, packing, limits, None)
     yield from over(limits, "unit_elements", count * axes.elements, "sample_count_minus1", None)
-    pictures = count * packing.pictures(axes.channels)
+    channels = axes.channels
+    if (parts := parts_of(axes, config)) is not None:
+        yield from over(limits, "sample_parts", parts.count, "channel_groups_minus1", None)
+        channels = -(-channels // parts.groups)
+    pictures = count * packing.pictures(channels)
     yield from over(limits, "unit_pictures", pictures, "sample_count_minus1", None)
     raw = pictures * packing.coded_height * packing.coded_width * bytes_each
     if limits is not LEVELS[Level.L3]:  # there is no further one: whether it fits is seen when it is coded
@@ -71,9 +76,19 @@ def _excess(
 def _remedy(requirement: str) -> str:
     if requirement in ("level.picture-side", "level.picture-elements"):
         return "; other axes (--axes), a mosaic or a smaller grid make other pictures"
+    if requirement == "level.sample-parts":
+        return "; larger --parts"
     if requirement in ("level.unit-elements", "level.unit-pictures"):
         return "; fewer --samples-per-unit, or a mosaic"
     return ""
+
+
+def parts_of(axes: Axes, config: EncoderConfig) -> Parts | None:
+    """The parts of a sample that the configuration asks for."""
+    if config.parts is None:
+        return None
+    rows, channels = config.parts
+    return Parts(axes.rows, min(rows, axes.rows), -(-axes.channels // channels))
 
 
 def _packing(axes: Axes, config: EncoderConfig, limits: LevelLimits) -> Packing:
@@ -81,12 +96,14 @@ def _packing(axes: Axes, config: EncoderConfig, limits: LevelLimits) -> Packing:
     align = config.align if config.align is not None else (8 if video else 1)
     if not 1 <= align <= MAX_MARGIN // 2:
         raise UsageError(f"align {align}: from 1 to {MAX_MARGIN // 2}")
-    grid = (1, 1)
+    grid, channels, rows = (1, 1), axes.channels, axes.rows
+    if (parts := parts_of(axes, config)) is not None:
+        channels, rows = -(-channels // parts.groups), parts.part_rows
     if config.layout is not RepackLayout.SEQUENCE:
-        grid = config.grid or choose_grid(axes.channels, axes.rows, axes.columns, limits.picture_side - align)
-        if min(grid) < 1 or grid[0] * grid[1] >= 2 * axes.channels + 64:
-            raise UsageError(f"grid {grid[0]}x{grid[1]} does not suit {axes.channels} channels")
-    height, width = grid[0] * axes.rows, grid[1] * axes.columns
+        grid = config.grid or choose_grid(channels, rows, axes.columns, limits.picture_side - align)
+        if min(grid) < 1 or grid[0] * grid[1] >= 2 * channels + 64:
+            raise UsageError(f"grid {grid[0]}x{grid[1]} does not suit {channels} channels")
+    height, width = grid[0] * rows, grid[1] * axes.columns
     smallest = (MIN_SIDE_LONG if max(height, width) > LONG_SIDE else MIN_SIDE) if video else 1
     coded = [max(smallest, -(-side // align) * align) for side in (height, width)]
-    return Packing(config.layout, axes.rows, axes.columns, *grid, *coded)
+    return Packing(config.layout, rows, axes.columns, *grid, *coded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, SemanticE
 from refsw.lazy import lazy
 from refsw.payload.base import PictureFormat
 from refsw.payload.registry import codec
-from refsw.profiles import INTER_PROFILES, LEVELS, PROFILE_CODECS, LevelLimits
+from refsw.profiles import INTER_PROFILES, LEVELS, PROFILE_CODECS, PROFILE_EXTENSIONS, Extension, LevelLimits
 from refsw.syntax.codes import (
     AxisRole,
     DigestKind,
@@ -26,7 +26,8 @@ from refsw.syntax.codes import (
     RepackLayout,
 )
 from refsw.syntax.declaration import Values
-from refsw.tensor.axes import DTYPES, FLOAT_TYPES, SAMPLE_ROLES, Axes
+from refsw.tensor.axes import CANONICAL, DTYPES, FLOAT_TYPES, SAMPLE_ROLES, Axes
+from refsw.tensor.parts import Parts
 from refsw.tensor.quantize import level_dtype
 from refsw.tensor.repack import Packing
 
@@ -40,7 +41,8 @@ class Parameters:
     """6.5 One feature parameter set.
 
     `ranges` is empty with range scope SAMPLE and for quantizer NONE, has one (minimum, maximum) with
-    SEQUENCE and C of them with CHANNEL. `channel_order` is empty for the channels' own order.
+    SEQUENCE and C of them with CHANNEL. `channel_order` is empty for the channels' own order. With `parts`, `packing`
+    is that of a part.
     """
 
     id: int
@@ -60,6 +62,7 @@ class Parameters:
     time_scale: int = 1
     time_step: int = 1
     digests: frozenset[DigestKind] = frozenset()
+    parts: Parts | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -85,11 +88,15 @@ class Parameters:
 
         With ranges by channel, a channel whose minimum equals its maximum is constant and not coded.
         """
-        order = np.array(self.channel_order, np.intp) if self.channel_order else np.arange(self.axes.channels)
         if self.range_scope is RangeScope.CHANNEL:
-            limits = np.array(self.ranges, np.float32)[order]
-            return order[limits[:, 0] < limits[:, 1]]
-        return order
+            limits = np.array(self.ranges, np.float32)[self.order]
+            return self.order[limits[:, 0] < limits[:, 1]]
+        return self.order
+
+    @lazy
+    def order(self) -> npt.NDArray[np.intp]:
+        """7.5.3 All channels in the order of repacking."""
+        return np.array(self.channel_order, np.intp) if self.channel_order else np.arange(self.axes.channels)
 
     @lazy
     def in_own_order(self) -> bool:
@@ -97,6 +104,26 @@ class Parameters:
         if not self.channel_order and self.range_scope is not RangeScope.CHANNEL:
             return True
         return np.array_equal(self.coded_channels, np.arange(self.axes.channels))
+
+    @property
+    def part_numbers(self) -> range:
+        """9.10.1 The indices of the parts of a sample; none if samples do not come in parts."""
+        return range(self.parts.count if self.parts is not None else 0)
+
+    def part_channels(self, index: int) -> npt.NDArray[np.intp]:
+        """9.10.1 The channels of a part, in the order of repacking."""
+        assert self.parts is not None
+        return self.parts.group(index, self.order)
+
+    def part(self, index: int) -> Parameters:
+        """9.10.3 What a part is decoded with: as a sample of its channels and rows, in that order."""
+        assert self.parts is not None
+        channels, rows = self.part_channels(index), self.parts.band(index)
+        extents = (len(channels), rows.stop - rows.start, self.axes.columns)
+        ranges = tuple(self.ranges[c] for c in channels) if self.range_scope is RangeScope.CHANNEL else self.ranges
+        return replace(
+            self, axes=Axes(CANONICAL, extents), ranges=ranges, channel_order=(), digests=frozenset(), parts=None
+        )
 
     def sample_ranges(self, values: Values) -> tuple[tuple[float, float] | None, ...]:
         """7.3 For every sample of a unit, its range, or None where the range is not one of the sample."""
@@ -140,7 +167,7 @@ def from_values(values: Values) -> Parameters:
         payload_codec=PayloadCodec(values["payload_codec"]),
         packing=Packing(
             RepackLayout(values["repack_layout"]),
-            values["rows"],
+            part_rows_of(values),
             values["columns"],
             values["grid_rows_minus1"] + 1,
             values["grid_columns_minus1"] + 1,
@@ -155,7 +182,20 @@ def from_values(values: Values) -> Parameters:
         time_scale=1 if time is None else values["time_scale"][time],
         time_step=1 if time is None else values["time_step"][time],
         digests=frozenset(kind for kind in DigestKind if values[DIGEST_FLAGS[kind]]),
+        parts=_parts(values),
     )
+
+
+def part_rows_of(values: Values) -> int:
+    """9.10.1 Rows of a part; of a channel, in a parameter set without extension."""
+    rows: int = values["part_rows"] if "part_rows" in values else values["rows"]
+    return rows
+
+
+def _parts(values: Values) -> Parts | None:
+    if not values.get("part_count"):
+        return None
+    return Parts(values["rows"], values["part_rows"], values["channel_groups_minus1"] + 1)
 
 
 def to_values(p: Parameters) -> Values:
@@ -192,7 +232,17 @@ def to_values(p: Parameters) -> Values:
         "levels_digest_flag": int(DigestKind.LEVELS in p.digests),
         "codec_configuration_length": len(p.configuration),
         "codec_configuration": p.configuration,
+        **_extension(p),
     }
+    return values
+
+
+def _extension(p: Parameters) -> Values:
+    """6.12 Its elements, where the profile has an extension."""
+    flags = ("layers_flag", "time_prediction_flag", "channel_transform_flag", "other_extension_flags")
+    values: Values = dict.fromkeys(flags, 0) | {"parts_flag": int(p.parts is not None)}
+    if p.parts is not None:
+        values |= {"part_rows_minus1": p.parts.part_rows - 1, "channel_groups_minus1": p.parts.groups - 1}
     return values
 
 
@@ -269,14 +319,16 @@ def _check_codec(values: Values, offset: int | None) -> Iterator[DfcError]:
 
 
 def _check_packing(values: Values, offset: int | None) -> Iterator[DfcError]:
+    sizes = {"columns": values["columns"], "rows": part_rows_of(values)}
     for axis, extent in (("width", "columns"), ("height", "rows")):
-        true = values[extent] * (values[f"grid_{extent}_minus1"] + 1)
+        true = sizes[extent] * (values[f"grid_{extent}_minus1"] + 1)
         coded = values[f"coded_{axis}_minus1"] + 1
         if not true <= coded < true + MAX_MARGIN:
             expected = f"{true} to {true + MAX_MARGIN - 1}, the size of the grid and a margin"
             yield _layout("fps.coded-size", f"coded_{axis}_minus1", expected, coded, offset)
     cells = (values["grid_rows_minus1"] + 1) * (values["grid_columns_minus1"] + 1)
-    if cells >= 2 * values["channels"] + 64:
+    channels = -(-values["channels"] // (values.get("channel_groups_minus1", 0) + 1))
+    if cells >= 2 * channels + 64:
         yield _layout("fps.grid-cells", "grid_rows_minus1", "fewer than 2 x C + 64 cells", cells, offset)
 
 
@@ -291,7 +343,11 @@ def check_limits(p: Parameters, profile: Profile, level: Level, offset: int | No
             expected=f"a codec of profile {profile.name}",
             got=p.payload_codec.name,
         )
+    if p.parts is not None and Extension.PARTS not in PROFILE_EXTENSIONS[profile]:
+        yield _layout("profile.extension", "parts_flag", f"an extension of profile {profile.name}", "parts", offset)
     yield from size_limits(p.axes, p.packing, LEVELS[level], offset)
+    if p.parts is not None:
+        yield from over(LEVELS[level], "sample_parts", p.parts.count, "channel_groups_minus1", offset)
 
 
 def size_limits(axes: Axes, packing: Packing, limits: LevelLimits, offset: int | None) -> Iterator[DfcError]:

@@ -10,7 +10,7 @@ import numpy as np
 from refsw.errors import UsageError
 from refsw.features.coding import Plan, Range, binary32_range, quantize_sample, sample_range
 from refsw.features.config import ChannelOrder, DigestScope, EncoderConfig
-from refsw.features.layout import layout_of
+from refsw.features.layout import layout_of, parts_of
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import all_levels
 from refsw.payload.hevc import hevc_configuration
@@ -36,6 +36,7 @@ def make_plan(name: str, number: int, axes: Axes, dtype: np.dtype[Any], config: 
         names = ", ".join(map(str, allowed))
         raise UsageError(f"{config.payload.name} takes levels of {names} bits, not {config.bit_depth}")
     scope = RangeScope.SEQUENCE if config.quantizer is Quantizer.NONE else config.range_scope
+    parts = parts_of(axes, config)
     parameters = Parameters(
         id=number,
         axes=axes,
@@ -46,6 +47,7 @@ def make_plan(name: str, number: int, axes: Axes, dtype: np.dtype[Any], config: 
         ranges=_ranges(config, scope, axes),
         payload_codec=config.payload,
         packing=layout_of(name or f"tensor{number}", axes, config, dtype)[1],
+        parts=parts,
         network_id=config.network_id,
         layer_id=name,
         model_digest=config.model_digest,

@@ -56,13 +56,14 @@ def _selection(first: int, last: int) -> Callable[[int, bytes], bool]:
     def wanted(unit_type: int, start: bytes) -> bool:
         if unit_type in (UnitType.DIGEST, UnitType.METADATA):
             return False
-        if unit_type != UnitType.FEATURE_DATA:
+        if unit_type not in (UnitType.FEATURE_DATA, UnitType.FEATURE_PART):
             return True
         reader = BitReader(start)
         try:
             reader.ue()  # parameter_set_id
             index = reader.ue()
-            return index <= last and first <= index + reader.ue()
+            more = reader.ue() if unit_type == UnitType.FEATURE_DATA else 0
+            return index <= last and first <= index + more
         except DfcError:
             return True  # what is wrong with it is told, with its place, when it is read
 

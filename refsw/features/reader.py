@@ -22,6 +22,7 @@ TRANSITIONS: dict[tuple[State, UnitType], State] = {
     (State.START, UnitType.FEATURE_PARAMETER_SET): State.BODY,
     (State.BODY, UnitType.FEATURE_PARAMETER_SET): State.BODY,
     (State.BODY, UnitType.FEATURE_DATA): State.BODY,
+    (State.BODY, UnitType.FEATURE_PART): State.BODY,
     (State.BODY, UnitType.DIGEST): State.BODY,
     (State.BODY, UnitType.METADATA): State.BODY,
     (State.BODY, UnitType.END_OF_BITSTREAM): State.END,
@@ -31,13 +32,22 @@ TRANSITIONS: dict[tuple[State, UnitType], State] = {
 
 @dataclass
 class Tensor:
-    """One feature tensor of the bitstream, as far as it has been read."""
+    """One feature tensor of the bitstream, as far as it has been read.
+
+    `samples` are those that have begun; `parts` are those of the last of them that came.
+    """
 
     parameters: Parameters
     values: Values
     body: bytes
     samples: int = 0
+    parts: set[int] = field(default_factory=set)
     digested: dict[DigestKind, int] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> int:
+        """Parts of the last sample that have not come."""
+        return len(self.parameters.part_numbers) - len(self.parts) if self.samples else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,8 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
             yield from self._parameter_set(unit, values)
         elif kind is UnitType.FEATURE_DATA:
             yield self._feature_data(unit, values)
+        elif kind is UnitType.FEATURE_PART:
+            yield self._feature_part(unit, values)
         else:
             yield self._digest(unit, values)
 
@@ -147,12 +159,13 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
         tensor = self.tensors[values["parameter_set_id"]]
         p = tensor.parameters
         first, count = values["first_sample"], values["sample_count_minus1"] + 1
+        if p.parts is not None:
+            raise _error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "part.units", "unit_type", 8 * unit.offset,
+                         "feature parts, as the parameter set says", "feature data")  # fmt: skip
         if first != tensor.samples and not self._lost:
             self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "order.samples", "first_sample", offset,
                                str(tensor.samples), str(first)))  # fmt: skip
-        if first < self.last_first_sample and not self._lost:
-            self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "order.access-units", "first_sample", offset,
-                               f"at least {self.last_first_sample}", str(first)))  # fmt: skip
+        self._check_access_unit("first_sample", first, offset)
         if not p.axes.has_samples and first + count > 1:
             self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "fps.single-sample", "sample_count_minus1",
                                offset, "one sample, since no axis counts samples", str(first + count)))  # fmt: skip
@@ -173,6 +186,49 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
         payload_offset = offset + 8 * (len(unit.body) - len(payload))
         return UnitContent(p, first, ranges, payload, payload_offset)
 
+    def _check_access_unit(self, element: str, sample: int, offset: int) -> None:
+        if sample < self.last_first_sample and not self._lost:
+            self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "order.access-units", element, offset,
+                               f"at least {self.last_first_sample}", str(sample)))  # fmt: skip
+
+    def _feature_part(self, unit: Unit, values: Values) -> UnitContent:
+        """9.10.2 A part: of the sample whose parts are coming, or the first of the next."""
+        offset = 8 * unit.body_offset
+        tensor = self.tensors[values["parameter_set_id"]]
+        whole, sample, index = tensor.parameters, values["sample_index"], values["part_index"]
+        begins = sample != tensor.samples - 1
+        if begins and not self._lost:
+            self._check_complete(tensor, "sample_index", offset)
+            if sample != tensor.samples:
+                self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "order.samples", "sample_index", offset,
+                                   str(tensor.samples), str(sample)))  # fmt: skip
+        if not begins and index in tensor.parts:
+            raise _error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "part.once", "part_index", offset,
+                         "a part that did not come yet", str(index))  # fmt: skip
+        self._check_access_unit("sample_index", sample, offset)
+        if not whole.axes.has_samples and sample > 0:
+            self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "fps.single-sample", "sample_index", offset,
+                               "one sample, since no axis counts samples", str(sample + 1)))  # fmt: skip
+        p = whole.part(index)
+        for error in over(self.limits, "unit_pictures", p.packing.pictures(p.axes.channels), "part_index", offset):
+            raise error
+        own = (values["part_minimum"], values["part_maximum"]) if p.range_scope is RangeScope.SAMPLE else None
+        if own is not None and own[0] > own[1]:
+            raise range_order("part_minimum", *own, offset)
+        if begins:
+            tensor.samples, tensor.parts = sample + 1, set()
+        tensor.parts.add(index)
+        self.last_first_sample = sample
+        payload = bytes(values["payload"])
+        payload_offset = offset + 8 * (len(unit.body) - len(payload))
+        ranges = (own,) if own is not None else p.shared_ranges(1)
+        return UnitContent(p, sample, ranges, payload, payload_offset, index, whole)
+
+    def _check_complete(self, tensor: Tensor, element: str, offset: int) -> None:
+        """9.10.2 No part of the last sample is missing, where another one begins or nothing more of it can come."""
+        if tensor.missing and not self._lost:
+            self.report(incomplete(tensor.parameters, tensor.samples - 1, tensor.missing, element, offset))
+
     def _digest(self, unit: Unit, values: Values) -> DigestContent:
         offset = 8 * unit.body_offset
         self.activate(values["parameter_set_id"], offset)
@@ -182,6 +238,7 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
             raise _error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "digest.announced", "digest_kind", offset,
                          "a kind that the parameter set announces", kind.name)  # fmt: skip
         first, count = values["first_sample"], values["sample_count_minus1"] + 1
+        self._check_complete(tensor, "digest", offset)
         start = tensor.digested.get(kind, 0)
         if (first, first + count) != (start, tensor.samples) and not self._lost:
             self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "digest.coverage", "first_sample", offset,
@@ -192,6 +249,8 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
 
     def check_end(self, values: Values, offset: int) -> Iterator[DfcError]:
         """9.9, 9.5.3."""
+        for tensor in self.tensors.values():
+            self._check_complete(tensor, "end_of_bitstream", offset)
         counts = [tensor.samples for tensor in self.tensors.values()]
         if values["sample_count"] != counts:
             yield _error(SemanticError, ErrorClass.LENGTH_MISMATCH, "end.sample-counts", "sample_count", offset,
@@ -206,3 +265,9 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
                     yield _error(SemanticError, ErrorClass.LENGTH_MISMATCH, "digest.complete", "digest", offset,
                                  f"digests of kind {kind.name} up to sample {tensor.samples - 1}",
                                  f"up to {tensor.digested.get(kind, 0) - 1}")  # fmt: skip
+
+
+def incomplete(p: Parameters, sample: int, missing: int, element: str, offset: int | None) -> DfcError:
+    """9.10.2 Parts of a sample are missing."""
+    return _error(SemanticError, ErrorClass.LENGTH_MISMATCH, "part.complete", element, offset,
+                  f"all {len(p.part_numbers)} parts of sample {sample} of {p.name}", f"{missing} missing")  # fmt: skip

@@ -25,7 +25,8 @@ LOOKED_UP = 1 << 16
 class UnitContent:
     """What a feature data unit holds, after all checks of syntax and semantics.
 
-    `ranges` has an entry for every sample; `payload_offset` is in bits from the start of the bitstream.
+    `ranges` has an entry for every sample; `payload_offset` is in bits from the start of the bitstream. With a `part`,
+    it is a part of the sample `first_sample` of `whole`, and `parameters` are what the part is decoded with.
     """
 
     parameters: Parameters
@@ -33,6 +34,13 @@ class UnitContent:
     ranges: tuple[Range | None, ...]
     payload: bytes
     payload_offset: int
+    part: int | None = None
+    whole: Parameters | None = None
+
+    @property
+    def tensor(self) -> Parameters:
+        """The parameter set of the samples."""
+        return self.whole or self.parameters
 
     @property
     def samples(self) -> int:
@@ -103,7 +111,8 @@ def levels_of(content: UnitContent, pictures: Array) -> Iterator[Array]:
     p = content.parameters
     start = 0
     for count in content.pictures:
-        yield unpack(pictures[start : start + count], p.packing, len(p.coded_channels))
+        # The last band of a channel may have fewer rows than the pictures have room for (9.10.3).
+        yield unpack(pictures[start : start + count], p.packing, len(p.coded_channels))[:, : p.axes.rows]
         start += count
 
 
@@ -178,6 +187,8 @@ def to_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
 
 def all_levels(p: Parameters, levels: Array) -> Array:
     """9.5.2 Levels of all channels (C, H, W), 0 where a channel or the sample is not coded."""
+    if p.parts is not None:
+        return levels  # as they were put together (9.10.3)
     if len(levels) and p.in_own_order:
         return levels
     if not len(levels):

@@ -20,7 +20,7 @@ from refsw.features.parameters import Parameters
 from refsw.payload.external import refused
 from refsw.payload.hevc import hevc_configuration
 from refsw.payload.sharing import SharedSets
-from refsw.profiles import LEVELS, default_profile
+from refsw.profiles import INTER_PROFILES, LEVELS, Extension, default_profile
 from refsw.syntax.codes import DigestKind, Level, PayloadCodec, Profile, RangeScope
 from refsw.tensor.axes import Array, Axes
 from refsw.tensor.foreign import as_array, widened, wider
@@ -96,6 +96,11 @@ class CodedTensor:
         except PayloadError as error:
             raise refused(error) from error
 
+    def add_to_digests(self, levels: Array, elements: Array) -> None:
+        """One decoded sample."""
+        for digest in self.digests:
+            digest.add(levels, elements)
+
     def watch(self, coded: CodedUnit) -> str | None:
         """What there is to tell of the first samples up to this unit, if it was not told before."""
         if coded.spread is None or self.told:
@@ -138,8 +143,9 @@ def check_names(tensors: list[CodedTensor], config: EncoderConfig) -> None:
 def profile_of(tensors: Iterable[CodedTensor]) -> Profile:
     """11.2 The narrowest profile that has the payload codecs of all tensors."""
     tensors = list(tensors)
-    inter = any(tensor.config.profile in (Profile.INTER, Profile.EXTENDED) for tensor in tensors)
-    return default_profile({tensor.config.payload for tensor in tensors}, inter)
+    inter = any(tensor.config.profile in INTER_PROFILES for tensor in tensors)
+    extensions = {Extension.PARTS for tensor in tensors if tensor.config.parts is not None}
+    return default_profile({tensor.config.payload for tensor in tensors}, extensions, inter)
 
 
 def level_of(tensors: list[CodedTensor], wanted: Level | None) -> Level:

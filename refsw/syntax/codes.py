@@ -6,6 +6,7 @@ Their tables in spec/06-syntax.md are rendered from these enumerations and from 
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import cache
 
 
 class UnitType(IntEnum):
@@ -16,6 +17,7 @@ class UnitType(IntEnum):
     DIGEST = 3
     METADATA = 4
     END_OF_BITSTREAM = 5
+    FEATURE_PART = 6
     MODEL_HEADER = 8
     MODEL_DATA = 9
 
@@ -29,6 +31,8 @@ class Profile(IntEnum):
     IMAGE = 4
     EXTENDED = 5
     MODEL = 6
+    RESILIENT = 8
+    COMPLETE = 10
 
 
 class Level(IntEnum):
@@ -147,6 +151,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "DIGEST": "digest of decoded samples (6.7)",
         "METADATA": "metadata for people (6.8)",
         "END_OF_BITSTREAM": "end of bitstream (6.9)",
+        "FEATURE_PART": "part of a sample (6.13)",
         "MODEL_HEADER": "header of a model update (6.10)",
         "MODEL_DATA": "values of tensors of a model update (6.11)",
     },
@@ -157,6 +162,8 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "IMAGE": "still-image codecs: PNG, JPEG, JPEG 2000",
         "EXTENDED": "every payload codec of this version, VVC included",
         "MODEL": "model updates, no features (chapter 10)",
+        "RESILIENT": "HEVC, intra pictures only, and byte codecs; parts of samples",
+        "COMPLETE": "every payload codec, and every extension of feature parameter sets",
     },
     Level: {
         "L1": "level 1",
@@ -236,3 +243,24 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
     },
 }
 """The meaning of every code point, by enumeration and name: members of equal value are equal as keys."""
+
+SINCE: dict[type[IntEnum], dict[str, int]] = {
+    UnitType: {"FEATURE_PART": 1},
+    Profile: {"RESILIENT": 1, "COMPLETE": 1},
+}
+"""5.5 The minor version that brought a code point, where it is not 0.
+
+In bitstreams of profiles of earlier versions it stays reserved. Profile 7 stays so everywhere: published vectors have
+it as an example.
+"""
+
+
+def since(member: IntEnum) -> int:
+    """5.5 The minor version that brought a code point; that of a profile is the version of the profile."""
+    return SINCE.get(type(member), {}).get(member.name, 0)
+
+
+@cache
+def code_points(kind: type[IntEnum], version: int) -> dict[int, IntEnum]:
+    """6.2 The code points that bitstreams of profiles of a minor version have, by value."""
+    return {member.value: member for member in kind if since(member) <= version}

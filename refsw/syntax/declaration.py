@@ -34,6 +34,8 @@ class Element:
         low, high: inclusive bounds as expressions; None means what the descriptor allows.
         values: the code points, where the element is an enumeration; others are reserved.
         inferred: the value when the element is absent, as an expression.
+        later: values above `high` mean something in a later version: they are unsupported, and nothing that follows
+            can be read.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Element:
     high: str | None = None
     values: type[IntEnum] | None = None
     inferred: str | None = None
+    later: bool = False
 
     kind: str = field(init=False)
     """The descriptor without its argument."""
@@ -107,7 +110,14 @@ class Rest:
     doc: str
 
 
-Node = Element | When | Repeat | Align | Derive | Activate | Rest
+@dataclass(frozen=True, slots=True)
+class Include:
+    """Another structure in this place, which knows what was read before it: ``name( )``."""
+
+    structure: Structure
+
+
+Node = Element | When | Repeat | Align | Derive | Activate | Rest | Include
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,7 @@ class Structure:
 
 
 def elements_of(nodes: tuple[Node, ...]) -> Iterator[Element]:
-    """All elements below some nodes, in order."""
+    """All elements below some nodes, in order, but for those of included structures."""
     for node in nodes:
         if isinstance(node, Element):
             yield node
@@ -143,12 +153,19 @@ def _compiled(expression: str) -> Any:
     return compile(expression, f"<{expression}>", "eval")
 
 
+def ceil_div(a: int, b: int) -> int:
+    """4.2 Ceil( a / b )."""
+    return -(-a // b)
+
+
 def extent_of(role: int, roles: list[int], extents_minus1: list[int]) -> int:
     """7.1 ExtentOf: the extent of the axis with a role; 1 if the tensor has no such axis."""
     return next((e + 1 for r, e in zip(roles, extents_minus1, strict=True) if r == role), 1)
 
 
-FUNCTIONS = {"ceil_log2": ceil_log2, "extent_of": extent_of, "max": max, "min": min, "__builtins__": {}}
+FUNCTIONS = {
+    "ceil_log2": ceil_log2, "ceil_div": ceil_div, "extent_of": extent_of, "max": max, "min": min, "__builtins__": {},
+}  # fmt: skip
 
 
 def evaluate(expression: str, scope: Values) -> Any:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
+from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError, UnsupportedError
 from refsw.syntax.bits import BitReader, BitWriter
+from refsw.syntax.codes import Profile, code_points, since
 from refsw.syntax.declaration import (
     FUNCTIONS,
     Activate,
     Align,
     Derive,
     Element,
+    Include,
     Node,
     Repeat,
     Rest,
@@ -37,6 +40,26 @@ class TraceRow(NamedTuple):
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """5.5 What the syntax of a unit depends on besides the units before it.
+
+    Args:
+        profile_idc: of the bitstream; an element that conditions may name.
+        version: minor version whose code points (6.2) are known: in unit bodies that of the profile.
+    """
+
+    profile_idc: int = 0
+    version: int = 0
+
+    @classmethod
+    def of(cls, profile: Profile) -> Edition:
+        """That of the units of a bitstream of a profile."""
+        return cls(int(profile), since(profile))
+
+
+FIRST = Edition()
+"""That of profiles of version 1.0, in which nothing depends on the profile."""
 Trace = Callable[[TraceRow], None]
 Report = Callable[[DfcError], None]
 Watch = Callable[[str, Any, int], None]
@@ -57,6 +80,7 @@ def read_structure(
     trace: Trace | None = None,
     report: Report = raise_error,
     watch: Watch | None = None,
+    edition: Edition = FIRST,
 ) -> Values:
     """Read one structure.
 
@@ -69,12 +93,13 @@ def read_structure(
             be read at all (too few bits, an impossible count) is always raised.
         watch: receives the name, value and bit offset of every element as soon as it is read, and may raise:
             for counts that have to be bounded before what they count is read.
+        edition: what the syntax depends on besides.
 
     Returns:
         The values of the elements that are present, or inferred where the declaration says so, and of
         the variables.
     """
-    return _Reading(structure, reader, activate, trace, report, watch).run()
+    return _Reading(structure, reader, activate, trace, report, watch, edition).run()
 
 
 class _Reading:
@@ -86,14 +111,16 @@ class _Reading:
         trace: Trace | None,
         report: Report,
         watch: Watch | None,
+        edition: Edition,
     ) -> None:
         self.watch = watch
+        self.version = edition.version
         self.structure = structure
         self.reader = reader
         self.activate = activate
         self.trace = trace
         self.report = report
-        self.scope: Values = dict(FUNCTIONS) | structure.constants
+        self.scope: Values = dict(FUNCTIONS) | structure.constants | {"profile_idc": edition.profile_idc}
         self.values: Values = {}
         self.indices: list[int] = []
 
@@ -119,6 +146,10 @@ class _Reading:
             elif isinstance(node, Activate):
                 if self.activate is not None:
                     self.scope |= self.activate(self.values[node.element], self.reader.base) | self.values
+            elif isinstance(node, Include):
+                outer, self.structure = self.structure, node.structure
+                self.walk(node.structure.nodes)
+                self.structure = outer
             else:
                 self.rest(node)
 
@@ -157,9 +188,11 @@ class _Reading:
         value = self.descriptor(node)
         self.store(node.name, value)
         if self.trace is not None:
-            names = node.values._value2member_map_ if node.values is not None else {}
+            names = code_points(node.values, self.version) if node.values is not None else {}
             self.row(start, node.name, node.descriptor, names.get(value, value))
-        error = check_value(self.structure, node, value, self.scope, start)
+        error = check_value(self.structure, node, value, self.scope, start, self.version)
+        if error is not None and node.later:
+            raise error
         if error is not None:
             self.report(error)
         if self.watch is not None:
@@ -218,7 +251,9 @@ class _Reading:
             self.trace(TraceRow(start, bits, structure.clause, structure.name, label, descriptor, value))
 
 
-def check_value(structure: Structure, node: Element, value: Any, scope: Values, offset: int | None) -> DfcError | None:
+def check_value(
+    structure: Structure, node: Element, value: Any, scope: Values, offset: int | None, version: int
+) -> DfcError | None:
     """The requirement ``structure.element``: the value is defined and within its bounds."""
     requirement = structure.requirement(node.name)
 
@@ -226,8 +261,8 @@ def check_value(structure: Structure, node: Element, value: Any, scope: Values, 
         kind = ParseError if error_class is ErrorClass.RESERVED_VALUE else SemanticError
         return kind(error_class, requirement, node.name, offset, expected=expected, got=repr(value))
 
-    if node.values is not None and value not in node.values._value2member_map_:
-        return error(ErrorClass.RESERVED_VALUE, "one of " + ", ".join(f"{v.value} ({v.name})" for v in node.values))
+    if node.values is not None and value not in (known := code_points(node.values, version)):
+        return error(ErrorClass.RESERVED_VALUE, "one of " + ", ".join(f"{v} ({m.name})" for v, m in known.items()))
     if node.kind == "f":
         if not math.isfinite(value):
             return error(ErrorClass.NONFINITE, "a finite binary32 value")
@@ -236,11 +271,18 @@ def check_value(structure: Structure, node: Element, value: Any, scope: Values, 
     if node.low is not None and value < (low := evaluate(node.low, scope)):
         return error(ErrorClass.OUT_OF_RANGE, f"at least {low}")
     if node.high is not None and value > (high := evaluate(node.high, scope)):
+        if node.later:
+            expected = f"at most {high}, or a decoder of a later version"
+            return UnsupportedError(
+                ErrorClass.RESERVED_VALUE, requirement, node.name, offset, expected=expected, got=repr(value)
+            )
         return error(ErrorClass.OUT_OF_RANGE, f"at most {high}")
     return None
 
 
-def write_structure(structure: Structure, writer: BitWriter, values: Values, active: Values | None = None) -> None:
+def write_structure(
+    structure: Structure, writer: BitWriter, values: Values, active: Values | None = None, edition: Edition = FIRST
+) -> None:
     """Write one structure; the inverse of `read_structure`.
 
     Args:
@@ -248,19 +290,24 @@ def write_structure(structure: Structure, writer: BitWriter, values: Values, act
         writer: receives the bits.
         values: a value for every element that is present; lists inside a Repeat.
         active: elements and variables of the active parameter set, where the structure activates one.
+        edition: what the syntax depends on besides.
 
     Raises:
         DfcError: a value breaks its bounds; nothing invalid is ever written.
         KeyError: an element that is present according to the declaration has no value.
     """
-    _Writing(structure, writer, values, active or {}).run()
+    _Writing(structure, writer, values, active or {}, edition).run()
 
 
 class _Writing:
-    def __init__(self, structure: Structure, writer: BitWriter, values: Values, active: Values) -> None:
+    def __init__(
+        self, structure: Structure, writer: BitWriter, values: Values, active: Values, edition: Edition
+    ) -> None:
         self.structure = structure
         self.writer = writer
-        self.scope: Values = dict(FUNCTIONS) | structure.constants | active | values
+        self.version = edition.version
+        self.scope: Values = dict(FUNCTIONS) | structure.constants | {"profile_idc": edition.profile_idc}
+        self.scope |= active | values
         self.values = values
         self.indices: list[int] = []
 
@@ -286,12 +333,16 @@ class _Writing:
                 self.scope[node.name] = evaluate(node.expression, self.scope)
             elif isinstance(node, Rest):
                 self.writer.raw(self.values[node.name])
+            elif isinstance(node, Include):
+                outer, self.structure = self.structure, node.structure
+                self.walk(node.structure.nodes)
+                self.structure = outer
 
     def element(self, node: Element) -> None:
         value = self.values[node.name]
         for index in self.indices:
             value = value[index]
-        error = check_value(self.structure, node, value, self.scope, None)
+        error = check_value(self.structure, node, value, self.scope, None, self.version)
         if error is not None:
             raise error
         if node.kind == "ue":

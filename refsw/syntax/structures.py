@@ -17,12 +17,12 @@ from refsw.syntax.codes import (
     RepackLayout,
     UnitType,
 )
-from refsw.syntax.declaration import Activate, Align, Derive, Element, Repeat, Rest, Structure, When
+from refsw.syntax.declaration import Activate, Align, Derive, Element, Include, Repeat, Rest, Structure, When
 from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER
 
 SIGNATURE = 0x89444643
 VERSION_MAJOR = 1
-VERSION_MINOR = 0
+VERSION_MINOR = 1
 MAX_PARAMETER_SETS = 64
 MAX_EXTENT = 2**24
 MAX_LISTED_CHANNELS = 2**16
@@ -37,7 +37,7 @@ CONSTANTS = {
         (RepackLayout, "LAYOUT_"),
     )
     for name, member in ((prefix + m.name, m) for m in kind)
-}
+} | {"PROFILE_RESILIENT": int(Profile.RESILIENT)}
 
 BITSTREAM_HEADER = Structure(
     "bitstream_header",
@@ -61,6 +61,46 @@ UNIT_HEADER = Structure(
     (
         Element("unit_type", "u(7)", "What the unit body holds (6.2). Other values than those of 6.2: see 5.4."),
         Element("skippable_flag", "u(1)", "1: a decoder that does not know unit_type ignores the unit (5.4)."),
+    ),
+    CONSTANTS,
+)
+
+FEATURE_EXTENSION = Structure(
+    "feature_extension",
+    "6.12",
+    "Feature extension",
+    (
+        Element("parts_flag", "u(1)", "1: the samples come in parts (9.10)."),
+        Element("layers_flag", "u(1)", "For layers of a tensor.", high="0", later=True),
+        Element("time_prediction_flag", "u(1)", "For prediction from the sample before.", high="0", later=True),
+        Element("channel_transform_flag", "u(1)", "For a transform across channels.", high="0", later=True),
+        Element("other_extension_flags", "u(4)", "For extensions without a name yet.", high="0", later=True),
+        When(
+            "parts_flag",
+            (
+                Element(
+                    "part_rows_minus1",
+                    "ue(v)",
+                    "Rows of a part, minus 1; the last band of a channel may have fewer.",
+                    high="rows - 1",
+                    inferred="rows - 1",
+                ),
+                Element(
+                    "channel_groups_minus1",
+                    "ue(v)",
+                    "Number of groups that the channels are dealt out to, minus 1.",
+                    high="channels - 1",
+                    inferred="0",
+                ),
+            ),
+        ),
+        Derive("part_rows", "part_rows_minus1 + 1", "Number of rows of a part; all rows if there are no parts."),
+        Derive(
+            "part_count",
+            "ceil_div(rows, part_rows) * (channel_groups_minus1 + 1) if parts_flag else 0",
+            "Number of parts of a sample; 0 if samples do not come in parts.",
+        ),
+        Align(),
     ),
     CONSTANTS,
 )
@@ -214,6 +254,7 @@ FEATURE_PARAMETER_SET = Structure(
             "What the payload codec sends once for all units: for HEVC and VVC the parameter sets (8.4, 8.5).",
         ),
         Align(),
+        When("profile_idc >= PROFILE_RESILIENT", (Include(FEATURE_EXTENSION),)),
     ),
     CONSTANTS,
 )
@@ -309,6 +350,36 @@ END_OF_BITSTREAM = Structure(
     CONSTANTS,
 )
 
+FEATURE_PART = Structure(
+    "feature_part",
+    "6.13",
+    "Feature part",
+    (
+        Element("parameter_set_id", "ue(v)", "Parameter set of the sample.", high=str(MAX_PARAMETER_SETS - 1)),
+        Activate("parameter_set_id"),
+        Element("sample_index", "ue(v)", "Index of the sample; the first of a tensor is 0."),
+        Element(
+            "part_index",
+            "u(ceil_log2(max(1, part_count)))",
+            "Index of the part (9.10.1).",
+            high="part_count - 1",
+        ),
+        When(
+            "range_scope == SCOPE_SAMPLE",
+            (
+                When(
+                    "quantizer != QUANTIZER_LOG_NONNEGATIVE",
+                    (Element("part_minimum", "f(32)", "Minimum of the part.", inferred="0.0"),),
+                ),
+                Element("part_maximum", "f(32)", "Maximum of the part."),
+            ),
+        ),
+        Align(),
+        Rest("payload", "The pictures of the part, coded with payload_codec (chapter 8)."),
+    ),
+    CONSTANTS,
+)
+
 BY_UNIT_TYPE = {
     UnitType.FEATURE_PARAMETER_SET: FEATURE_PARAMETER_SET,
     UnitType.FEATURE_DATA: FEATURE_DATA,
@@ -317,5 +388,6 @@ BY_UNIT_TYPE = {
     UnitType.END_OF_BITSTREAM: END_OF_BITSTREAM,
     UnitType.MODEL_HEADER: MODEL_HEADER,
     UnitType.MODEL_DATA: MODEL_DATA,
+    UnitType.FEATURE_PART: FEATURE_PART,
 }
-STRUCTURES = (BITSTREAM_HEADER, UNIT_HEADER, *BY_UNIT_TYPE.values())
+STRUCTURES = (BITSTREAM_HEADER, UNIT_HEADER, *BY_UNIT_TYPE.values(), FEATURE_EXTENSION)

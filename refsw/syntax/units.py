@@ -10,17 +10,26 @@ from typing import BinaryIO
 
 from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, UnsupportedError
 from refsw.syntax.bits import BitReader, BitWriter
-from refsw.syntax.codes import Level, Profile, UnitType
+from refsw.syntax.codes import Level, Profile, UnitType, code_points, since
 from refsw.syntax.declaration import Structure, Values
-from refsw.syntax.structure import Report, Trace, TraceRow, raise_error, read_structure, write_structure
+from refsw.syntax.structure import (
+    FIRST,
+    Edition,
+    Report,
+    Trace,
+    TraceRow,
+    raise_error,
+    read_structure,
+    write_structure,
+)
 from refsw.syntax.structures import (
     BITSTREAM_HEADER,
     BY_UNIT_TYPE,
     HEADER_BYTES,
     SIGNATURE,
+    STRUCTURES,
     UNIT_HEADER,
     VERSION_MAJOR,
-    VERSION_MINOR,
 )
 
 MAX_LENGTH_BYTES = 5
@@ -41,8 +50,18 @@ class Header:
 
     profile: Profile
     level: Level
-    version_minor: int = VERSION_MINOR
+    version_minor: int = 0
     crc: int = 0
+
+    @property
+    def edition(self) -> Edition:
+        """5.5 What the syntax of the units depends on."""
+        return Edition.of(self.profile)
+
+    @property
+    def is_later(self) -> bool:
+        """5.5 Whether the bitstream may have what comes after the version of its profile."""
+        return self.version_minor > since(self.profile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +79,9 @@ class Unit:
     body_offset: int
     crc: int
 
-    @property
-    def known(self) -> UnitType | None:
-        """The type, if this version defines it."""
-        return UnitType(self.type) if self.type in UnitType.__members__.values() else None
+    def known(self, version: int) -> UnitType | None:
+        """5.4 The type, if profiles of a minor version have it."""
+        return UnitType(self.type) if self.type in code_points(UnitType, version) else None
 
 
 def leb128(value: int) -> bytes:
@@ -77,17 +95,17 @@ def leb128(value: int) -> bytes:
 
 
 def pack_header(profile: Profile, level: Level) -> bytes:
-    """The bitstream header as bytes."""
+    """The bitstream header as bytes, with the lowest minor version that has the profile."""
     writer = BitWriter()
     values = {
         "signature": SIGNATURE,
         "version_major": VERSION_MAJOR,
-        "version_minor": VERSION_MINOR,
+        "version_minor": since(profile),
         "profile_idc": profile,
         "level_idc": level,
         "header_crc": 0,
     }
-    write_structure(BITSTREAM_HEADER, writer, values)
+    write_structure(BITSTREAM_HEADER, writer, values, edition=Edition.of(profile))
     start = writer.getvalue()[:-4]
     return start + crc32(start).to_bytes(4, "big")
 
@@ -100,10 +118,10 @@ def pack_unit(unit_type: int, body: bytes, *, skippable: bool | None = None) -> 
     return b"".join((head, body, crc32(body, crc32(head)).to_bytes(4, "big")))
 
 
-def pack_body(structure: Structure, values: Values, active: Values | None = None) -> bytes:
+def pack_body(structure: Structure, values: Values, active: Values | None = None, edition: Edition = FIRST) -> bytes:
     """The body of a unit from the values of its elements."""
     writer = BitWriter()
-    write_structure(structure, writer, values, active)
+    write_structure(structure, writer, values, active, edition)
     return writer.getvalue()
 
 
@@ -172,11 +190,14 @@ class UnitReader:
         if crc != int.from_bytes(data[-4:], "big"):
             self.report(_crc_error("bitstream.header-crc", "header_crc", 8 * (HEADER_BYTES - 4), crc, data[-4:]))
         minor = data[5]
+        own = code_points(Profile, minor).get(data[6])
+        is_later = minor > (since(own) if own else 0)
         values = read_structure(
             BITSTREAM_HEADER,
             BitReader(data),
             trace=self.trace,
-            report=lambda e: self.report(of_version(e, minor, BITSTREAM_HEADER)),
+            report=lambda e: self.report(of_version(e, is_later)),
+            edition=Edition(version=minor),
         )
         self.chain = crc32(data[-4:])
         try:
@@ -275,25 +296,28 @@ class UnitReader:
 
 def body_reader(unit: Unit) -> BitReader:
     """A reader over a unit's body that knows its place in the bitstream."""
-    name = BY_UNIT_TYPE[unit.known].name if unit.known in BY_UNIT_TYPE else f"unit type {unit.type}"
+    kind = BY_UNIT_TYPE.get(unit.type)  # type: ignore[call-overload]
+    name = kind.name if kind else f"unit type {unit.type}"
     return BitReader(unit.body, 8 * unit.body_offset, f"the body of {name}")
 
 
-def of_version(error: DfcError, version_minor: int, structure: Structure) -> DfcError:
-    """5.5 A code point (6.2) that is reserved here may mean something in a later minor version: then it is unsupported.
+CODE_POINTS = {s.requirement(e.name) for s in STRUCTURES for e in s.elements() if e.values is not None}
+"""The requirements that bound elements whose values are code points (6.2)."""
+
+
+def of_version(error: DfcError, is_later: bool) -> DfcError:
+    """5.5 A code point (6.2) that is reserved here may mean something in a later bitstream: then it is unsupported.
 
     Negative zero is reserved as well, but no code point: no version gives it a meaning.
     """
-    code_points = {element.name for element in structure.elements() if element.values is not None}
-    reserved = error.error_class is ErrorClass.RESERVED_VALUE and error.element in code_points
-    if not reserved or version_minor <= VERSION_MINOR:
+    if error.error_class is not ErrorClass.RESERVED_VALUE or error.requirement not in CODE_POINTS or not is_later:
         return error
     return UnsupportedError(
         error.error_class,
         error.requirement,
         error.element,
         error.bit_offset,
-        expected=f"{error.expected}, or a decoder of minor version {version_minor}",
+        expected=f"{error.expected}, or a decoder of a later version",
         got=error.got,
     )
 

@@ -12,7 +12,7 @@ from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import UnitType
 from refsw.syntax.declaration import Values
 from refsw.syntax.structure import Activation, Report, Trace, TraceRow, Watch, raise_error, read_structure
-from refsw.syntax.structures import BY_UNIT_TYPE, VERSION_MINOR
+from refsw.syntax.structures import BY_UNIT_TYPE
 from refsw.syntax.units import SKIPPABLE, Unit, UnitReader, body_reader, of_version
 
 _Content = TypeVar("_Content")
@@ -125,7 +125,7 @@ class BitstreamWalker(Generic[_Content]):
 
     def interpret(self, unit: Unit) -> Iterator[_Content | MetadataContent]:
         """The content of one unit; nothing for a unit that is skipped or that only updates the state."""
-        kind = unit.known
+        kind = unit.known(self.header.edition.version)
         if kind is None:
             self._unknown(unit)
             return
@@ -141,11 +141,12 @@ class BitstreamWalker(Generic[_Content]):
 
         def note(error: DfcError) -> None:
             found.append(error)
-            self.report(of_version(error, self.header.version_minor, BY_UNIT_TYPE[kind]))
+            self.report(of_version(error, self.header.is_later))
 
         values = read_structure(
-            BY_UNIT_TYPE[kind], reader, activate=self.activate, trace=self.trace, report=note, watch=self.watch
-        )
+            BY_UNIT_TYPE[kind], reader, activate=self.activate, trace=self.trace, report=note, watch=self.watch,
+            edition=self.header.edition,
+        )  # fmt: skip
         if found:
             self._lost = True  # with values that are not allowed, nothing more can be said about this unit
             return
@@ -182,8 +183,8 @@ class BitstreamWalker(Generic[_Content]):
                          "a unit type that this decoder knows, or a skippable one", str(unit.type))  # fmt: skip
 
     def _check_rest(self, reader: BitReader) -> None:
-        # A later minor version may append elements; this version has none to append.
-        if reader.remaining and self.header.version_minor <= VERSION_MINOR:
+        # A later minor version than that of the profile may append elements.
+        if reader.remaining and not self.header.is_later:
             self.report(error_of(ParseError, ErrorClass.TRAILING_DATA, "unit.no-rest", "unit_body", reader.offset,
                                "the end of the unit body", f"{reader.remaining // 8} more bytes"))  # fmt: skip
 

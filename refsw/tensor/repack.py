@@ -73,11 +73,14 @@ def unpack(pictures: Array, packing: Packing, channels: int) -> Array:
 def pack(levels: Array, packing: Packing) -> Array:
     """Repacking as this encoder does it: (channels, H, W) -> (P, coded_height, coded_width).
 
-    Cells without a channel repeat the last channel, and border elements are repeated to the right and
-    downwards up to the coded size (MM'19, 3.1); a decoder ignores both.
+    Cells without a channel repeat the last channel, and border elements are repeated to the right and downwards: those
+    of channels with fewer rows than the packing has, and then up to the coded size (MM'19, 3.1). A decoder ignores
+    all of them.
     """
     p = packing
     count = p.pictures(len(levels))
+    if levels.shape[1] < p.rows:
+        levels = np.pad(levels, ((0, 0), (0, p.rows - levels.shape[1]), (0, 0)), mode="edge")
     missing = count * p.cells - len(levels)
     if missing:
         levels = np.concatenate([levels, np.repeat(levels[-1:], missing, axis=0)])

@@ -9,12 +9,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from refsw.syntax.bits import BitReader, BitWriter
-from refsw.syntax.codes import Quantizer, RangeScope, TensorMode
+from refsw.syntax.codes import Profile, Quantizer, RangeScope, TensorMode
 from refsw.syntax.declaration import (
     FUNCTIONS,
     Activate,
     Derive,
     Element,
+    Include,
     Node,
     Repeat,
     Rest,
@@ -23,9 +24,11 @@ from refsw.syntax.declaration import (
     When,
     evaluate,
 )
-from refsw.syntax.structure import TraceRow, read_structure, write_structure
+from refsw.syntax.structure import Edition, TraceRow, read_structure, write_structure
+from refsw.syntax.structures import FEATURE_EXTENSION, FEATURE_PARAMETER_SET
 
 BASE = 8 * 77
+LATEST = Edition.of(Profile.COMPLETE)
 REST = b"the rest"
 # Random values make loops and byte strings of any length; within these the tests stay quick.
 SMALL = {"axis_extent_minus1": 12, "codec_configuration_length": 9, "sample_count_minus1": 6, "text_length": 9}
@@ -42,7 +45,7 @@ class Generator:
     """Values for a structure: `choose` finds one for every element present."""
 
     def __init__(self, structure: Structure, choose: Choose, active: Values) -> None:
-        self.scope: Values = dict(FUNCTIONS) | structure.constants | active
+        self.scope: Values = dict(FUNCTIONS) | structure.constants | {"profile_idc": LATEST.profile_idc} | active
         self.active = active
         self.values: Values = {}
         self.indices: list[int] = []
@@ -62,6 +65,8 @@ class Generator:
                 self.repeat(node)
             elif isinstance(node, Derive):
                 self.scope[node.name] = self.values[node.name] = evaluate(node.expression, self.scope)
+            elif isinstance(node, Include):
+                self.walk(node.structure.nodes)
             elif isinstance(node, Rest):
                 self.put(node.name, REST)
 
@@ -155,16 +160,18 @@ def filled(draw: st.DrawFn, structure: Structure) -> Generator:
     active: Values = {}
     if any(isinstance(node, Activate) for node in structure.nodes):
         active = {"range_scope": draw(st.sampled_from(RangeScope)), "quantizer": draw(st.sampled_from(Quantizer))}
+        active |= {"part_count": draw(st.integers(1, 40))}
     return Generator(structure, valid(draw), active)
 
 
 def write(structure: Structure, made: Generator) -> bytes:
     writer = BitWriter()
-    write_structure(structure, writer, made.values, made.active)
+    write_structure(structure, writer, made.values, made.active, LATEST)
     return writer.getvalue()
 
 
 def read(structure: Structure, data: bytes, active: Values | None = None, **options: Any) -> Values:
+    options = {"edition": LATEST} | options
     return read_structure(structure, BitReader(data, BASE), activate=lambda *_: active or {}, **options)
 
 
@@ -180,6 +187,7 @@ FIXED: Values = {
     "range_scope": RangeScope.SEQUENCE,
     "repack_layout": 1,
     "channel_order_flag": 1,
+    "parts_flag": 1,
     "tensor_count": 2,
     "base_flag": 1,
     "base_tensor_count": 2,
@@ -198,7 +206,7 @@ FIXED: Values = {
     "symbol_end": 3,
 }
 ROLES = [4, 0, 1]
-ACTIVE = {"range_scope": RangeScope.SAMPLE, "quantizer": Quantizer.LOG}
+ACTIVE = {"range_scope": RangeScope.SAMPLE, "quantizer": Quantizer.LOG, "part_count": 3}
 FLOAT = b"\x3f\xc0\x00\x00"
 
 
@@ -243,12 +251,21 @@ def loose(node: Node) -> Node:
         return When(node.condition, tuple(map(loose, node.body)))
     if isinstance(node, Repeat):
         return Repeat(node.index, node.count, tuple(map(loose, node.body)))
+    if isinstance(node, Include):
+        inner = node.structure
+        return Include(Structure(inner.name, inner.clause, "", tuple(map(loose, inner.nodes)), inner.constants))
     return node
+
+
+def host(structure: Structure) -> Structure:
+    """The structure of a unit that one is, or stands in."""
+    return FEATURE_PARAMETER_SET if structure is FEATURE_EXTENSION else structure
 
 
 def forge(structure: Structure, name: str, value: Any, place: Place | None = None) -> Forged:
     """A structure in which all is in order but one element; `value` may be a function of its bounds."""
-    declared = {e.name: e for e in structure.elements()}
+    structure = host(structure)
+    declared = {e.name: e for s in (structure, FEATURE_EXTENSION) for e in s.elements()}
     free = Structure(structure.name, structure.clause, "", tuple(map(loose, structure.nodes)), structure.constants)
     chosen = PLACES.get(name, Place()) if place is None else place
     found: list[tuple[int, int]] = []

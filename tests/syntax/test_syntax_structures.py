@@ -16,26 +16,29 @@ from structure_values import (
     Place,
     filled,
     forge,
+    host,
     loose,
     read,
     write,
 )
 
-from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
+from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError, UnsupportedError
 from refsw.syntax.bits import BitReader, BitWriter
-from refsw.syntax.codes import Quantizer, RangeScope
+from refsw.syntax.codes import Profile, Quantizer, RangeScope
 from refsw.syntax.declaration import Element, Rest, Structure, Values, evaluate
-from refsw.syntax.structure import TraceRow, read_structure, write_structure
+from refsw.syntax.structure import Edition, TraceRow, read_structure, write_structure
 from refsw.syntax.structures import (
     DIGEST,
     END_OF_BITSTREAM,
     FEATURE_DATA,
+    FEATURE_EXTENSION,
     FEATURE_PARAMETER_SET,
     METADATA,
     STRUCTURES,
 )
 
-by_name = pytest.mark.parametrize("structure", STRUCTURES, ids=lambda s: s.name)
+WHOLE = [s for s in STRUCTURES if host(s) is s]
+by_name = pytest.mark.parametrize("structure", WHOLE, ids=lambda s: s.name)
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -61,7 +64,7 @@ def test_the_trace_has_a_row_for_every_bit_in_order(structure: Structure) -> Non
         place = BASE
         for row in rows:
             assert row.bit_offset == place
-            assert row.structure == structure.name
+            assert row.structure in (structure.name, FEATURE_EXTENSION.name)
             place += row.bits
         assert place == BASE + 8 * len(data)
 
@@ -114,10 +117,10 @@ def violation(structure: Structure, name: str, value: Any, place: Place | None =
     """The error of a reader; one that reports instead of raising reports the same first."""
     made = forge(structure, name, value, place)
     with pytest.raises(DfcError) as caught:
-        read(structure, made.data, ACTIVE)
+        read(host(structure), made.data, ACTIVE)
     reported: list[DfcError] = []
     try:
-        read(structure, made.data, ACTIVE, report=reported.append)
+        read(host(structure), made.data, ACTIVE, report=reported.append)
     except DfcError as error:  # what follows from the value need not be readable
         assert error.error_class is ErrorClass.TRUNCATED
     assert str(reported[0]) == str(caught.value)
@@ -129,7 +132,7 @@ def violation(structure: Structure, name: str, value: Any, place: Place | None =
 def reading(structure: Structure, name: str, value: Any, place: Place | None = None) -> Any:
     """The element as it is read."""
     made = forge(structure, name, value, place)
-    got = read(structure, made.data, ACTIVE)[name]
+    got = read(host(structure), made.data, ACTIVE)[name]
     for index in made.indices:
         got = got[index]
     return got
@@ -138,7 +141,8 @@ def reading(structure: Structure, name: str, value: Any, place: Place | None = N
 ENUMERATED = [(s, e) for s in STRUCTURES for e in s.elements() if e.values is not None]
 FLOATS = [(s, e) for s in STRUCTURES for e in s.elements() if e.kind == "f"]
 LOWS = [(s, e) for s in STRUCTURES for e in s.elements() if e.low is not None]
-HIGHS = [(s, e) for s in STRUCTURES for e in s.elements() if e.high is not None and e.values is None]
+HIGHS = [(s, e) for s in STRUCTURES for e in s.elements() if e.high is not None and e.values is None and not e.later]
+LATER = [(s, e) for s in STRUCTURES for e in s.elements() if e.later]
 
 
 def by_element(pairs: list[tuple[Structure, Element]]) -> Any:
@@ -184,6 +188,26 @@ def test_the_highest_value_is_read_and_the_one_above_rejected(structure: Structu
     assert error.error_class is ErrorClass.OUT_OF_RANGE
 
 
+@by_element(LATER)
+def test_what_is_for_later_versions_is_unsupported_and_ends_the_reading(structure: Structure, element: Element) -> None:
+    assert reading(structure, element.name, 0) == 0
+    for value in range(1, 1 << int(element.argument)):
+        made = forge(structure, element.name, value)
+        with pytest.raises(UnsupportedError) as caught:
+            read(host(structure), made.data, ACTIVE, report=lambda error: None)
+        assert (caught.value.element, caught.value.bit_offset) == (element.name, made.offset)
+        assert caught.value.requirement == f"{structure.name}.{element.name}"
+
+
+def test_profiles_of_version_1_0_have_no_extension() -> None:
+    made = forge(FEATURE_EXTENSION, "parts_flag", 1)
+    assert read(FEATURE_PARAMETER_SET, made.data)["part_count"] == 3
+    old = Edition.of(Profile.EXTENDED)
+    rows: list[TraceRow] = []
+    assert "part_count" not in read(FEATURE_PARAMETER_SET, made.data, edition=old, trace=rows.append)
+    assert {row.structure for row in rows} == {"feature_parameter_set"}
+
+
 def test_an_extent_of_2_to_the_24_is_read_and_one_more_rejected() -> None:
     def axis(extent_minus1: int) -> bytes:
         # rows only: one axis H
@@ -197,6 +221,7 @@ def test_an_extent_of_2_to_the_24_is_read_and_one_more_rejected() -> None:
         writer.u(0, 3)
         writer.ue(0)
         writer.align()
+        writer.u(0, 8)  # no extension
         return writer.getvalue()
 
     assert read(FEATURE_PARAMETER_SET, axis(2**24 - 1))["rows"] == 2**24

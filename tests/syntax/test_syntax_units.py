@@ -13,7 +13,7 @@ from refsw.errors import DfcError, ErrorClass
 from refsw.features.decoder import Decoder, DecoderLimits
 from refsw.inspection import inspect
 from refsw.profiles import LEVELS
-from refsw.syntax.codes import Level, Profile, UnitType
+from refsw.syntax.codes import Level, Profile, UnitType, since
 from refsw.syntax.structures import HEADER_BYTES
 from refsw.syntax.units import Unit, UnitReader, crc32, leb128, pack_header, pack_unit
 
@@ -124,7 +124,7 @@ def test_the_header_says_profile_and_level() -> None:
     for profile in Profile:
         for level in Level:
             read = UnitReader(io.BytesIO(pack_header(profile, level))).header
-            assert (read.profile, read.level, read.version_minor) == (profile, level, 0)
+            assert (read.profile, read.level, read.version_minor) == (profile, level, since(profile))
 
 
 # --- minor versions ---

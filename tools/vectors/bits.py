@@ -16,6 +16,7 @@ from refsw.syntax.declaration import (
     Align,
     Derive,
     Element,
+    Include,
     Node,
     Repeat,
     Rest,
@@ -83,7 +84,8 @@ class Writing:
 
     def __init__(self, structure: Structure, values: Values, active: Values | None = None) -> None:
         self.values = values
-        self.scope: Values = dict(FUNCTIONS) | structure.constants | (active or {}) | values
+        # Without a profile, a structure is one of the profiles of version 1.0.
+        self.scope: Values = dict(FUNCTIONS) | structure.constants | {"profile_idc": 0} | (active or {}) | values
         self.body = Body()
         self.indices: list[int] = []
         self.walk(structure.nodes)
@@ -106,6 +108,8 @@ class Writing:
                 self.scope[node.name] = self.values[node.name] if known else evaluate(node.expression, self.scope)
             elif isinstance(node, Rest):
                 self.body.tail = self.values[node.name]
+            elif isinstance(node, Include):
+                self.walk(node.structure.nodes)
             else:
                 assert isinstance(node, Activate)
 

@@ -4,7 +4,8 @@
     python tools/make_vectors.py --check     make everything again elsewhere and compare it byte for byte
     python tools/make_vectors.py --encode    also run encoders for payloads that the store does not have yet
 
-Published bytes never change: a vector that is on disk and would differ stops the run; its fix is a new revision.
+Published bytes never change: a vector that is on disk and would differ stops the run; its fix is a new revision. Those
+of drafts are written anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vectors.catalog import ROOT, SUITES, VECTORS, Builder, Built, manifests
+from vectors.catalog import DRAFTS, ROOT, SUITES, VECTORS, Builder, Built, manifests
 from vectors.recipes import catalog
 from vectors.store import Store
 
@@ -60,7 +61,8 @@ def write(built: list[Built], change: bool) -> list[str]:
     refused = []
     for path, data in files_of(built).items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_bytes() != data and not change:
+        published = path.parent.name not in DRAFTS
+        if published and path.exists() and path.read_bytes() != data and not change:
             refused.append(f"{path.relative_to(ROOT)} is published with other bytes: make a new revision")
             continue
         path.write_bytes(data)
@@ -70,10 +72,9 @@ def write(built: list[Built], change: bool) -> list[str]:
     for name, text in manifests(built).items():
         (SUITES / f"{name}.json").write_text(text)
     known = files_of(built)
-    if change:
-        for path in (*VECTORS.glob("*/*.dfc"), *VECTORS.glob(BASES)):
-            if path not in known:
-                path.unlink()
+    for path in (*VECTORS.glob("*/*.dfc"), *VECTORS.glob(BASES)):
+        if path not in known and (change or path.parent.name in DRAFTS):
+            path.unlink()
     return []
 
 

@@ -375,7 +375,11 @@ TITLES = {
     "extended": "Payload codecs of every family in one bitstream",
     "model": "Model updates: profile MODEL, with the base that each starts from",
     "vvc": "VVC, whose decoding is optional",
+    "resilient": "Samples in parts: profile RESILIENT",
+    "complete": "Profile COMPLETE: every payload codec with every extension",
 }
+DRAFTS = {"resilient", "complete"}
+"""Suites of version 1.1, whose vectors may change until it is published."""
 
 
 def manifests(built: Iterable[Built]) -> dict[str, str]:
@@ -385,7 +389,9 @@ def manifests(built: Iterable[Built]) -> dict[str, str]:
         suites.setdefault(vector.recipe.suite, []).append(plain(vector.entry))
     out = {}
     for name, vectors in sorted(suites.items()):
-        head = {"suite": name, "version": VERSION, "specification": "1.0", "title": TITLES[name]}
+        head: dict[str, Any] = {"suite": name, "version": VERSION, "specification": "1.0", "title": TITLES[name]}
+        if name in DRAFTS:
+            head |= {"version": "0.1.0", "specification": "1.1", "draft": True}
         lines = ",\n".join(json.dumps(vector) for vector in sorted(vectors, key=lambda v: v["id"]))
         text = json.dumps(head)[:-1] + f', "vectors": [\n{lines}\n]}}\n'
         json.loads(text)

@@ -7,12 +7,13 @@ import io
 from typing import Any
 
 from refsw.errors import DfcError
+from refsw.features.assembly import OpenSample
 from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
 from refsw.features.reconstruct import UnitContent, decode_unit
 from refsw.payload.base import DecoderSettings
-from refsw.syntax.codes import DigestKind, Profile
+from refsw.syntax.codes import DigestKind, Profile, since
 from refsw.syntax.declaration import Structure
 from refsw.syntax.structures import (
     BITSTREAM_HEADER,
@@ -20,6 +21,7 @@ from refsw.syntax.structures import (
     END_OF_BITSTREAM,
     FEATURE_DATA,
     FEATURE_PARAMETER_SET,
+    FEATURE_PART,
     METADATA,
 )
 from vectors import encoders
@@ -29,7 +31,7 @@ from vectors.store import Store
 from vectors.tensors import Tensor, Unit
 
 WORDS = set(Tensor.__dataclass_fields__)
-TYPES = {"fps": 1, "data": 2, "digest": 3, "metadata": 4, "end": 5}
+TYPES = {"fps": 1, "data": 2, "digest": 3, "metadata": 4, "end": 5, "part": 6}
 Names = dict[str, Any]
 
 
@@ -68,7 +70,7 @@ class Assembler:
         units = recipe["units"]
         for place, unit in enumerate(units):
             if unit["unit"] == "fps":
-                self.fps(unit, [u for u in units[place:] if u["unit"] == "data"])
+                self.fps(unit, [u for u in units[place:] if u["unit"] in ("data", "part")])
             else:
                 getattr(self, unit["unit"])(unit)
         return bytes(self.out)
@@ -78,7 +80,7 @@ class Assembler:
         values = {
             "signature": 0x89444643,
             "version_major": 1,
-            "version_minor": recipe.get("minor", 0),
+            "version_minor": recipe.get("minor", since(Profile[recipe["profile"]])),
             "profile_idc": int(Profile[recipe["profile"]]),
             "level_idc": recipe.get("level", 1),
             "header_crc": 0,
@@ -118,10 +120,11 @@ class Assembler:
             self.parts[tensor.id] = self.payloads(tensor, own, unit)
         configuration = edit(self.parts[tensor.id][0], unit.get("edit", []))
         values = tensor.values(configuration)
-        body = self.body(FEATURE_PARAMETER_SET, values, unit)
+        body = self.body(FEATURE_PARAMETER_SET, values, unit, {"profile_idc": int(self.profile)})
         channels, _, _ = tensor.extents
         if not again:
-            self.active[tensor.id] = values | {"channels": channels} | unit.get("set", {})
+            known = {"channels": channels, "part_count": tensor.part_count}
+            self.active[tensor.id] = values | known | unit.get("set", {})
         self.put(TYPES["fps"], body, unit)
 
     def payloads(self, tensor: Tensor, units: list[Unit], unit: Unit) -> list[bytes]:
@@ -134,14 +137,15 @@ class Assembler:
             self.used.add(unit["of"])
             return parts
         own = [u for u in units if "payload" not in u]
+        pictures = [(tensor.part_pictures if u["unit"] == "part" else tensor.pictures)(u, self.seed) for u in own]
         if tensor.codec == "STORED":
-            return [b"", *(tensor.pictures(u, self.seed).tobytes() for u in own)]
+            return [b"", *(p.tobytes() for p in pictures)]
         if tensor.codec not in ("HEVC", "VVC") and not own:
             return [b""]
         name = self.name + (f"-{tensor.id}" if tensor.id else "")
         parts = self.store.get(name)
         if parts is None:
-            parts, provenance = encoders.encode(tensor, [tensor.pictures(u, self.seed) for u in own], self.profile)
+            parts, provenance = encoders.encode(tensor, pictures, self.profile)
             self.store.put(name, parts, provenance)
         self.used.add(name)
         return parts
@@ -167,8 +171,26 @@ class Assembler:
         if tensor:
             tensor.samples += count
 
+    def part(self, unit: Unit) -> None:
+        """A feature part unit."""
+        number, sample = unit.get("id", 0), unit.get("sample", 0)
+        tensor, active = self.tensors.get(number), self.active.get(number, {"range_scope": 1, "quantizer": 1})
+        low, high = unit.get("range") or (tensor.ranges[0] if tensor and tensor.ranges else [0.0, 1.0])
+        values = {
+            "parameter_set_id": number,
+            "sample_index": sample,
+            "part_index": unit["index"],
+            "part_minimum": low,
+            "part_maximum": high,
+            "payload": self.payload(number, unit),
+        }
+        active = {"part_count": 1} | active
+        self.put(TYPES["part"], self.body(FEATURE_PART, values, unit, active), unit)
+        if tensor:
+            tensor.samples = max(tensor.samples, sample + 1)
+
     def payload(self, number: int, unit: Unit) -> bytes:
-        """The payload of a feature data unit: its own, or the one that the recipe gives."""
+        """The payload of a feature data or feature part unit: its own, or the one that the recipe gives."""
         if "payload" in unit:
             data = self.given(unit["payload"])
         else:
@@ -209,15 +231,24 @@ class Assembler:
         """What the samples so far, from `start` on, digest to; zeros where they do not decode."""
         reader = BitstreamReader(io.BytesIO(bytes(self.out)))
         running: RunningDigest | None = None
+        sample: OpenSample | None = None
         try:
             for content in reader:
                 if isinstance(content, Parameters) and content.id == number and kind in (0, 1):
                     running = RunningDigest(content, DigestKind(kind))
                 elif isinstance(content, UnitContent) and running and content.first_sample >= start:
-                    if content.parameters.id != number:
+                    if content.tensor.id != number:
                         continue
                     for levels, elements in decode_unit(content, self.profile, DecoderSettings()):
-                        running.add(levels, elements)
+                        if content.part is None:
+                            running.add(levels, elements)
+                            continue
+                        if sample is None:
+                            sample = OpenSample(content.tensor, content.first_sample, keep_levels=True)
+                        sample.add(content, levels, elements)
+                        if sample.complete:
+                            running.add(sample.levels, sample.elements)
+                            sample = None
         except DfcError as error:
             if error.requirement != "bitstream.end":
                 return bytes(32)

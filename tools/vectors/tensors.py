@@ -23,7 +23,7 @@ def fps(**words: Any) -> Unit:
 
 @dataclass
 class Tensor:
-    """A tensor of a recipe."""
+    """A tensor of a recipe; `parts` are rows of a part and groups of channels."""
 
     id: int = 0
     axes: str = "NCHW"
@@ -42,6 +42,7 @@ class Tensor:
     size: list[int] | None = None
     order: list[int] | None = None
     digests: str = ""
+    parts: list[int] | None = None
     network: str = ""
     layer: str = ""
     model: str | None = None
@@ -63,7 +64,7 @@ class Tensor:
             return 1, 1
         if self.grid:
             return self.grid[0], self.grid[1]
-        channels = self.extents[0]
+        channels = -(-self.extents[0] // (self.parts[1] if self.parts else 1))
         rows = max(1, math.isqrt(channels))
         return rows, -(-channels // rows)
 
@@ -73,6 +74,7 @@ class Tensor:
         if self.size:
             return self.size[0], self.size[1]
         (_, rows, columns), grid = self.extents, self.cells
+        rows = self.parts[0] if self.parts else rows
         return grid[0] * rows + self.margin[0], grid[1] * columns + self.margin[1]
 
     @property
@@ -126,7 +128,48 @@ class Tensor:
             "levels_digest_flag": int("L" in self.digests),
             "codec_configuration_length": len(configuration),
             "codec_configuration": configuration,
+            "parts_flag": int(self.parts is not None),
+            "layers_flag": 0,
+            "time_prediction_flag": 0,
+            "channel_transform_flag": 0,
+            "other_extension_flags": 0,
+            "part_rows_minus1": (self.parts or [self.extents[1]])[0] - 1,
+            "channel_groups_minus1": (self.parts or [0, 1])[1] - 1,
         }
+
+    @property
+    def part_count(self) -> int:
+        """Parts of a sample; 0 without parts."""
+        return -(-self.extents[1] // self.parts[0]) * self.parts[1] if self.parts else 0
+
+    def part(self, index: int) -> tuple[list[int], int, int]:
+        """9.10.1 The coded channels of a part, and its rows from one up to, but without, another."""
+        assert self.parts is not None
+        rows, groups = self.parts
+        band, group = divmod(index, groups)
+        order = self.order if self.order is not None else range(self.extents[0])
+        channels = [c for c in list(order)[group::groups] if c in set(self.coded_channels)]
+        return channels, band * rows, min((band + 1) * rows, self.extents[1])
+
+    def part_pictures(self, unit: Unit, seed: int) -> data.Array:
+        """The pictures of a feature part unit of a recipe; what its band does not fill gets noise."""
+        channels, first, end = self.part(unit["index"])
+        limits = unit.get("range") or (self.ranges[0] if self.scope == "SEQUENCE" else None)
+        if self.quantizer != "NONE" and self.scope != "CHANNEL" and limits and limits[0] == limits[1]:
+            channels = []
+        if not channels:
+            return np.zeros((0, *self.coded), self.dtype)
+        assert self.parts is not None
+        rows, own = self.parts[0], seed * 1000 + unit.get("sample", 0) * 100 + unit["index"]
+        shape = (len(channels), rows, self.extents[2])
+        if self.quantizer == "NONE":
+            coded: data.Array = data.elements(shape, self.dtype, own)
+            coded[:, end - first :] = 0
+            top = 0
+        else:
+            coded = data.levels(unit.get("pattern", "noise"), shape, self.bits, own).astype(self.dtype)
+            top = 0 if unit.get("pattern") == "smooth" else (1 << self.bits) - 1
+        return data.pack(coded, self.layout, self.cells, self.coded, own, top)
 
     def pictures(self, unit: Unit, seed: int) -> data.Array:
         """The pictures of a feature data unit of a recipe: (P, height, width)."""

@@ -3,7 +3,7 @@
 What is mutated is the code that decides how a bitstream decodes. Left out, by rule: docstrings, annotations, texts and
 numbers that only words and places of an error are made of; `strict` of zip, which asks for what is so by
 construction; `repr` of fields; traces; functions that only an encoder, a validator, random
-access, the choice of a library, or an external program uses (`OTHERS`).
+access, the receiver's own limits (11.4), the choice of a library, or an external program uses (`OTHERS`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MODULES = (
 """Of the package."""
 
 OTHERS = {
-    "profiles.py": {"default_profile"},
+    "profiles.py": {"default_profile", "Allowance", "Meter"},
     "syntax/bits.py": {"BitWriter", "BitReader.se"},
     "syntax/declaration.py": {"Structure.requirement", "Element.__post_init__"},
     "syntax/structure.py": {"write_structure", "_Writing", "_Reading.row"},

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from refsw.payload.image_headers import COC, COD, POC, SIZ, codestream_segments
+from refsw.payload.image_headers import COC, COD, SIZ, codestream_segments
 
+POC = 0xFF5F
 LAYERS, CODED = 6, {COD: 9, COC: 6}  # places of the layers in COD; of the levels of the transform (T.800, A.6)
 PRECINCTS = 5  # bytes after the levels
 PROGRESSION_BYTES = 7

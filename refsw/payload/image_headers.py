@@ -24,7 +24,7 @@ ADAM7 = (  # first row and column of a pass, and the steps from one to the next
 CHUNK = 1 << 20
 JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 SIZ = struct.Struct(">HIIIIIIIIHB")  # T.800, A.5.1, from Rsiz on
-SOT, SOD, EOC, COD, COC, POC = 0xFF90, 0xFF93, 0xFFD9, 0xFF52, 0xFF53, 0xFF5F
+SOT, SOD, EOC, COD, COC = 0xFF90, 0xFF93, 0xFFD9, 0xFF52, 0xFF53
 STYLE_PLACES = {COD: 12, COC: 9}  # of the code-block style, after which the transform stands (T.800, A.6.1, A.6.2)
 APP, SOS, DHT, DQT = range(0xE0, 0xF0), 0xDA, 0xC4, 0xDB
 SOF0, OTHERS = 0xC0, (*range(0xC1, 0xC4), *range(0xC5, 0xD0))  # frame headers, and what baseline images do not have
@@ -221,7 +221,7 @@ def codestream_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
             continue
         size = int.from_bytes(data[place + 2 : place + 4], "big")
         segment = data[place : place + 2 + size]
-        if marker < 0xFF00:
+        if data[place] != 0xFF:
             break
         if marker == SOT:
             length = int.from_bytes(segment[6:10], "big")

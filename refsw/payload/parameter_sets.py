@@ -305,10 +305,9 @@ def _hrd(r: BitReader, sub_layers: int) -> None:
 def _sps_extensions(r: BitReader) -> tuple[str, str, bool, bool]:
     """H.265 7.3.2.2.2: a tool not allowed, those not allowed with transquant bypass, offsets, Rice parameters."""
     in_range = r.u(1)
-    if r.u(7):
-        return "an extension of the SPS beyond the range extensions", "", False, False
-    if not in_range:
-        return "", "", False, False
+    forbidden = "an extension of the SPS beyond the range extensions" if r.u(7) else ""
+    if forbidden or not in_range:
+        return forbidden, "", False, False
     rotation, _, implicit, _, precision, _, offsets, rice, alignment = [r.u(1) for _ in range(9)]
     forbidden = "extended_precision_processing_flag 1" if precision else ""
     forbidden = "cabac_bypass_alignment_enabled_flag 1" if alignment else forbidden

@@ -165,8 +165,6 @@ def _decimal(value: Fraction, context: Context) -> Decimal:
 
 def nearest_binary32(value: Fraction) -> np.float32:
     """4.4 RoundBinary32: the nearest binary32, ties to even, of an exact real number in range."""
-    if value == 0:
-        return np.float32(0)
     sign, value = (-1, -value) if value < 0 else (1, value)
     # 2^exponent <= value < 2^(exponent + 1), no less than the exponent of the subnormals
     exponent = value.numerator.bit_length() - value.denominator.bit_length()

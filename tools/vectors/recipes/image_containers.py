@@ -58,6 +58,10 @@ def _jpeg_forms(c: Catalog) -> None:
             _jpeg(dc=jpeg.segment(0xC4, jpeg.huffman(0) + jpeg.huffman(1)), ac=b""),
             "both Huffman tables in one segment",
         ),
+        "tables.symbols": (
+            _jpeg(dc=jpeg.segment(0xC4, bytes([1, 0, 1, *[0] * 14, 5]) + jpeg.huffman(0) + jpeg.huffman(1)), ac=b""),
+            "a Huffman table that is not used and whose first symbol is 5, before the others in one segment",
+        ),
         "tables.other": (
             _jpeg(dqt=jpeg.dqt(1, 3), sof=jpeg.sof(H, W, table=3), dc=jpeg.segment(0xC4, jpeg.huffman(0, 1)),
                   sos=jpeg.sos(tables=0x10)),
@@ -134,6 +138,13 @@ def _jpeg_broken(c: Catalog) -> None:
     }  # fmt: skip
     for name, (image, what) in broken.items():
         _image(c, f"jpeg-{name}", f"JPEG with {what}", "JPEG", image, rule)
+    heads = {
+        "none": (_jpeg(sof=b""), "no frame header"),
+        "late": (_jpeg(sof=b"", scan=jpeg.sof(H, W) + jpeg.scan(BLOCKS)), "a frame header after its scan header"),
+        "short": (_jpeg(sof=jpeg.segment(0xC0, b"\x08\0\x0a\0\x0d")), "a frame header of 5 bytes"),
+    }
+    for name, (image, what) in heads.items():
+        _image(c, f"jpeg-frame.{name}", f"JPEG with {what}", "JPEG", image, "image.format")
 
 
 def _png_sizes(c: Catalog) -> None:

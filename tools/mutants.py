@@ -2,8 +2,9 @@
 
 What is mutated is the code that decides how a bitstream decodes. Left out, by rule: docstrings, annotations, texts and
 numbers that only words and places of an error are made of; `strict` of zip, which asks for what is so by
-construction; `repr` of fields; traces; functions that only an encoder, a validator, random
-access, the receiver's own limits (11.4), the choice of a library, or an external program uses (`OTHERS`).
+construction; `repr` of fields; traces; functions that only an encoder, a validator, random access, the receiver's own
+limits (11.4), the choice of a library, or an external program uses, or that only choose which requirement the error
+for refused data names (`OTHERS`).
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ OTHERS = {
                             "DecoderLimits"},
     "features/digest.py": {"RunningDigest.take"},
     "payload/base.py": {"EncoderSettings", "DecoderSettings", "guarded"},
-    "payload/bytecodecs.py": {"ByteCodec.encode", "ByteCodec._compress"},
+    "payload/bytecodecs.py": {"ByteCodec.encode", "ByteCodec._compress", "_dictionary"},
     "payload/images.py": {"ImageCodec.encode", "ImageCodec._encode_one"},
     "payload/hevc.py": {
         "HevcCodec.encode", "HevcCodec._by_command", "annex_b", "hevc_configuration", "_hashes_agree",
@@ -64,7 +65,7 @@ OTHERS = {
     "payload/slices.py": {"header_places", "_filters"},
     "payload/parameter_sets.py": {"Promises", "bits_of"},
     "payload/vvc.py": {"VvcCodec.encode", "VvcCodec._compare"},
-    "models/state.py": {"type_of", "Model.__init__", "Model.nbytes", "TensorType.nbytes"},
+    "models/state.py": {"type_of", "model_of", "plain_names", "Model.__init__", "Model.nbytes", "TensorType.nbytes"},
     "models/arithmetic.py": {"quantize", "word_differences", "Rounding", "Step.__post_init__", "Step.__str__"},
     "models/directory.py": {"_wanted"},
     "models/prediction.py": {"Predictor.residuals", "Predictor.bits"},
@@ -81,7 +82,7 @@ ELSEWHERE = {
     "DEFAULT_AXES", "self._lost", "self._damaged", "IN_MEMORY",
     "MAX_AXES", "MAX_EXTENT", "MAX_NAME_BYTES", "MAX_DIGITS", "EXACT_INTEGER", "_BELOW", "_REACH", "SAMPLE_RUNS",
     "FULL_TAPS", "ENCODER_LIMIT", "ENCODER_COEFFICIENT", "FRACTION", "(CLASS_COST, HEAD_COST)", "SMALL", "FEW", "CHUNK",
-    "LZMA_DICTIONARIES", "LZMA_LEAST_DICTIONARY", "NAMES", "BEHIND", "NO_LATENCY", "LOOKED_UP",
+    "LZMA_DICTIONARIES", "LZMA_LEAST_DICTIONARY", "NAMES", "BEHIND", "NO_LATENCY", "LOOKED_UP", "LZMA_LARGEST_BITS",
 }  # fmt: skip
 """Of the encoder, the validator, which reads on after a violation, and the decoder's own limits."""
 PROMISES = {"Promises", "marks.append"}

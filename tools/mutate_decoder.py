@@ -42,8 +42,9 @@ ENOUGH = 0.95
 KILLED, BY_ERROR, SURVIVED = "killed", "killed by strict errors", "survived"
 VIDEO, IMAGES, LOSSLESS, MODELS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}, {"MODEL"}
 EVERY = VIDEO | IMAGES | LOSSLESS | {"EXTENDED"}
+OF_MODELS = ("models/", "entropy/")
 USERS = {
-    "models/": MODELS,
+    "models/": MODELS, "entropy/": MODELS,
     "features/": EVERY, "tensor/": EVERY, "payload/": EVERY,
     "payload/bytecodecs.py": LOSSLESS | {"EXTENDED"} | MODELS,
     "payload/images.py": IMAGES | {"EXTENDED"}, "payload/image_headers.py": IMAGES | {"EXTENDED"},
@@ -248,7 +249,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where to write the result")
     arguments = parser.parse_args()
     modules = arguments.module or [
-        m for m in MODULES if not arguments.only or m.startswith("models/") == (arguments.only == "models")
+        m for m in MODULES if not arguments.only or m.startswith(OF_MODELS) == (arguments.only == "models")
     ]
     mutants = [mutant for module in modules for mutant in of_module(PACKAGE, module)]
     taken = seeded(mutants, arguments.seed, arguments.count or len(mutants))

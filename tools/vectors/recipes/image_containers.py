@@ -140,6 +140,7 @@ def _jpeg_broken(c: Catalog) -> None:
         _image(c, f"jpeg-{name}", f"JPEG with {what}", "JPEG", image, rule)
     heads = {
         "none": (_jpeg(sof=b""), "no frame header"),
+        "extension": (_jpeg(dqt=jpeg.dqt() + jpeg.segment(0xF0, b"")), "a segment reserved for extensions before it"),
         "late": (_jpeg(sof=b"", scan=jpeg.sof(H, W) + jpeg.scan(BLOCKS)), "a frame header after its scan header"),
         "short": (_jpeg(sof=jpeg.segment(0xC0, b"\x08\0\x0a\0\x0d")), "a frame header of 5 bytes"),
     }

@@ -49,6 +49,13 @@ OnResult = Callable[[Any, int, int], None]
 class Worker(Protocol[C_in, R_out]):
     """What one thread judges with: a program under test behind its guard."""
 
+    def start(self) -> None:
+        """See that the program can be started at all.
+
+        Raises:
+            UsageError: it cannot, whatever the case.
+        """
+
     def judge(self, case: C_in) -> R_out:
         """Run a case and judge it; never raises for what the program does."""
 
@@ -143,10 +150,25 @@ def judge_all(
         on_result: told of every new result, how many are done, and how many there are.
 
     Raises:
-        UsageError: the folder holds the results of something else, or damaged ones.
+        UsageError: the program cannot be started, or the folder holds the results of something else, or damaged ones.
     """
     if jobs < 1:
         raise UsageError(f"jobs {jobs}: at least 1")
+    remove_tree(folder / SCRATCH)
+    workers = [worker(folder / SCRATCH / str(i)) for i in range(min(jobs, len(cases)))]
+    try:
+        workers[0].start()  # before anything of an earlier run is written over
+        _judge_all(cases, found, folder, key, workers, read, fresh=fresh, on_result=on_result)
+    finally:
+        for one in workers:
+            one.close()
+        remove_tree(folder / SCRATCH)
+
+
+def _judge_all(
+    cases: Sequence[C], found: dict[str, R], folder: Path, key: dict[str, Any], workers: Sequence[Worker[C, R]],
+    read: Callable[[C, dict[str, Any]], R], *, fresh: bool, on_result: OnResult | None,
+) -> None:  # fmt: skip
     records = Records(folder / RECORDS, key, fresh=fresh)
     for case in cases:
         known = records.done.get((case.suite, case.id))
@@ -157,9 +179,8 @@ def judge_all(
                 message = f"{records.path} is damaged ({case.id}: {error}): --fresh starts over"
                 raise UsageError(message) from error
     waiting = [case for case in cases if case.id not in found]
-    remove_tree(folder / SCRATCH)
     try:
-        with _Crew(worker, waiting, folder / SCRATCH, jobs) as crew:
+        with _Crew(workers, waiting) as crew:
             for case, result in crew.results():
                 records.add(result)
                 found[case.id] = result
@@ -167,7 +188,6 @@ def judge_all(
                     on_result(result, len(found), len(cases))
     finally:
         records.close()
-        remove_tree(folder / SCRATCH)
 
 
 def now() -> str:
@@ -178,14 +198,13 @@ def now() -> str:
 class _Crew(Generic[C, R]):
     """Threads, each with a worker of its own; results come in the order in which they are ready."""
 
-    def __init__(self, worker: Callable[[Path], Worker[C, R]], work: Sequence[C], scratch: Path, jobs: int) -> None:
-        self.scratch = scratch
+    def __init__(self, workers: Sequence[Worker[C, R]], work: Sequence[C]) -> None:
         self.todo: queue.SimpleQueue[C] = queue.SimpleQueue()
         self.ready: queue.SimpleQueue[tuple[C, R] | BaseException] = queue.SimpleQueue()
         self.count = len(work)
         for item in work:
             self.todo.put(item)
-        self.workers = [worker(scratch / str(i)) for i in range(min(jobs, len(work)))]
+        self.workers = workers[: len(work)]
         self.threads = [threading.Thread(target=self._work, args=(w,), daemon=True) for w in self.workers]
         self.ended = False
 
@@ -210,7 +229,6 @@ class _Crew(Generic[C, R]):
             yield result
 
     def __enter__(self) -> _Crew[C, R]:
-        self.scratch.mkdir(parents=True, exist_ok=True)
         for thread in self.threads:
             thread.start()
         return self

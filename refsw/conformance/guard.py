@@ -141,13 +141,13 @@ class Guard:
                     stopped = "start"
                 self.ready = told(self.reply)
                 self.reply, started = b"", time.monotonic()
-        if line is not None and stopped is None and self.status is None:
+        if line and stopped is None and self.status is None:
             self.ask(line, request["output"])
-        if stopped is None and self.status is None:
+        if line != "" and stopped is None and self.status is None:
             stopped = self.watch(request, request["seconds"])
         seconds = time.monotonic() - started
         self.drain()
-        if stopped is None and self.status is None and line is not None and not answered(self.reply):
+        if stopped is None and self.status is None and line and not answered(self.reply):
             stopped = "protocol"  # what else it may say would be taken for its next answer
         if stopped is None and folder_bytes(request["folder"]) > request["output"]:
             stopped = "output"
@@ -344,7 +344,7 @@ class Guard:
         """Answer requests from standard input until it ends.
 
         A request has argv, env, cwd, folder (whose files count as output), seconds, memory and output in bytes;
-        for a process that talks, also ask, the line to give it, and start_seconds.
+        for a process that talks, also ask, the line to give it, or "" only to start it, and start_seconds.
         """
         data = b""
         while True:

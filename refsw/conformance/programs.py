@@ -11,8 +11,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,9 @@ from refsw.text import shown
 PACKAGE = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
 MOST_SECONDS = 1e6
+EMPTY = "empty"
+NOT_STARTED = (126, 127)
+"""Exit codes of shells, and of env, for a program that cannot be run or is not there."""
 INPUT, OUTPUT, BASE = "{input}", "{output}", "{base}"
 
 
@@ -236,6 +240,25 @@ class Session:
         self._moved = 0
         self._cannot_start: Run | None = None
 
+    def start(self, limits: Limits) -> None:
+        """Start the program, a command on an empty file, before the first case.
+
+        Raises:
+            UsageError: it does not start, so that it would fail every case for the same reason.
+        """
+        self.prepare()
+        (self.scratch / EMPTY).write_bytes(b"")
+        names = {"input": str(self.scratch / EMPTY), "output": str(self.output / "output"), "jobs": "1"}
+        names |= dict.fromkeys(("base", "model", "options", "axes"), "")
+        run = _run(self._ask(names, None, limits, limits.output_bytes), self.program.talks)
+        said = run.text.strip().splitlines()
+        silent = "it did not tell that it is ready" if self.program.talks else f"it ends with {run.exit_code}"
+        command = not self.program.talks
+        if run.error or run.stopped == "start" or (command and _finds_nothing(run, self.program.words)):
+            reason = run.error or (said[-1] if said else silent)
+            raise UsageError(f"{self.program.role} {self.program.name!r} does not start: {shown(reason[:300])}")
+        self._has_started = True
+
     def run(
         self, files: Mapping[str, bytes], names: Mapping[str, str], question: Mapping[str, Any], limits: Limits,
         output_bytes: int,
@@ -286,7 +309,7 @@ class Session:
         return self.scratch / "out"
 
     def _ask(
-        self, names: Mapping[str, str], question: Mapping[str, Any], limits: Limits, output_bytes: int
+        self, names: Mapping[str, str], question: Mapping[str, Any] | None, limits: Limits, output_bytes: int
     ) -> dict[str, Any]:
         words = list(self.program.words)
         if not self.program.talks:
@@ -301,7 +324,7 @@ class Session:
             "start_seconds": max(START_SECONDS, limits.seconds),
             "memory": limits.memory_bytes,
             "output": output_bytes,
-            "ask": json.dumps(question) if self.program.talks else None,
+            "ask": None if not self.program.talks else json.dumps(question) if question else "",
         }
         try:
             guard = self._running()
@@ -354,6 +377,13 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
         remove_tree(self.scratch)
+
+
+def _finds_nothing(run: Run, words: Sequence[str]) -> bool:
+    """Whether a command has failed because the program, or a script or module that its words name, is not there."""
+    named = [w for before, w in pairwise(words) if "{" not in w and (before == "-m" or "/" in w or Path(w).suffix)]
+    absent = [word for word in named if word in run.text and not Path(word).exists()]
+    return run.exit_code in NOT_STARTED or (run.exit_code not in (None, 0) and bool(absent))
 
 
 def _changed(source: Path, data: bytes) -> bool:

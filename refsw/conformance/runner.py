@@ -66,6 +66,10 @@ class DecoderWorker:
         self.plan, self.places = plan, places
         self.session = DecoderSession(plan.decoder, scratch)
 
+    def start(self) -> None:
+        """See that the decoder starts."""
+        self.session.start(self.plan.limits)
+
     def judge(self, case: Vector) -> Result:
         """One vector, decoded and judged."""
         return run_vector(self.places[case.id], case, self.session, self.plan)

@@ -13,6 +13,7 @@ import pytest
 from refsw.conformance import guard
 from refsw.conformance.outcomes import Result
 from refsw.conformance.programs import Limits
+from refsw.errors import UsageError
 from tests.conformance import making
 from tests.conformance.making import SABOTEUR, judge, outcomes, processes_of, saboteur
 
@@ -259,12 +260,33 @@ def test_a_function_that_raises_something_else_crashes(tmp_path: Path) -> None:
     assert "hello" in result.stderr
 
 
-def test_a_decoder_that_does_not_start_says_nothing_about_vectors(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("import nothing_of_that_name\n")
+WRONG = {
+    "import": ("{mine}:decode", "nothing_of_that_name"),
+    "function": ("{other}:nothing", "has no attribute 'nothing'"),
+    "value": ("{other}:number", "not a function"),
+    "syntax": ("{broken}:decode", "SyntaxError"),
+    "shell": ("env nothing-of-that-name {{input}} {{output}}", "No such file"),
+    "script": ("python3 nothing-of-that-name.py {{input}} {{output}}", "No such file"),
+    "module": ("python3 -m nothing_of_that_name {{input}} {{output}}", "No module named"),
+    "interpreter": ("{script} {{input}} {{output}}", "No such file"),
+    "silent": ("true", "ready"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_decoder_that_does_not_start_is_refused_before_the_first_vector(tmp_path: Path, name: str) -> None:
+    names = {n: tmp_path / f"{n}.py" for n in ("mine", "other", "broken", "script")}
+    names["mine"].write_text("import nothing_of_that_name\n")
+    names["other"].write_text("number = 3\n")
+    names["broken"].write_text("def decode(\n")
+    names["script"].write_text("#!/nothing/of/that/name\n")
+    names["script"].chmod(0o755)
     entries = [making.vector(tmp_path, f"text-{i}", b"a", "malformed") for i in range(3)]
-    report = judge(making.suite(tmp_path, entries), f"{tmp_path}/mine.py:decode")
-    assert set(outcomes(report).values()) == {"HARNESS_ERROR"}
-    assert "nothing_of_that_name" in report.results[0].reason
+    decoder, said = WRONG[name]
+    with pytest.raises(UsageError, match="does not start") as error:
+        judge(making.suite(tmp_path, entries), decoder.format(**names))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_checkpoints_that_a_decoder_writes_itself_are_compared(tmp_path: Path) -> None:

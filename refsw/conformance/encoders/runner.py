@@ -87,6 +87,10 @@ class EncoderWorker:
         self.session = EncoderSession(plan.encoder, scratch / "encoder")
         self.checker: CrossChecker | None = None
 
+    def start(self) -> None:
+        """See that the encoder starts."""
+        self.session.start(self.plan.limits)
+
     def close(self) -> None:
         """End all of them."""
         self.session.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
+import numpy as np
 
 from refsw.cli.common import (
     OUTPUT,
@@ -18,13 +21,14 @@ from refsw.cli.common import (
     progress,
     say,
 )
-from refsw.errors import UsageError
+from refsw.errors import ErrorClass, SemanticError, UsageError
 from refsw.features.decoder import Decoder, DecoderLimits, Sample
 from refsw.features.parameters import Parameters
 from refsw.features.random_access import decode_samples
+from refsw.features.reception import Losses
 from refsw.features.sinks import SUFFIXES, Sink
 from refsw.profiles import Allowance
-from refsw.syntax.codes import Level
+from refsw.syntax.codes import ElementType, Level
 
 
 @click.command(name="decode")
@@ -34,6 +38,10 @@ from refsw.syntax.codes import Level
 @click.option("--format", "suffix", type=click.Choice([s[1:] for s in SUFFIXES]),
               help="Format of the output.  [default: by suffix; npy for a pipe]")  # fmt: skip
 @click.option("--samples", metavar="FIRST[:LAST]", help="Decode these samples only (random access, from a file).")
+@click.option("--incomplete", is_flag=True,
+              help="Take what has come of a bitstream with units missing or damaged; the rest is zero.")  # fmt: skip
+@click.option("--save-mask", "mask", type=OUTPUT,
+              help="With --incomplete: which elements have come, as tensors of booleans.")  # fmt: skip
 @click.option(
     "--hevc-decoder", metavar="COMMAND", help="External HEVC decoder, such as 'dec265 -q {input} -o {output}'."
 )
@@ -54,6 +62,8 @@ def command(
     output: Path,
     suffix: str | None,
     samples: str | None,
+    incomplete: bool,
+    mask: Path | None,
     hevc_decoder: str | None,
     model: str | None,
     max_level: int,
@@ -64,33 +74,75 @@ def command(
 ) -> None:
     """Decode BITSTREAM (- for a pipe); the output appears only if all of it decodes."""
     distinct(bitstream, output)
+    if mask is not None:
+        if not incomplete:
+            raise UsageError("--save-mask goes with --incomplete: without it, all elements are there")
+        distinct(bitstream, mask)
+        distinct(output, mask)
     suffix = f".{suffix}" if suffix else ".npy" if output == PIPE else output.suffix
     limits = DecoderLimits(Level(max_level), max_output, Allowance(max_work))
     if hevc_decoder is not None and not hevc_decoder.strip():
         raise UsageError("--hevc-decoder: an empty command")
     if samples is not None and jobs > 1:
         raise UsageError("--jobs has no effect with --samples, which are decoded one after the other")
+    if samples is not None and incomplete:
+        raise UsageError("--samples asks for whole samples, and --incomplete for what there is of all")
     digest = digest_of_model(model) if model else None
-    with (
-        input_stream(bitstream) as stream,
-        output_stream(output) as out,
-        Sink(None if output == PIPE else output, suffix) as sink,
-    ):
+    with ExitStack() as stack:
+        stream, out = stack.enter_context(input_stream(bitstream)), stack.enter_context(output_stream(output))
+        sink = stack.enter_context(Sink(None if output == PIPE else output, suffix))
+        masks = None
+        if mask is not None:
+            mask_out = stack.enter_context(output_stream(mask))
+            masks = stack.enter_context(Sink(None if mask == PIPE else mask, ".npy" if mask == PIPE else None))
         parameters: dict[str, Parameters] = {}
         if samples is None:
-            decoder = Decoder(stream, limits=limits, hevc_decoder=hevc_decoder, model_digest=digest, jobs=jobs)
+            decoder = Decoder(
+                stream, limits=limits, hevc_decoder=hevc_decoder, model_digest=digest, jobs=jobs, incomplete=incomplete
+            )
             decoded: Iterable[Sample] = decoder
         else:
             first, last = _selection(samples)
             decoded = decode_samples(stream, first, last, hevc_decoder=hevc_decoder, model_digest=digest, limits=limits)
         for sample in progress(decoded, "decoding"):
             sink.add(sample.tensor, sample.elements)
+            if masks is not None:
+                shape = sample.elements.shape
+                masks.add(
+                    sample.tensor, np.broadcast_to(np.True_, shape) if sample.received is None else sample.received
+                )
             parameters[sample.tensor] = sample.parameters
-        if samples is None:
-            parameters = decoder.parameters  # tensors without samples included
+        if samples is None:  # tensors without samples included, but for one whose only sample did not come
+            parameters |= {name: p for name, p in decoder.parameters.items() if p.axes.has_samples}
+        if not parameters and incomplete:
+            raise _nothing_came()
         sink.write(parameters, out)
+        if masks is not None:
+            masks.write({name: replace(p, element_type=ElementType.BOOL) for name, p in parameters.items()}, mask_out)
     shapes = ", ".join(f"{name} {p.dtype} {sink.shape(name, p)}" for name, p in parameters.items())
     say(f"{output}: {shapes}", output)
+    if incomplete:
+        say(f"{output}: {_told(decoder.losses)}", output)
+
+
+def _nothing_came() -> SemanticError:
+    return SemanticError(
+        ErrorClass.LENGTH_MISMATCH, "part.missing", "bitstream", None,
+        expected="a parameter set and something of its samples", got="neither",
+    )  # fmt: skip
+
+
+def _told(losses: Losses) -> str:
+    """What did not come, for people."""
+    if not losses.any:
+        return "nothing is missing"
+    counts = {
+        "incomplete sample": losses.incomplete_samples, "missing part": losses.missing_parts,
+        "damaged unit": losses.damaged_units, "late or repeated unit": losses.unused_units,
+    }  # fmt: skip
+    words = [f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items() if count]
+    words += [] if losses.ended else ["the end did not come"]
+    return ", ".join(words)
 
 
 def _selection(text: str) -> tuple[int, int]:

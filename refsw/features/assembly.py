@@ -1,12 +1,16 @@
-"""9.10.3 A sample put together from its parts."""
+"""9.10.3 Samples put together from units: whole ones as they come, others from their parts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
+from refsw.errors import ErrorClass, SemanticError
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent, all_levels, to_dtype
-from refsw.syntax.codes import RangeScope
+from refsw.syntax.codes import DigestKind
 from refsw.tensor.axes import Array
 
 
@@ -24,7 +28,7 @@ class OpenSample:
         self._received = np.zeros(len(parameters.part_numbers), np.bool_)
         self._elements = np.zeros(parameters.axes.canonical_shape, parameters.dtype)
         self._levels: Array | None = None
-        fixed = constant_channels(parameters)
+        fixed = parameters.constant_channels
         if len(fixed):
             minima = np.array([parameters.ranges[channel][0] for channel in fixed], np.float32)
             self._elements[fixed] = to_dtype(minima, parameters.dtype)[:, None, None]
@@ -74,12 +78,75 @@ def received_elements(p: Parameters, parts: Array) -> Array:
     mask = np.zeros(p.axes.canonical_shape, np.bool_)
     for index in np.flatnonzero(parts):
         mask[p.part_channels(int(index)), p.parts.band(int(index))] = True
-    mask[constant_channels(p)] = True
+    mask[p.constant_channels] = True
     return p.axes.from_canonical(mask)
 
 
-def constant_channels(p: Parameters) -> Array:
-    """7.3 The channels that the parameter set alone gives."""
-    if p.range_scope is not RangeScope.CHANNEL:
-        return np.zeros(0, np.intp)
-    return np.setdiff1d(p.order, p.coded_channels)
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A sample to put out.
+
+    Args:
+        parameters, index: of the sample.
+        levels: of its coded channels (K, H, W), or of all channels if it came in parts.
+        elements: in the order of axes of the tensor.
+        received: which elements have come; None: all.
+        missing, damaged: parts that have not come, and those of them that came damaged.
+    """
+
+    parameters: Parameters
+    index: int
+    levels: Array
+    elements: Array
+    received: Array | None = None
+    missing: tuple[int, ...] = ()
+    damaged: tuple[int, ...] = ()
+
+
+class Assembler:
+    """Makes samples of units, each sample complete."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, OpenSample] = {}
+
+    def add(self, content: UnitContent, decoded: list[tuple[Array, Array]]) -> Iterator[Put]:
+        """The samples that are complete with a unit.
+
+        Raises:
+            SemanticError: the sample before it is not.
+        """
+        p, first = content.tensor, content.first_sample
+        if content.part is None:
+            for index, (levels, elements) in enumerate(decoded, first):
+                yield Put(p, index, levels, elements)
+            return
+        sample = self.open.get(p.id)
+        if sample is None or sample.index != first:
+            self.check(p)
+            sample = OpenSample(p, first, keep_levels=DigestKind.LEVELS in p.digests)
+            self.open[p.id] = sample
+        sample.add(content, *decoded[0])
+        if sample.complete:
+            del self.open[p.id]
+            yield Put(p, first, sample.levels, sample.elements)
+
+    def check(self, p: Parameters) -> None:
+        """9.10.2 The parts of a tensor that came make complete samples.
+
+        Raises:
+            SemanticError: they do not.
+        """
+        if p.id in self.open:
+            raise incomplete(p, self.open[p.id].index, len(self.open[p.id].missing), "feature_part", None)
+
+
+def incomplete(p: Parameters, sample: int, missing: int, element: str, offset: int | None) -> SemanticError:
+    """9.10.2 Parts of a sample are missing."""
+    return SemanticError(
+        ErrorClass.LENGTH_MISMATCH,
+        "part.complete",
+        element,
+        offset,
+        expected=f"all {len(p.part_numbers)} parts of sample {sample} of {p.name}",
+        got=f"{missing} missing",
+    )

@@ -164,6 +164,16 @@ class FeatureMeter(Meter):
         self.output = self._kept = 0
         self._open: dict[int, int] = {}  # bytes of the samples that are put together from parts, one a tensor
 
+    def absent(self, p: Parameters) -> None:
+        """Take the cost of a sample of which nothing came: next to none, but for what is made of it.
+
+        Raises:
+            CapacityError: it is too much for so few bytes.
+        """
+        size = p.axes.elements * p.dtype.itemsize
+        self.output += size
+        self.work(SAMPLE + OUTPUT * size * (len(p.constant_channels) > 0), "sample_index", None)
+
     def charge(self, content: UnitContent, profile: Profile) -> None:
         """Take a unit's cost from the allowance, before anything of it is done.
 

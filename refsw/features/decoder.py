@@ -12,12 +12,13 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError
-from refsw.features.assembly import OpenSample
+from refsw.features.assembly import Assembler, Put
 from refsw.features.cost import FeatureMeter
 from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
 from refsw.features.reader import BitstreamReader, Content, DigestContent
+from refsw.features.reception import Losses, Reception, is_framing
 from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
 from refsw.files import Bitstream, opened
 from refsw.payload.base import DecoderSettings
@@ -59,6 +60,11 @@ class Sample:
     `elements` has the sample's shape in the user's order of axes and the dtype of the tensor; it may be
     read-only. `time` is in seconds, None where the tensor has no time axis. `parameters` is the tensor's
     parameter set.
+
+    Where incomplete samples are taken (9.10.4): `received` are booleans of the shape of `elements`, True for those that
+    came; None if all did. Elements that did not come are zero bits. `missing` are the indices of the parts that did not
+    come or were not used, and `damaged` are those of them that came damaged. A sample of a tensor without parts is
+    there or not, and has no parts to name.
     """
 
     tensor: str
@@ -66,11 +72,22 @@ class Sample:
     elements: Array
     time: float | None
     parameters: Parameters
+    received: Array | None = None
+    missing: tuple[int, ...] = ()
+    damaged: tuple[int, ...] = ()
 
 
 @dataclass
 class Decoder:
     """Iterates over the samples of a bitstream, in the order in which they come.
+
+    With `incomplete`, it is the decoder of a receiver (9.10.4), and promises this: units may be missing, come twice,
+    damaged or late, and the input may end anywhere. Every element of a sample that `Sample.received` marks has the bits
+    that decoding the whole bitstream gives; nothing of a damaged unit is ever used. The samples of a tensor come in
+    order, from the first of which something came, none left out: one of which nothing came is all missing. A sample
+    goes out as soon as it is complete, or when a unit of a later access unit comes, or at the end; so at most one
+    sample a tensor is kept. `losses` tells what was missing and damaged, as far as it has been read. What is no matter
+    of loss raises as always: the header, what is unsupported or too large, another model, a digest that differs.
 
     Args:
         stream: binary file or pipe at the first byte, or the units of a bitstream whose header has been read.
@@ -82,6 +99,7 @@ class Decoder:
         wanted: for random access (9.7), see `BitstreamReader`.
         report: receives every violation; raises by default. If it returns, decoding goes on where it can: samples of
             a tensor that something is wrong with do not come.
+        incomplete: take samples of which parts are missing, too; `report` and `wanted` are then left alone.
 
     Raises, while iterating:
         DfcError: the input is not conforming, unsupported, or too large.
@@ -95,11 +113,14 @@ class Decoder:
     trace: Trace | None = None
     wanted: Callable[[int, bytes], bool] | None = None
     report: Report = raise_error
+    incomplete: bool = False
+    losses: Losses = field(init=False, default_factory=Losses)
     parameters: dict[str, Parameters] = field(init=False, default_factory=dict)
     metadata: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._reader = BitstreamReader(self.stream, trace=self.trace, wanted=self.wanted, report=self.report)
+        report = self.losses.note if self.incomplete else self.report
+        self._reader = BitstreamReader(self.stream, trace=self.trace, wanted=self.wanted, report=report)
         self.header = self._reader.header
         if self.header.level > self.limits.level:
             raise CapacityError(
@@ -113,7 +134,8 @@ class Decoder:
         # Who reports all violations looks for those as well that decoding alone does not show.
         self._settings = DecoderSettings(self.hevc_decoder, thorough=self.report is not raise_error)
         self._digests: dict[tuple[int, DigestKind], RunningDigest] = {}
-        self._open: dict[int, OpenSample] = {}
+        self._reception = Reception(self._reader, self.losses) if self.incomplete else None
+        self._assembler = self._reception or Assembler()
         self._broken: set[int] = set()
         self._meter = FeatureMeter(
             self.limits.allowance, lambda: self._reader.units.source.offset, keeps=self.limits.in_memory
@@ -133,13 +155,33 @@ class Decoder:
                     yield from self._handle(*waiting.popleft(), pool)
 
             try:
-                for content in self._reader:
+                for content in self._contents():
                     waiting.append((content, self._begin(content, pool)))
                     yield from handle(pool.ahead)
             except DfcError:
                 yield from handle(0)  # what is wrong with a unit before is told first, whatever the number of processes
                 raise
             yield from handle(0)
+            yield from self._finish()
+
+    def _contents(self) -> Iterator[Content]:
+        """What the units hold; where the input may be incomplete, as far as units can be found."""
+        try:
+            yield from self._reader
+        except DfcError as error:
+            if not (self.incomplete and is_framing(error)):
+                raise
+            self.losses.damaged_units += 1
+            self.losses.damaged.append(error)
+
+    def _finish(self) -> Iterator[Sample]:
+        """At the end of the input: what is left of incomplete samples; with random access, that there is nothing."""
+        if self._reception is not None:
+            self.losses.ended = self._reader.counts is not None
+            yield from map(self._sample, self._reception.finish())
+        elif self.wanted is not None:
+            for tensor in self._reader.tensors.values():
+                self._assembler.check(tensor.parameters)
 
     def _begin(self, content: Content, pool: Pool) -> Future[Decoded] | None:
         """Start to decode a unit, unless something is wrong with it or with its tensor."""
@@ -155,21 +197,27 @@ class Decoder:
         try:
             return pool.submit(decode_unit, content, self.header.profile, self._settings)
         except DfcError as error:  # it was decoded at once
-            self._fail(content.tensor, error)
+            self._fail(content.tensor, error, content)
             return None
 
-    def _fail(self, p: Parameters, error: DfcError) -> None:
+    def _fail(self, p: Parameters, error: DfcError, content: UnitContent | None = None) -> None:
+        if self._reception is not None and content is not None:
+            self._reception.fault(content, error)
+            return
         self._broken.add(p.id)
         self.report(error)
 
     def _account(self, content: UnitContent) -> None:
         self._meter.charge(content, self.header.profile)
+        self._check_output(content.payload_offset)
+
+    def _check_output(self, offset: int | None) -> None:
         if self._meter.output > self.limits.output_bytes:
             raise CapacityError(
                 ErrorClass.RESOURCE_LIMIT,
                 "level.capacity",
                 "feature_data",
-                content.payload_offset,
+                offset,
                 expected=f"at most {self.limits.output_bytes} bytes of decoded samples",
                 got="more",
             )
@@ -182,34 +230,27 @@ class Decoder:
         elif isinstance(content, DigestContent):
             self._digest(content)
         elif task is not None:
-            p = content.tensor
             try:
                 decoded = pool.result(task)
             except DfcError as error:
-                self._fail(p, error)
+                self._fail(content.tensor, error, content)
                 return
-            if content.part is not None:
-                yield from self._part(content, *decoded[0])
-                return
-            for i, (levels, elements) in enumerate(decoded, content.first_sample):
-                yield self._sample(p, i, levels, elements)
+            yield from map(self._sample, self._assembler.add(content, decoded))
 
-    def _part(self, content: UnitContent, levels: Array, elements: Array) -> Iterator[Sample]:
-        """9.10.3 A part; with the last one its sample is complete."""
-        p, index = content.tensor, content.first_sample
-        sample = self._open.get(p.id)
-        if sample is None or sample.index != index:
-            sample = OpenSample(p, index, keep_levels=DigestKind.LEVELS in p.digests)
-            self._open[p.id] = sample
-        sample.add(content, levels, elements)
-        if sample.complete:
-            del self._open[p.id]
-            yield self._sample(p, index, sample.levels, sample.elements)
-
-    def _sample(self, p: Parameters, index: int, levels: Array, elements: Array) -> Sample:
+    def _sample(self, put: Put) -> Sample:
+        p, index = put.parameters, put.index
+        if len(put.missing) == len(p.part_numbers) and put.received is not None:
+            self._meter.absent(p)
+            self._check_output(None)
         for kind in p.digests:
-            self._digests[p.id, kind].add(levels, elements)
-        return Sample(p.name, index, elements, sample_time(p, index), p)
+            running = self._digests[p.id, kind]
+            if put.received is not None:
+                running.restart(index + 1)
+                continue
+            if index != running.first_sample + running.samples:
+                running.restart(index)
+            running.add(put.levels, put.elements)
+        return Sample(p.name, index, put.elements, sample_time(p, index), p, put.received, put.missing, put.damaged)
 
     def _add_tensor(self, p: Parameters) -> None:
         if self.model_digest is not None and p.model_digest not in (None, self.model_digest):
@@ -223,8 +264,11 @@ class Decoder:
 
     def _digest(self, content: DigestContent) -> None:
         running = self._digests[content.parameters.id, content.kind]
-        if content.parameters.id in self._broken or running.samples != content.samples:
-            return  # some of what it covers could not be decoded, or is not there; that is reported already
+        covered = (content.first_sample, content.samples)
+        if content.parameters.id in self._broken or (running.first_sample, running.samples) != covered:
+            # Some of what it covers could not be decoded, or is not there; that is reported already.
+            running.restart(content.first_sample + content.samples)
+            return
         try:
             check_digest(content, running)
         except DfcError as error:

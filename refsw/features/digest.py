@@ -42,6 +42,10 @@ class RunningDigest:
                 self._hash.update(part)
         self.samples += 1
 
+    def restart(self, first_sample: int) -> None:
+        """Start again at a sample, since what came before it is not complete."""
+        self.first_sample, self.samples, self._hash = first_sample, 0, None
+
     def take(self) -> tuple[int, int, bytes]:
         """(first sample, number of samples, digest), and start again after them."""
         result = (self.first_sample, self.samples, self._hash.digest() if self._hash else b"")

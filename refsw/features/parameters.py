@@ -94,6 +94,13 @@ class Parameters:
         return self.order
 
     @lazy
+    def constant_channels(self) -> npt.NDArray[np.intp]:
+        """7.3 The channels that the parameter set alone gives."""
+        if self.range_scope is not RangeScope.CHANNEL:
+            return np.zeros(0, np.intp)
+        return np.setdiff1d(self.order, self.coded_channels)
+
+    @lazy
     def order(self) -> npt.NDArray[np.intp]:
         """7.5.3 All channels in the order of repacking."""
         return np.array(self.channel_order, np.intp) if self.channel_order else np.arange(self.axes.channels)

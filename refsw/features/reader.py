@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from refsw.errors import DfcError, ErrorClass, LimitError, SemanticError, UnsupportedError
+from refsw.features.assembly import incomplete
 from refsw.features.parameters import Parameters, check_limits, check_values, from_values, over, range_order
 from refsw.features.reconstruct import UnitContent
 from refsw.profiles import LEVELS
@@ -101,6 +102,7 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
         self.tensors: dict[int, Tensor] = {}
         self.names: set[str] = set()
         self.last_first_sample = 0
+        self.counts: list[int] | None = None
 
     def order(self, kind: UnitType) -> str:
         """9.1 and 11.2."""
@@ -247,6 +249,10 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
         tensor.digested[kind] = first + count
         return DigestContent(tensor.parameters, kind, first, count, values["digest"], offset)
 
+    def ended(self, values: Values) -> None:
+        """9.9 Keep the numbers of samples."""
+        self.counts = values["sample_count"]
+
     def check_end(self, values: Values, offset: int) -> Iterator[DfcError]:
         """9.9, 9.5.3."""
         for tensor in self.tensors.values():
@@ -265,9 +271,3 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
                     yield _error(SemanticError, ErrorClass.LENGTH_MISMATCH, "digest.complete", "digest", offset,
                                  f"digests of kind {kind.name} up to sample {tensor.samples - 1}",
                                  f"up to {tensor.digested.get(kind, 0) - 1}")  # fmt: skip
-
-
-def incomplete(p: Parameters, sample: int, missing: int, element: str, offset: int | None) -> DfcError:
-    """9.10.2 Parts of a sample are missing."""
-    return _error(SemanticError, ErrorClass.LENGTH_MISMATCH, "part.complete", element, offset,
-                  f"all {len(p.part_numbers)} parts of sample {sample} of {p.name}", f"{missing} missing")  # fmt: skip

@@ -321,6 +321,8 @@ class _Writing:
             elif isinstance(node, When):
                 if evaluate(node.condition, self.scope):
                     self.walk(node.body)
+                elif not self.indices:
+                    self.infer(node.body)
             elif isinstance(node, Repeat):
                 for index in range(evaluate(node.count, self.scope)):
                     self.scope[node.index] = index
@@ -337,6 +339,12 @@ class _Writing:
                 outer, self.structure = self.structure, node.structure
                 self.walk(node.structure.nodes)
                 self.structure = outer
+
+    def infer(self, nodes: tuple[Node, ...]) -> None:
+        """What variables may need of elements that are absent."""
+        for node in nodes:
+            if isinstance(node, Element) and node.inferred is not None:
+                self.scope[node.name] = evaluate(node.inferred, self.scope)
 
     def element(self, node: Element) -> None:
         value = self.values[node.name]

@@ -49,6 +49,8 @@ class BitstreamWalker(Generic[_Content]):
     """The requirement that breaks of itself once a unit is lost."""
     activate: Activation | None = None
     watch: Watch | None = None
+    on_damage: Callable[[Unit], None] | None = None
+    """Told of units whose CRC is wrong, whatever their bytes are worth, where `report` returns."""
 
     def __init__(
         self,
@@ -85,6 +87,8 @@ class BitstreamWalker(Generic[_Content]):
             if unit is None:
                 break
             if self._damaged:
+                if self.on_damage is not None:
+                    self.on_damage(unit)
                 self._lost = True  # its content is unknown: what depends on it cannot be checked any more
                 continue
             try:
@@ -162,6 +166,9 @@ class BitstreamWalker(Generic[_Content]):
         """The content of a unit from the values of its elements, after the checks that span units."""
         raise NotImplementedError
 
+    def ended(self, values: Values) -> None:
+        """The end of bitstream unit came; nothing to do for those who need nothing of it."""
+
     def check_end(self, values: Values, offset: int) -> Iterator[DfcError]:
         """What is wrong at the end of the bitstream, besides its CRC."""
         raise NotImplementedError
@@ -199,6 +206,7 @@ class BitstreamWalker(Generic[_Content]):
     def _end(self, unit: Unit, values: Values) -> None:
         offset = 8 * unit.body_offset
         wrong_crc = values["bitstream_crc"] != self.units.previous_chain
+        self.ended(values)
         if self._lost:
             return
         for error in self.check_end(values, offset):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from refsw.errors import UsageError
@@ -11,8 +12,13 @@ from refsw.features.config import EncoderConfig
 from refsw.features.encoder import Encoder
 from refsw.features.ranges import with_measured_ranges
 from refsw.features.tensors import TensorSpec
+from refsw.models.config import DiffConfig
 from refsw.models.diff import diff_models
+from refsw.payload.base import EncoderSettings
 from refsw.tensor.axes import Array, Axes
+
+OF_MODELS = {"digits", "step", *(f.name for f in fields(DiffConfig))} - {"config"}
+OF_FEATURES = {"preset", *(f.name for kind in (EncoderConfig, EncoderSettings) for f in fields(kind))}
 
 
 class NotTakenError(Exception):
@@ -33,14 +39,17 @@ def encode(
         axes: letters of the axes of every tensor of features.
         jobs: processes.
         model: whether they are a model, whose update is wanted.
-        choices: changes to the preset `preset`, or of the update, by the names that the command line has.
+        choices: changes to the preset `preset`, or of the update, by their names; those of the other kind are left out.
 
     Raises:
         NotTakenError: the choices do not go with the tensors.
         FeatureError: the tensors cannot be coded.
     """
-    own = dict(choices)
+    unknown = set(choices) - OF_FEATURES - OF_MODELS
+    own = {name: value for name, value in choices.items() if name in (OF_MODELS if model else OF_FEATURES)}
     try:
+        if unknown:
+            raise UsageError(f"unknown choice: {', '.join(sorted(unknown))}")
         if model:
             return diff_models(base, dict(tensors), **own)
         config = EncoderConfig.preset(own.pop("preset", "balanced"), **own)

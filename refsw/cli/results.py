@@ -106,3 +106,24 @@ def compare_command(context: click.Context, old: Path, new: Path, as_json: bool)
         for line in found.lines():
             say(line)
     context.exit(found.exit_code)
+
+
+@click.command(name="site")
+@click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="REPORT...")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True,
+              help="Folder of the pages.")  # fmt: skip
+@click.option("--title", default="DFC conformance", show_default=True, help="Title of the pages.")
+def site_command(reports: tuple[Path, ...], output: Path, title: str) -> None:
+    """Make pages of REPORT... (results.json, folders with one, or folders of such folders) that work from a file.
+
+    Decoders and encoders by suites, versions over time, requirements that all or none pass, badges, and a place to drop
+    results of one's own.
+    """
+    from refsw.conformance.changes import find_reports
+    from refsw.conformance.site.pages import write_site
+
+    with role("input"):
+        found = find_reports(reports)
+    with role("output"):
+        pages = write_site(found, output, title)
+    say(f"{output / 'index.html'}: {len(found)} reports, {pages} files")

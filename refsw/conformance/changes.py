@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,27 @@ def load_report(path: Path) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     return load_results(path / JSON if path.is_dir() else path)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The results in a folder and those below; hidden folders are those of runs that are not over."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if JSON in names:
+            yield Path(place) / JSON
+
+
+def find_reports(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """The results of files, of folders with a results.json, and of folders of such folders, in order of their end.
+
+    Raises:
+        UsageError: a path holds none.
+        OSError: a file cannot be read.
+    """
+    files: list[Path] = []
+    for path in paths:
+        inside = sorted(_below(path)) if path.is_dir() else [path]
+        if not inside:
+            raise UsageError(f"{path}: no {JSON} in this folder")
+        files += inside
+    return sorted((load_results(file) for file in dict.fromkeys(files)), key=lambda results: results["finished"])

@@ -64,6 +64,7 @@ class Comparison:
         """The errors of elements, in binary64."""
         with np.errstate(over="ignore", invalid="ignore"):
             errors = np.abs(given.astype(np.float64) - got.astype(np.float64)).reshape(-1)
+            errors[np.isnan(errors)] = 0.0  # NaN and infinity that arrived; others are told bit by bit
             self.squares += float(np.square(errors).sum())
         self.count += errors.size
         self.worst = max(self.worst, float(errors.max(initial=0.0)))

@@ -50,6 +50,9 @@ class InProcess:
     def __init__(self, encoder: ProgramUnderTest, scratch: Path) -> None:
         self.output, self.function = scratch / "out", load(encoder.words[-1], "encoder")
 
+    def start(self, _: Limits) -> None:
+        pass
+
     def encode(self, case: Input, tensors: Any, base: Any, _: Limits, *, jobs: int, choices: Any) -> Run:
         self.output.mkdir(parents=True)
         files = {name: self.output.parent / f"{name}.safetensors" for name in ("input", "base")}

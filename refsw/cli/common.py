@@ -250,17 +250,6 @@ def base_model(path: Path | None) -> Model | None:
         return open_model(path)
 
 
-def model_digest(text: str) -> bytes:
-    """A SHA-256 digest from hexadecimal digits."""
-    try:
-        digest = bytes.fromhex(text)
-    except ValueError:
-        digest = b""
-    if len(digest) != 32:
-        raise UsageError(f"--model-digest {text}: 64 hexadecimal digits (SHA-256)")
-    return digest
-
-
 def digest_of_model(text: str) -> bytes:
     """The digest of a model from its file, or from the hexadecimal digits of the digest itself.
 
@@ -270,12 +259,12 @@ def digest_of_model(text: str) -> bytes:
     """
     if re.fullmatch("[0-9A-Fa-f]{64}", text):
         return bytes.fromhex(text)
-    from refsw.models.files import SUFFIXES
+    from refsw.models.files import INDEX, SUFFIXES
     from refsw.models.state import model_digest
 
-    if Path(text).suffix not in SUFFIXES:
-        expected = f"a model ({', '.join(SUFFIXES)}), or a digest of 64 hexadecimal digits (SHA-256)"
-        raise UsageError(f"--model {text}: {expected}")
+    if Path(text).suffix not in SUFFIXES and not text.endswith(INDEX):
+        expected = f"a model ({', '.join(SUFFIXES)}, *{INDEX}), or a digest of 64 hexadecimal digits (SHA-256)"
+        raise UsageError(f"--model-digest {text}: {expected}")
     model = base_model(Path(text))
     assert model is not None
     return model_digest(model)

@@ -15,9 +15,9 @@ from refsw.cli.common import (
     OUTPUT,
     PIPE,
     about,
+    digest_of_model,
     distinct,
     input_stream,
-    model_digest,
     output_stream,
     progress,
     role,
@@ -91,7 +91,8 @@ from refsw.tensor.axes import Axes
 @click.option("--levels-digest", is_flag=True, default=None, help="With --digest: digests of the levels as well.")
 @click.option("--network", "network_id", help="Name of the network that the features come from.")
 @click.option("--name", default="", help="Name of the layer, for a file that has none (.npy).")
-@click.option("--model-digest", metavar="HEX", help="SHA-256 of the model that the features belong to.")
+@click.option("--model-digest", "--model", metavar="MODEL_OR_DIGEST",
+              help="The model that the features belong to: its file, or its SHA-256.")  # fmt: skip
 @click.option("--time", metavar="SCALE:STEP", help="With a T axis: ticks in a second, ticks from sample to sample.")
 @click.option("--metadata", metavar="KEY=TEXT", multiple=True, help="An entry for people; may be repeated.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the bytes do not depend on it.")
@@ -182,7 +183,7 @@ def _choices(options: dict[str, Any]) -> dict[str, Any]:
         "ranges": _ranges,
         "grid": _grid,
         "channel_order": _channel_order,
-        "model_digest": model_digest,
+        "model_digest": digest_of_model,
         "metadata": _metadata,
     }
     for key, parse in parsers.items():

@@ -140,6 +140,8 @@ def open_features(path: Path, single_name: str = "") -> list[Source]:
 def open_tensors(path: Path, single_name: str = "") -> list[Source]:
     """As `open_features`, of whatever dtypes, and even none."""
     readers = {".npy": _npy, ".npz": _npz, ".safetensors": _safetensors, ".pt": _torch, ".pth": _torch}
+    if path.name.endswith(".safetensors.index.json"):
+        raise UsageError(f"{path}: features are read from one file: encode each .safetensors file that it names")
     if path.suffix not in readers:
         raise UsageError(f"{path}: features are read from {', '.join(readers)} files")
     if path.exists() and not path.is_file() and not path.is_dir():

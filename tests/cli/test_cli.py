@@ -293,8 +293,14 @@ def test_the_model_here_is_told_by_its_file_or_its_digest(run: Run, tmp_path: Pa
         np.savez(tmp_path / f"{name}.npz", **model)
     digest = refsw.model_digest(models["own"])
     (tmp_path / "x.dfc").write_bytes(refsw.encode(features(1, 2, 3), payload="zlib", model_digest=digest))
+    np.save(tmp_path / "in.npy", features(1, 2, 3))
     for here in ("own.npz", digest.hex(), digest.hex().upper()):
         run("decode", "x.dfc", "-o", "y.npy", "--model", here).ok()
+        run("encode", "in.npy", "-o", "coded.dfc", "--payload", "zlib", "--model-digest", here).ok()
+        assert refsw.inspect(tmp_path / "coded.dfc").as_dict()["tensors"][0]["model_digest"] == digest.hex()
+    index = tmp_path / "m.safetensors.index.json"
+    index.write_text("{}")
+    assert "encode each .safetensors file" in run("encode", index.name, "-o", "z.dfc").failed(2).err
     for here in ("other.npz", "00" * 32):
         assert "fps.model-digest" in run("decode", "x.dfc", "-o", "z.npy", "--model", here).failed(65).err
     assert run("decode", "x.dfc", "-o", "z.npy", "--model", "none.npz").code == 66

@@ -11,7 +11,11 @@ from refsw.lazy import importing
 DEMO_PACKAGES = ("matplotlib", "onnxruntime", "scipy")
 DEMO_MODULES = (*DEMO_PACKAGES, "jsonschema", "openpyxl", "yaml")
 """Modules of the extra `demo`; what else is missing comes with `anchors`, but for those below."""
-PACKAGES = {"cv2": ("opencv-python-headless", "resilience"), "tensorly": ("tensorly", "resilience")}
+PACKAGES = {
+    "cv2": ("opencv-python-headless", "resilience"),
+    "tensorly": ("tensorly", "resilience"),
+    "dpkt": ("dpkt", "carriage"),
+}
 """Modules whose package has another name or that belong to another extra: package and extra."""
 
 

@@ -27,12 +27,24 @@ LAYERS = [
     {"features"},
     {"models"},
     {"validation", "inspection"},
-    {"resilience"},
+    {"resilience", "carriage"},
     {"conformance", "evaluation"},
     {"cli"},
     {"__main__"},
 ]
-HEAVY = {"torch", "matplotlib", "dask", "openpyxl", "scipy", "sklearn", "onnxruntime", "pandas", "cv2", "tensorly"}
+HEAVY = {
+    "torch",
+    "matplotlib",
+    "dask",
+    "openpyxl",
+    "scipy",
+    "sklearn",
+    "onnxruntime",
+    "pandas",
+    "cv2",
+    "tensorly",
+    "dpkt",
+}
 # What is imported when a command of the light part runs; the rest only inside functions.
 DEFERRED = HEAVY | {"av", "PIL", "safetensors", "jsonschema"}
 

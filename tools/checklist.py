@@ -100,6 +100,18 @@ LISTS: dict[str, list[str]] = {
         "model.prediction-range", "model.value-range", "model.quantized", "model.exact", "model.bool",
         "model.finite", "model.result", "model.result-digest",
     ],
+    "carriage": [
+        "carriage.claim", "carriage.features", "carriage.truth", "carriage.access-unit", "carriage.rtp",
+        "carriage.marker", "carriage.sequence", "carriage.timestamp", "carriage.payload-header",
+        f"{ELEMENTS}payload_header", "carriage.flags", "carriage.single", "carriage.aggregation",
+        f"{ELEMENTS}aggregated_unit", "carriage.fragments", f"{ELEMENTS}carriage_session", "carriage.session",
+        "carriage.session-sets", "carriage.bitstream-number", "carriage.lock", "carriage.before-session",
+        "carriage.join", "carriage.clock", "carriage.rate", "carriage.time-agrees", "carriage.ignore",
+        "carriage.window", "carriage.duplicates", "carriage.gap", "carriage.samples", "carriage.repeated-end",
+        "carriage.bounds", "carriage.end", "carriage.output", "carriage.extent", "carriage.tensors",
+        "carriage.complete", "carriage.digests", "carriage.nonconforming", "carriage.out-of-band", "carriage.sdp",
+        "carriage.capture",
+    ],
     "claims": [
         "profile.decoder", "level.capacity", "level.least-capacity", "conformance.decoder",
         "conformance.decoder-rejects", "conformance.decoder-profile", "conformance.bitstream",

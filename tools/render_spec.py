@@ -24,7 +24,9 @@ import checklist
 from refsw.inspection import inspect
 from refsw.profiles import LEVELS, PROFILE_CODECS, PROFILE_EXTENSIONS, LevelLimits
 from refsw.syntax import codes
-from refsw.syntax.codes import MEANINGS, since
+from refsw.syntax.carriage_structures import PACKET_MEANINGS, PacketType
+from refsw.syntax.codes import MEANINGS as CHAPTER_6
+from refsw.syntax.codes import since
 from refsw.syntax.declaration import Activate, Align, Derive, Element, Include, Node, Repeat, Rest, Structure, When
 from refsw.syntax.structure import TraceRow
 from refsw.syntax.structures import STRUCTURES, VERSION_MAJOR, VERSION_MINOR
@@ -32,6 +34,7 @@ from refsw.syntax.structures import STRUCTURES, VERSION_MAJOR, VERSION_MINOR
 SPEC = Path(__file__).resolve().parent.parent / "spec"
 SCHEMAS = SPEC.parent / "refsw" / "conformance" / "schemas"
 WIDTH = 84
+MEANINGS = CHAPTER_6 | {PacketType: PACKET_MEANINGS}
 ENUMERATIONS: tuple[type[IntEnum], ...] = (
     codes.UnitType,
     codes.Profile,
@@ -61,7 +64,10 @@ ELEMENT_OF = {
     "TensorMode": "tensor_mode",
     "StepMultiplier": "step_multiplier",
     "ModelCoder": "model_coder",
+    "PacketType": "packet_type",
 }
+CLAUSE_OF = {"PacketType": "14.3.1"}
+"""Where code points are that are not in 6.2."""
 
 
 # --- Markdown ---
@@ -131,7 +137,8 @@ def _derived(nodes: tuple[Node, ...]) -> Iterator[Derive]:
 def _values(element: Element) -> str:
     if element.values is not None:
         bound = f"; at most `{element.high}`" if element.high else ""
-        return f"those of {element.values.__name__} (6.2){bound}"
+        name = element.values.__name__
+        return f"those of {name} ({CLAUSE_OF.get(name, '6.2')}){bound}"
     if element.kind == "f":
         return "finite, not negative zero"
     if element.low is not None and element.low == element.high:
@@ -242,7 +249,7 @@ def syntax_json() -> dict[str, Any]:
                 "element": ELEMENT_OF[kind.__name__],
                 "values": {m.name: _code_point(m) for m in kind},
             }
-            for kind in ENUMERATIONS
+            for kind in (*ENUMERATIONS, PacketType)
         },
         "constants": {name: value for s in STRUCTURES for name, value in s.constants.items()},
         "structures": [
@@ -301,6 +308,7 @@ def rendered() -> dict[str, str]:
     """Every rendered part by the name in its markers."""
     parts = {f"syntax {s.name}": syntax_table(s) + "\n" + semantics_table(s) for s in STRUCTURES}
     parts["code points"] = "\n".join(code_table(kind) for kind in ENUMERATIONS)
+    parts["packet types"] = code_table(PacketType)
     parts["levels"] = level_table()
     parts["profiles"] = profile_table()
     parts["example"] = hex_dump("annex-a-example.hex")

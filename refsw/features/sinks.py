@@ -39,14 +39,14 @@ class Sink:
         self._files: dict[str, BinaryIO] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, tensor: str, elements: Array) -> None:
-        """One sample of a tensor."""
+    def add(self, tensor: str, elements: Array, samples: int = 1) -> None:
+        """One sample of a tensor, or so many of them."""
         if tensor not in self._files:
             # Without a name, so that a process that is killed leaves nothing of it.
             self._files[tensor] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed with the sink
         for part in contiguous_parts(elements):
             self._files[tensor].write(part.data)
-        self._counts[tensor] = self._counts.get(tensor, 0) + 1
+        self._counts[tensor] = self._counts.get(tensor, 0) + samples
 
     def write(self, parameters: dict[str, Parameters], out: BinaryIO) -> None:
         """Make the output file.

@@ -5,6 +5,7 @@ Reader, writer, trace, the tables of spec/06-syntax.md and spec/syntax.json all 
 
 from __future__ import annotations
 
+from refsw.syntax.carriage_structures import CARRIAGE_STRUCTURES
 from refsw.syntax.codes import (
     AxisRole,
     DigestKind,
@@ -390,4 +391,4 @@ BY_UNIT_TYPE = {
     UnitType.MODEL_DATA: MODEL_DATA,
     UnitType.FEATURE_PART: FEATURE_PART,
 }
-STRUCTURES = (BITSTREAM_HEADER, UNIT_HEADER, *BY_UNIT_TYPE.values(), FEATURE_EXTENSION)
+STRUCTURES = (BITSTREAM_HEADER, UNIT_HEADER, *BY_UNIT_TYPE.values(), FEATURE_EXTENSION, *CARRIAGE_STRUCTURES)

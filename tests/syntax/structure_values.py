@@ -36,6 +36,7 @@ SMALL |= {"network_id_length": 5, "layer_id_length": 5, "entry_count_minus1": 4,
 SMALL |= {"model_version_length": 4, "base_version_length": 4, "base_tensor_count": 4, "new_tensor_count": 4}
 SMALL |= {"name_length": 5, "new_axis_count": 4, "coded_tensor_count_minus1": 3, "predictor_count": 3}
 SMALL |= {"predictor_taps_minus2": 3, "label_group_count": 4, "table_count_minus1": 3, "symbol_end": 6}
+SMALL |= {"size": 9, "set_size": 9, "set_count": 4}
 # How far above its lowest value an element may be, so that 4 groups fit into 16 axes.
 ROOM = {"group_first_axis": 1, "group_last_axis": 2}
 Choose = Callable[[Element, Values], Any]
@@ -204,6 +205,7 @@ FIXED: Values = {
     "label_group_count": 2,
     "table_count_minus1": 1,
     "symbol_end": 3,
+    "set_count": 1,
 }
 ROLES = [4, 0, 1]
 ACTIVE = {"range_scope": RangeScope.SAMPLE, "quantizer": Quantizer.LOG, "part_count": 3}

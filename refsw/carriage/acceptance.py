@@ -1,0 +1,185 @@
+"""14.6.3 Which units a receiver uses: those of its bitstream that agree with the clock and come in order."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+
+from refsw.carriage.fragments import Carried
+from refsw.carriage.session import Session, read_session, whole_unit
+from refsw.errors import DfcError, ErrorClass, SemanticError, UnsupportedError
+from refsw.features.parameters import Parameters
+from refsw.features.reader import BitstreamReader, Content
+from refsw.syntax.bits import BitReader
+from refsw.syntax.codes import UnitType
+from refsw.syntax.structure import Trace, read_structure
+from refsw.syntax.structures import END_OF_BITSTREAM
+from refsw.syntax.units import Unit, UnitReader, body_reader, crc32
+
+MISSING, MISSING_PER_BYTE = 1 << 25, 1 << 10
+"""14.6.4 Bytes of samples that may be missing, and more for every byte that has come."""
+TOLD = 16
+DATA = frozenset({UnitType.FEATURE_DATA})
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """6.9 What the end of bitstream unit tells: sample counts by name of tensor, None if tensors are not known."""
+
+    sample_counts: dict[str, int] | None
+
+
+@dataclass
+class Acceptance:
+    """Takes units in order, and says what is in those that are used.
+
+    Args:
+        session: of the bitstream.
+        parameter_sets: whole units that are known out of band (14.8).
+        trace: receives every syntax element of the units.
+
+    Raises:
+        DfcError: a parameter set of `parameter_sets` is not right.
+    """
+
+    session: Session
+    parameter_sets: tuple[bytes, ...] = ()
+    trace: Trace | None = None
+    bytes: int = 0
+    used: int = 0
+    damaged: int = 0
+    unused: int = 0
+    problems: list[DfcError] = field(default_factory=list)
+    start: int | None = None
+    end: End | None = None
+    complete: bool = False
+
+    def __post_init__(self) -> None:
+        # Random access: what spans units is not checked, since any of them may be missing.
+        units = UnitReader(io.BytesIO(self.session.header), trace=self.trace)
+        self._reader = BitstreamReader(units, wanted=lambda kind, start: True)
+        self.header = self._reader.header
+        self._chain = units.chain
+        self._order: list[int] = []
+        self._missing = 0
+        for data in self.parameter_sets:
+            list(self._interpret(whole_unit(data)))
+
+    @property
+    def parameters(self) -> list[Parameters]:
+        """The tensors, in the order of the bitstream as far as that is known."""
+        tensors = self._reader.tensors
+        order = [*self._order, *(number for number in tensors if number not in self._order)]
+        return [tensors[number].parameters for number in order]
+
+    def samples_of(self, p: Parameters) -> int:
+        """One more than the greatest index of a sample of a tensor that has come; 0 without any."""
+        return self._reader.tensors[p.id].samples
+
+    def take(self, carried: Carried) -> list[Content | End]:
+        """What is in a unit that is used; nothing for others, which are counted.
+
+        Raises:
+            UnsupportedError: the bitstream needs what this decoder does not have.
+        """
+        if self.end is not None:
+            return []
+        self.bytes += len(carried.data)
+        if carried.session:
+            return self._take_session(carried)
+        try:
+            unit = whole_unit(carried.data)
+        except DfcError:
+            self.damaged += 1
+            return []
+        try:
+            contents: list[Content | End] = [*self._checked(unit, carried.timestamp)]
+        except UnsupportedError:
+            raise
+        except DfcError as error:
+            self.refuse(error)
+            return []
+        self.used += 1
+        if self.end is None:
+            self._chain = crc32(unit.crc.to_bytes(4, "big"), self._chain)
+        return contents
+
+    def _take_session(self, carried: Carried) -> list[Content | End]:
+        session = read_session(carried.data, self.trace)
+        units = [whole_unit(data) for data in session.parameter_sets]
+        numbers = [BitReader(unit.body).ue() for unit in units]
+        tensors = self._reader.tensors
+        if any(n in tensors and tensors[n].body != unit.body for n, unit in zip(numbers, units, strict=True)):
+            self.unused += 1
+            return []
+        contents: list[Content | End] = []
+        try:
+            for unit in units:
+                contents += self._interpret(unit)
+        except UnsupportedError:
+            raise
+        except DfcError as error:
+            self.refuse(error)
+        self._order = [n for n in dict.fromkeys([*numbers, *self._order]) if n in tensors]
+        return contents
+
+    def refuse(self, error: DfcError) -> None:
+        """A unit is not used for what is wrong with it; the first errors are kept, to be told."""
+        self.unused += 1
+        if len(self.problems) < TOLD:
+            self.problems.append(error)
+
+    def _interpret(self, unit: Unit) -> list[Content]:
+        return list(self._reader.interpret(unit))
+
+    def _checked(self, unit: Unit, timestamp: int) -> list[Content | End]:
+        if unit.known in DATA:
+            self._check_data(unit, timestamp)
+        elif unit.known is UnitType.END_OF_BITSTREAM:
+            return [self._check_end(unit, timestamp)]
+        return [*self._interpret(unit)]
+
+    def _check_data(self, unit: Unit, timestamp: int) -> None:
+        reader = body_reader(unit)
+        number, first = reader.ue("parameter_set_id"), reader.ue("first_sample")
+        self._check_time(first, timestamp)
+        tensor = self._reader.tensors.get(number)
+        least = self._reader.last_first_sample
+        if tensor is None or first < max(least, tensor.samples):
+            raise _refused("carriage.samples", "first_sample", "the next samples of a tensor that is known", first)
+        p = tensor.parameters
+        start = min(first, self.session.join_sample) if self.start is None else self.start
+        self._spend((first - max(start, tensor.samples)) * p.axes.elements * p.dtype.itemsize, first)
+        self.start = start
+
+    def _check_time(self, first_sample: int, timestamp: int) -> None:
+        if timestamp != self.session.clock.timestamp(first_sample):
+            raise _refused("carriage.time-agrees", "first_sample", "the sample of the packet's timestamp", first_sample)
+
+    def _spend(self, missing: int, first_sample: int) -> None:
+        """14.6.4 Samples that did not come are put out as well, in proportion to what did."""
+        if self._missing + missing > MISSING + MISSING_PER_BYTE * self.bytes:
+            raise _refused("carriage.bounds", "first_sample", "a sample after fewer that are missing", first_sample)
+        self._missing += missing
+
+    def _check_end(self, unit: Unit, timestamp: int) -> End:
+        values = read_structure(END_OF_BITSTREAM, body_reader(unit), trace=self.trace)
+        counts: list[int] = values["sample_count"]
+        self._check_time(max(counts, default=0), timestamp)
+        known = self.parameters
+        told: dict[str, int] | None = None
+        if len(known) == len(counts):
+            told = {p.name: count for p, count in zip(known, counts, strict=True)}
+            start = self.session.join_sample if self.start is None else self.start
+            missing = sum(
+                max(0, told[p.name] - max(start, self.samples_of(p))) * p.axes.elements * p.dtype.itemsize
+                for p in known
+            )
+            self._spend(missing, max(counts, default=0))
+        self.end = End(told)
+        self.complete = values["bitstream_crc"] == self._chain
+        return self.end
+
+
+def _refused(requirement: str, element: str, expected: str, got: int) -> DfcError:
+    return SemanticError(ErrorClass.OUT_OF_RANGE, requirement, element, None, expected=expected, got=str(got))

@@ -1,0 +1,201 @@
+"""14.6 What a receiver does with packets, up to whole units and session descriptions in order."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from refsw.carriage.fragments import Assembler, Carried
+from refsw.carriage.packets import DEFAULT_PAYLOAD_TYPE, Packet, parse
+from refsw.carriage.session import Session, read_header, read_session
+from refsw.carriage.statistics import Jitter, Statistics
+from refsw.carriage.window import DEFAULT_WINDOW, MOST_WINDOW, Window
+from refsw.errors import DfcError, UnsupportedError, UsageError
+from refsw.profiles import LEVELS
+from refsw.syntax.carriage_structures import PacketType
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """14.6.4 What a receiver keeps at most.
+
+    Args:
+        window: packets that may wait for others (W).
+        unit_bytes: of one unit that is put together from fragments.
+        sources: before the session description.
+        early_bytes: of units before the session description, of each source.
+    """
+
+    window: int = DEFAULT_WINDOW
+    unit_bytes: int = 1 << 26
+    sources: int = 8
+    early_bytes: int = 1 << 24
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.window <= MOST_WINDOW:
+            raise UsageError(f"a window of {self.window} packets: from 1 to {MOST_WINDOW}")
+
+
+class _Source:
+    """The packets of one SSRC and bitstream_number."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.window: Window[Packet] = Window(bounds.window)
+        self.assembler = Assembler(bounds.unit_bytes)
+        self.jitter = Jitter()
+        self.bytes = 0
+        self.early: list[Carried] = []
+        self._room = bounds.early_bytes
+
+    def put(self, packet: Packet, size: int, arrival: float) -> list[Carried]:
+        before = self.window.received
+        ready = self.window.push(packet.sequence, packet, arrival)
+        if self.window.received > before:
+            self.bytes += size
+            self.jitter.add(packet.timestamp, arrival)
+        return self.assemble(ready)
+
+    def assemble(self, ready: Iterable[tuple[int, Packet]]) -> list[Carried]:
+        add, out = self.assembler.add, []
+        for number, packet in ready:
+            out += add(number, packet)
+        return out
+
+    def keep(self, carried: Iterable[Carried]) -> None:
+        """14.4.2 Before the session description: kept, as far as there is room."""
+        for item in carried:
+            self._room -= len(item.data)
+            if self._room < 0:
+                self.assembler.damaged += 1
+            else:
+                self.early.append(item._replace(data=bytes(item.data)))
+
+
+class Depacketizer:
+    """Packets in, whole units and session descriptions of one bitstream out, in order.
+
+    Args:
+        payload_type: of the session.
+        ssrc: of the bitstream; None: that of the first session description.
+        bounds: of what is kept.
+    """
+
+    def __init__(
+        self, *, payload_type: int = DEFAULT_PAYLOAD_TYPE, ssrc: int | None = None, bounds: Bounds | None = None
+    ) -> None:
+        self.payload_type, self.ssrc, self.bounds = payload_type, ssrc, bounds or Bounds()
+        self.session: Session | None = None
+        self._identity: tuple[int, int] | None = None
+        self._source: _Source | None = None
+        self._candidates: OrderedDict[tuple[int, int], _Source] = OrderedDict()
+        self._counts = Statistics()
+
+    def put(self, data: bytes, arrival: float = 0.0) -> list[Carried]:
+        """One datagram, and when it came, in seconds: what can be used with it, in order.
+
+        Raises:
+            UnsupportedError: a session description is of a version or profile that is not known here.
+        """
+        self._counts.packets += 1
+        packet = parse(data, self.payload_type)
+        if packet is None:
+            self._counts.ignored += 1
+            return []
+        identity = (packet.ssrc, packet.number)
+        if self._source is None:
+            return self._before(packet, identity, len(data), arrival)
+        if identity != self._identity:
+            self._counts.foreign += 1
+            return []
+        return self._agreeing(self._source.put(packet, len(data), arrival))
+
+    def _before(self, packet: Packet, identity: tuple[int, int], size: int, arrival: float) -> list[Carried]:
+        if self.ssrc is not None and packet.ssrc != self.ssrc:
+            self._counts.foreign += 1
+            return []
+        source = self._candidates.pop(identity, None) or _Source(self.bounds)
+        self._candidates[identity] = source
+        if len(self._candidates) > self.bounds.sources:
+            self._counts.foreign += self._candidates.popitem(last=False)[1].window.received
+        carried = source.put(packet, size, arrival)
+        source.keep(carried)
+        # A session description that came in one packet need not wait for others.
+        whole = [packet.body] if packet.kind.session and packet.kind.type is PacketType.SINGLE else []
+        whole += [item.data for item in carried if item.session]
+        for body in whole:
+            session = _session_of(body)
+            if session is not None:
+                return self._lock(session, identity, source)
+        return []
+
+    def _lock(self, session: Session, identity: tuple[int, int], source: _Source) -> list[Carried]:
+        self.session, self._identity, self._source = session, identity, source
+        for other, candidate in self._candidates.items():
+            if other != identity:
+                self._counts.foreign += candidate.window.received
+        self._candidates.clear()
+        level = LEVELS[read_header(session.header).level]
+        source.assembler.longest = min(self.bounds.unit_bytes, level.unit_bytes + 10)
+        early, source.early = source.early, []
+        # First of all, whatever its number: without it, what came before it is of no use.
+        return [Carried(bytes(session), 0, True), *self._agreeing(early)]
+
+    def _agreeing(self, carried: list[Carried]) -> list[Carried]:
+        """14.4.2 Without session descriptions that are damaged, or of another bitstream."""
+        if not any(item.session for item in carried):
+            return carried
+        return [item for item in carried if not item.session or self._agrees(item.data)]
+
+    def _agrees(self, data: bytes | memoryview) -> bool:
+        session = _session_of(data)
+        assert self.session is not None
+        return session is not None and (session.header, session.clock) == (self.session.header, self.session.clock)
+
+    def flush(self, before: float | None = None) -> list[Carried]:
+        """Wait no more for what has not come; with a time, only where packets have waited since then.
+
+        Raises:
+            UnsupportedError: as for `put`.
+        """
+        if self._source is not None:
+            return self._agreeing(self._source.assemble(self._source.window.flush(before)))
+        for identity, source in self._candidates.items():
+            carried = source.assemble(source.window.flush(before))
+            source.keep(carried)
+            for item in carried:
+                session = _session_of(item.data) if item.session else None
+                if session is not None:
+                    return self._lock(session, identity, source)
+        return []
+
+    def finish(self) -> list[Carried]:
+        """No more packets will come."""
+        carried = self.flush()
+        if self._source is not None:
+            self._source.assembler.finish()
+        return carried
+
+    @property
+    def statistics(self) -> Statistics:
+        """The counts so far, but for those of units and samples."""
+        counts, source = self._counts, self._source
+        if source is not None:
+            counts.received, counts.expected = source.window.received, source.window.expected
+            counts.repeated, counts.bytes = source.window.repeated, source.bytes
+            counts.jitter = source.jitter.seconds
+        return counts
+
+    @property
+    def damaged(self) -> int:
+        """Units of which something is missing."""
+        return self._source.assembler.damaged if self._source else 0
+
+
+def _session_of(data: bytes | memoryview) -> Session | None:
+    try:
+        return read_session(data)
+    except UnsupportedError:
+        raise
+    except DfcError:
+        return None

@@ -1,0 +1,208 @@
+"""14.7 What a receiver puts out: samples, each with the mask of what of it was received."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from refsw.carriage.acceptance import Acceptance, End
+from refsw.carriage.depacketizer import Bounds, Depacketizer
+from refsw.carriage.fragments import Carried
+from refsw.carriage.packets import DEFAULT_PAYLOAD_TYPE
+from refsw.carriage.statistics import Statistics
+from refsw.errors import CapacityError, DfcError, ErrorClass, ParseError, UnsupportedError
+from refsw.features.cost import FeatureMeter
+from refsw.features.decoder import DecoderLimits, check_digest, model_mismatch, sample_time
+from refsw.features.digest import RunningDigest
+from refsw.features.parameters import Parameters
+from refsw.features.reader import Content, DigestContent
+from refsw.features.reconstruct import UnitContent, decode_unit
+from refsw.payload.base import DecoderSettings
+from refsw.syntax.codes import DigestKind
+from refsw.syntax.structure import Trace
+from refsw.tensor.axes import Array
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedSample:
+    """One sample of which something was received.
+
+    `elements` has the sample's shape, in the user's order of axes, 0 where nothing was received; `mask` has the same
+    shape, true where an element was received, and is None where all were. `time` is in seconds, None without a time
+    axis.
+    """
+
+    tensor: str
+    index: int
+    elements: Array
+    mask: Array | None
+    time: float | None
+    parameters: Parameters
+
+
+class _Digest:
+    """9.5 The digest of samples that came complete, one after the other."""
+
+    def __init__(self, p: Parameters, kind: DigestKind) -> None:
+        self._parameters, self._kind = p, kind
+        self.running = self._new(0)
+
+    def _new(self, first: int) -> RunningDigest:
+        return RunningDigest(self._parameters, self._kind, first)
+
+    def add(self, index: int, levels: Array, elements: Array) -> None:
+        if index != self.running.first_sample + self.running.samples:
+            self.running = self._new(index)
+        self.running.add(levels, elements)
+
+    def check(self, content: DigestContent) -> None:
+        """14.7 Compare, if all that the digest covers has come."""
+        running = self.running
+        if (running.first_sample, running.samples) == (content.first_sample, content.samples):
+            check_digest(content, running)
+        else:
+            self.running = self._new(content.first_sample + content.samples)
+
+
+@dataclass
+class Receiver:
+    """Datagrams in, samples out.
+
+    Args:
+        payload_type: of the session.
+        ssrc: of the bitstream; None: that of the first session description.
+        parameter_sets: whole units that are known out of band (14.8).
+        bounds: of what is kept.
+        limits: of decoding, as for a `Decoder`.
+        hevc_decoder: command of an external HEVC decoder (8.4.7).
+        model_digest: SHA-256 of the receiver's model; samples that need another one are refused (9.6).
+        trace: receives every syntax element of units and session descriptions.
+    """
+
+    payload_type: int = DEFAULT_PAYLOAD_TYPE
+    ssrc: int | None = None
+    parameter_sets: tuple[bytes, ...] = ()
+    bounds: Bounds = field(default_factory=Bounds)
+    limits: DecoderLimits = field(default_factory=DecoderLimits)
+    hevc_decoder: str | None = None
+    model_digest: bytes | None = None
+    trace: Trace | None = None
+
+    def __post_init__(self) -> None:
+        self.packets = Depacketizer(payload_type=self.payload_type, ssrc=self.ssrc, bounds=self.bounds)
+        self.units: Acceptance | None = None
+        self._settings = DecoderSettings(self.hevc_decoder)
+        self._digests: dict[tuple[int, DigestKind], _Digest] = {}
+        self._samples = self._partial = 0
+
+    def put(self, datagram: bytes, arrival: float = 0.0) -> Iterator[ReceivedSample]:
+        """One datagram, and when it came, in seconds: the samples that can be put out with it.
+
+        Raises:
+            DfcError: the bitstream is unsupported, of another model, or a digest differs.
+        """
+        return self.decode(self.packets.put(datagram, arrival))
+
+    def finish(self) -> Iterator[ReceivedSample]:
+        """No more packets will come: the samples of what has.
+
+        Raises:
+            DfcError: as for `put`; or there is nothing to put out (14.7).
+        """
+        yield from self.decode(self.packets.finish())
+        if self.units is None or not self.units.parameters:
+            raise ParseError(
+                ErrorClass.TRUNCATED, "carriage.tensors", "carriage_session", None,
+                expected=f"a session description and parameter sets in packets of payload type {self.payload_type}",
+                got=f"none in {self.statistics.packets} packets",
+            )  # fmt: skip
+
+    def decode(self, carried: Iterable[Carried]) -> Iterator[ReceivedSample]:
+        """The samples of units that came whole, in order; the first of all is a session description."""
+        for item in carried:
+            if self.units is None:
+                self._begin()
+            assert self.units is not None
+            for content in self.units.take(item):
+                yield from self._content(content)
+
+    def _begin(self) -> None:
+        session = self.packets.session
+        assert session is not None
+        self.units = Acceptance(session, self.parameter_sets, self.trace)
+        if self.units.header.level > self.limits.level:
+            raise CapacityError(
+                ErrorClass.RESOURCE_LIMIT, "level.capacity", "level_idc", 56,
+                expected=f"at most {self.limits.level.name}, as this decoder was told",
+                got=self.units.header.level.name,
+            )  # fmt: skip
+        units = self.units
+        self._meter = FeatureMeter(self.limits.allowance, lambda: units.bytes, keeps=self.limits.in_memory)
+        for p in units.parameters:
+            self._add_tensor(p)
+
+    def _add_tensor(self, p: Parameters) -> None:
+        if self.model_digest is not None and p.model_digest not in (None, self.model_digest):
+            raise model_mismatch(p, self.model_digest)
+        self._digests |= {(p.id, kind): _Digest(p, kind) for kind in p.digests}
+
+    def _content(self, content: Content | End) -> Iterator[ReceivedSample]:
+        if isinstance(content, Parameters):
+            self._add_tensor(content)
+        elif isinstance(content, DigestContent):
+            self._digests[content.parameters.id, content.kind].check(content)
+        elif isinstance(content, UnitContent):
+            yield from self._unit(content)
+
+    def _unit(self, content: UnitContent) -> Iterator[ReceivedSample]:
+        assert self.units is not None
+        profile, p = self.units.header.profile, content.parameters
+        try:
+            self._meter.charge(content, profile)
+            if self._meter.output > self.limits.output_bytes:
+                raise CapacityError(
+                    ErrorClass.RESOURCE_LIMIT, "level.capacity", "feature_data", None,
+                    expected=f"at most {self.limits.output_bytes} bytes of decoded samples", got="more",
+                )  # fmt: skip
+            decoded = decode_unit(content, profile, self._settings)
+        except UnsupportedError:
+            raise
+        except DfcError as error:  # 14.7: told, and gone on from
+            self.units.refuse(error)
+            return
+        for index, (levels, elements) in enumerate(decoded, content.first_sample):
+            for kind in p.digests:
+                self._digests[p.id, kind].add(index, levels, elements)
+            self._samples += 1
+            yield ReceivedSample(p.name, index, elements, None, sample_time(p, index), p)
+
+    @property
+    def join_sample(self) -> int:
+        """14.4.3 That of the session description that the bitstream was taken from."""
+        return self.packets.session.join_sample if self.packets.session else 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of bitstream unit has come."""
+        return self.units is not None and self.units.end is not None
+
+    @property
+    def complete(self) -> bool:
+        """14.7 Whether every unit has come, in order."""
+        return self.units is not None and self.units.complete
+
+    @property
+    def problems(self) -> list[DfcError]:
+        """What was wrong with units that came whole and were not used."""
+        return self.units.problems if self.units else []
+
+    @property
+    def statistics(self) -> Statistics:
+        """The counts so far."""
+        counts = self.packets.statistics
+        counts.damaged = self.packets.damaged
+        counts.samples, counts.partial = self._samples, self._partial
+        if self.units is not None:
+            counts.damaged += self.units.damaged
+            counts.unused = self.units.unused
+        return counts

@@ -1,0 +1,60 @@
+"""14.7 The bitstream itself from packets of which none is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from refsw.carriage.acceptance import Acceptance
+from refsw.carriage.depacketizer import Depacketizer
+from refsw.carriage.fragments import Carried
+from refsw.carriage.statistics import Statistics
+from refsw.errors import ErrorClass, ParseError
+
+
+def restore(
+    datagrams: Iterable[tuple[float, bytes]],
+    out: BinaryIO,
+    packets: Depacketizer,
+    parameter_sets: tuple[bytes, ...] = (),
+) -> Statistics:
+    """Write the bitstream that packets carry, byte for byte.
+
+    Args:
+        datagrams: when each came, in seconds, and its payload.
+        out: where to.
+        packets: takes them.
+        parameter_sets: whole units that are known out of band (14.8).
+
+    Returns:
+        The counts of packets.
+
+    Raises:
+        DfcError: something of the bitstream is missing, or it is unsupported.
+    """
+    units: Acceptance | None = None
+
+    def write(carried: list[Carried]) -> None:
+        nonlocal units
+        for item in carried:
+            if units is None:
+                assert packets.session is not None
+                units = Acceptance(packets.session, parameter_sets)
+                out.write(packets.session.header)
+            used = units.used
+            units.take(item)
+            if units.used > used:
+                out.write(item.data)
+
+    for arrival, payload in datagrams:
+        write(packets.put(payload, arrival))
+    write(packets.finish())
+    counts = packets.statistics
+    if units is None or not units.complete:
+        ended = units is not None and units.end is not None
+        raise ParseError(
+            ErrorClass.TRUNCATED, "carriage.complete", "bitstream", None,
+            expected="all packets of a bitstream; the samples of those that came can be written to .npz",
+            got=f"{counts.lost} of {counts.expected} lost, {'with' if ended else 'without'} the end of bitstream",
+        )  # fmt: skip
+    return counts

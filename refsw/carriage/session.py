@@ -1,0 +1,152 @@
+"""14.4, 14.5 What a receiver has to know before any unit: header, clock, parameter sets."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from refsw.carriage.packets import CLOCK
+from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
+from refsw.features.parameters import Parameters, from_values
+from refsw.syntax.bits import BitReader, BitWriter
+from refsw.syntax.carriage_structures import CARRIAGE_SESSION
+from refsw.syntax.codes import Profile, UnitType
+from refsw.syntax.structure import Trace, read_structure, write_structure
+from refsw.syntax.structures import FEATURE_PARAMETER_SET, HEADER_BYTES
+from refsw.syntax.units import Header, Unit, UnitReader, body_reader, crc32
+
+CRC_BYTES = 4
+MOST_RATE = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """14.5 How first_sample and RTP timestamps go together: access units `rate_scale` in `rate_step` seconds."""
+
+    base: int
+    rate_scale: int
+    rate_step: int
+
+    def timestamp(self, first_sample: int) -> int:
+        """Of the access unit with that first_sample."""
+        return (self.base + first_sample * CLOCK * self.rate_step // self.rate_scale) & 0xFFFFFFFF
+
+    def seconds(self, first_sample: int) -> float:
+        """From the access unit with first_sample 0 on."""
+        return first_sample * self.rate_step / self.rate_scale
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """14.4.1 A session description.
+
+    Args:
+        header: the bitstream header, 12 bytes.
+        clock: of timestamps.
+        join_sample: first_sample of the access unit that comes next.
+        parameter_sets: whole units.
+    """
+
+    header: bytes
+    clock: Clock
+    join_sample: int = 0
+    parameter_sets: tuple[bytes, ...] = ()
+
+    def __bytes__(self) -> bytes:
+        writer = BitWriter()
+        values = {
+            "header": self.header,
+            "timestamp_base": self.clock.base,
+            "rate_scale": self.clock.rate_scale,
+            "rate_step": self.clock.rate_step,
+            "join_sample": self.join_sample,
+            "set_count": len(self.parameter_sets),
+            "set_size": [len(unit) for unit in self.parameter_sets],
+            "parameter_set": list(self.parameter_sets),
+            "session_crc": 0,
+        }
+        write_structure(CARRIAGE_SESSION, writer, values)
+        start = writer.getvalue()[:-CRC_BYTES]
+        return start + crc32(start).to_bytes(CRC_BYTES, "big")
+
+
+def read_session(data: bytes | memoryview, trace: Trace | None = None) -> Session:
+    """14.4.1 A session description that came whole.
+
+    Raises:
+        DfcError: it is damaged, or does not hold what it should.
+    """
+    stored = int.from_bytes(data[-CRC_BYTES:], "big")
+    if crc32(data[:-CRC_BYTES]) != stored:
+        raise _wrong(ErrorClass.CRC_MISMATCH, "session_crc", "the CRC of what is before it", f"0x{stored:08x}")
+    reader = BitReader(data, where="the session description")
+    values = read_structure(CARRIAGE_SESSION, reader, trace=trace)
+    if reader.remaining:
+        raise _wrong(ErrorClass.TRAILING_DATA, "session_crc", "the end", f"{reader.remaining // 8} more bytes")
+    if read_header(values["header"]).profile is Profile.MODEL:
+        raise SemanticError(ErrorClass.LAYOUT_MISMATCH, "carriage.features", "header", None,
+                            expected="a bitstream of features", got="MODEL")  # fmt: skip
+    sets = tuple(values["parameter_set"])
+    for unit in sets:
+        if whole_unit(unit).type != UnitType.FEATURE_PARAMETER_SET:
+            raise _wrong(ErrorClass.LAYOUT_MISMATCH, "parameter_set", "a feature parameter set", f"type {unit[0] >> 1}")
+    clock = Clock(values["timestamp_base"], values["rate_scale"], values["rate_step"])
+    return Session(values["header"], clock, values["join_sample"], sets)
+
+
+def _wrong(error_class: ErrorClass, element: str, expected: str, got: str) -> DfcError:
+    return ParseError(error_class, "carriage.session", element, None, expected=expected, got=got)
+
+
+def read_header(data: bytes) -> Header:
+    """6.3 A bitstream header.
+
+    Raises:
+        DfcError: it is damaged, or of another version.
+    """
+    return UnitReader(io.BytesIO(data[:HEADER_BYTES])).header
+
+
+def whole_unit(data: bytes | memoryview) -> Unit:
+    """5.2 The one unit that some bytes are.
+
+    Raises:
+        DfcError: its length or CRC is wrong.
+    """
+    length = framed_length(data)
+    if length != len(data):
+        raise ParseError(ErrorClass.LENGTH_MISMATCH, "carriage.gap", "unit_length", None,
+                         expected=f"a unit of {len(data)} bytes", got=str(length or "no length"))  # fmt: skip
+    body, crc = memoryview(data)[:-CRC_BYTES], int.from_bytes(data[-CRC_BYTES:], "big")
+    if crc32(body) != crc:
+        raise ParseError(ErrorClass.CRC_MISMATCH, "unit.crc", "unit_crc", None,
+                         expected=f"0x{crc32(body):08x} as computed", got=f"0x{crc:08x}")  # fmt: skip
+    start = 2
+    while data[start - 1] >= 0x80:
+        start += 1
+    return Unit(data[0] >> 1, bool(data[0] & 1), body[start:], 0, start, crc)
+
+
+def framed_length(data: bytes | memoryview) -> int | None:
+    """5.2 Length of the unit that begins with some bytes, from its unit_length; None if that is not right."""
+    value = 0
+    for i, byte in enumerate(data[1:6]):
+        value |= (byte & 0x7F) << 7 * i
+        if byte < 0x80:
+            shortest = not i or byte
+            return 2 + i + value + CRC_BYTES if shortest and value < 1 << 32 else None
+    return None
+
+
+def read_parameter_set(unit: Unit) -> Parameters:
+    """6.5 A feature parameter set.
+
+    Raises:
+        DfcError: it is not right.
+    """
+    return from_values(read_structure(FEATURE_PARAMETER_SET, body_reader(unit)))
+
+
+def rate_of(p: Parameters) -> tuple[int, int] | None:
+    """14.5 rate_scale and rate_step by a tensor with an axis T; None by others."""
+    return (p.time_scale, p.time_step) if "T" in p.axes.letters else None

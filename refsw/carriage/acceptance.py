@@ -137,6 +137,8 @@ class Acceptance:
             self._check_data(unit, timestamp)
         elif unit.known is UnitType.END_OF_BITSTREAM:
             return [self._check_end(unit, timestamp)]
+        elif not self.session.clock.has(timestamp, self._reader.last_first_sample):
+            raise _refused("carriage.time-agrees", "timestamp", "that of an access unit", timestamp)
         return [*self._interpret(unit)]
 
     def _check_data(self, unit: Unit, timestamp: int) -> None:

@@ -19,6 +19,8 @@ Conceal = Callable[[Array, Array, Parameters], Array]
 
 
 class _Into(Protocol):
+    """What takes samples: an array of them, and how many they are."""
+
     def add(self, tensor: str, elements: Array, samples: int = 1) -> None: ...
 
 
@@ -46,9 +48,10 @@ class Output:
         elements, mask = sample.elements, sample.mask
         if mask is not None and self._conceal is not None:
             elements = self._conceal(elements, mask, p)
-        self._into.add(p.name, elements)
+        self._into.add(p.name, elements[None])
         if self._masks:
-            self._into.add(p.name + MASK, np.broadcast_to(np.True_, elements.shape) if mask is None else mask)
+            whole = np.broadcast_to(np.True_, elements.shape) if mask is None else mask
+            self._into.add(p.name + MASK, whole[None])
         self._next[p.name] = sample.index + 1
 
     def _fill(self, p: Parameters, end: int) -> None:
@@ -80,7 +83,7 @@ class Output:
                 one = Axes((AxisRole.C,), (1,))
                 first = replace(p, axes=one, element_type=ElementType.UINT32, layer_id=p.name + FIRST)
                 found[first.name] = first
-                self._into.add(first.name, np.array([self.start], np.uint32))
+                self._into.add(first.name, np.array([[self.start]], np.uint32))
         return found
 
 
@@ -89,7 +92,7 @@ class _Arrays:
         self.samples: dict[str, list[Array]] = {}
 
     def add(self, tensor: str, elements: Array, samples: int = 1) -> None:
-        self.samples.setdefault(tensor, []).append(elements if samples > 1 else elements[None])
+        self.samples.setdefault(tensor, []).append(elements)
 
 
 class Arrays:

@@ -70,6 +70,9 @@ class SenderConfig:
             raise UsageError(f"payload type {self.payload_type}: from 0 to 127")
         if not all(0 < number < 1 << 32 for number in self.rate):
             raise UsageError(f"a rate of {self.rate[0]}/{self.rate[1]}: each from 1 to 2^32 - 1")
+        for name, bits in (("ssrc", 32), ("bitstream_number", 8), ("timestamp_base", 32), ("first_sequence", 16)):
+            if not 0 <= getattr(self, name) < 1 << bits:
+                raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)}: {bits} bits")
         if self.repeat < 0 or self.copies < 1:
             raise UsageError(f"repeat {self.repeat}, copies {self.copies}: at least 0 and 1")
 

@@ -31,6 +31,13 @@ class Clock:
         """Of the access unit with that first_sample."""
         return (self.base + first_sample * CLOCK * self.rate_step // self.rate_scale) & 0xFFFFFFFF
 
+    def has(self, timestamp: int, first_sample: int) -> bool:
+        """Whether an access unit with that first_sample, or of the next 2^32 ticks, has the timestamp."""
+        ticks = first_sample * CLOCK * self.rate_step // self.rate_scale
+        ticks += (timestamp - self.base - ticks) & 0xFFFFFFFF
+        index = -(-ticks * self.rate_scale // (CLOCK * self.rate_step))
+        return index * CLOCK * self.rate_step // self.rate_scale == ticks
+
     def seconds(self, first_sample: int) -> float:
         """From the access unit with first_sample 0 on."""
         return first_sample * self.rate_step / self.rate_scale

@@ -1,0 +1,102 @@
+"""packetize, depacketize, send and receive as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_cli import Run, run  # noqa: F401 - a fixture
+
+import refsw
+from refsw.carriage.captures import CaptureWriter, read_capture
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> np.ndarray:
+    x = np.random.default_rng(3).random((10, 4, 8, 8), dtype=np.float32)
+    (tmp_path / "x.dfc").write_bytes(refsw.encode(x, payload="zlib", quantizer="uniform"))
+    return np.asarray(refsw.decode(tmp_path / "x.dfc"))
+
+
+def without(path: Path, out: Path, gone: set[int]) -> None:
+    """A capture without some of its packets."""
+    with path.open("rb") as source, out.open("wb") as target:
+        writer = CaptureWriter(target, out.suffix)
+        for i, one in enumerate(read_capture(source)):
+            if i not in gone:
+                writer.write(one.seconds, one.payload)
+
+
+@pytest.mark.parametrize("suffix", ["pcap", "rtp"])
+def test_a_bitstream_goes_into_a_capture_and_comes_out_again(
+    run: Run, features: np.ndarray, tmp_path: Path, suffix: str  # noqa: F811
+) -> None:  # fmt: skip
+    said = run("packetize", "x.dfc", "-o", f"x.{suffix}", "--packet-bytes", "200", "--rate", "25").ok()
+    assert said.out.startswith(f"x.{suffix}: ")
+    said = run("depacketize", f"x.{suffix}", "-o", "y.dfc").ok()
+    assert "the whole bitstream" in said.out
+    assert (tmp_path / "y.dfc").read_bytes() == (tmp_path / "x.dfc").read_bytes()
+    for output in ("y.npz", "y.safetensors", "y.npy"):
+        run("depacketize", f"x.{suffix}", "-o", output).ok()
+    assert np.load(tmp_path / "y.npy").tobytes() == features.tobytes()
+    assert np.load(tmp_path / "y.npz")["tensor0"].tobytes() == features.tobytes()
+
+
+def test_what_is_lost_is_in_the_mask_and_in_the_counts(run: Run, features: np.ndarray, tmp_path: Path) -> None:  # noqa: F811
+    run("packetize", "x.dfc", "-o", "x.pcap", "--packet-bytes", "1000", "--repeat", "0").ok()
+    without(tmp_path / "x.pcap", tmp_path / "less.pcap", {5, 7})
+    assert "carriage.complete" in run("depacketize", "less.pcap", "-o", "y.dfc").failed(65).err
+    assert not (tmp_path / "y.dfc").exists()
+    said = run("depacketize", "less.pcap", "-o", "y.npz", "--save-mask", "--json").ok()
+    counts = json.loads(said.out)
+    assert (counts["lost"], counts["samples"], counts["complete"]) == (2, 8, False)
+    found = np.load(tmp_path / "y.npz")
+    mask = found["tensor0@mask"]
+    assert sorted(found) == ["tensor0", "tensor0@first", "tensor0@mask"]
+    assert found["tensor0"].tobytes() == np.where(mask, features, np.float32(0)).tobytes()
+    assert mask.reshape(10, -1).all(1).sum() == 8
+    said = run("depacketize", "less.pcap", "-o", "z.npz", "--conceal", "zero").ok()
+    assert "2 lost" in said.out
+    assert sorted(np.load(tmp_path / "z.npz")) == ["tensor0"]
+
+
+def test_parameter_sets_travel_in_a_session_description(run: Run, features: np.ndarray, tmp_path: Path) -> None:  # noqa: F811
+    run("packetize", "x.dfc", "-o", "x.pcap", "--sdp-out", "x.sdp", "--out-of-band", "--payload-type", "111").ok()
+    assert "sprop-parameter-sets=" in (tmp_path / "x.sdp").read_text()
+    run("depacketize", "x.pcap", "-o", "y.dfc", "--sdp", "x.sdp").ok()
+    assert (tmp_path / "y.dfc").read_bytes() == (tmp_path / "x.dfc").read_bytes()
+    run("depacketize", "x.pcap", "-o", "y.npz").failed(65)  # of another payload type
+    run("packetize", "x.dfc", "-o", "x.pcap", "--out-of-band").failed(2)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("packetize", "x.dfc", "-o", "x.txt"), 2),
+        (("packetize", "x.dfc", "-o", "x.pcap", "--rate", "0"), 2),
+        (("packetize", "x.dfc", "-o", "x.pcap", "--rate", "a"), 2),
+        (("packetize", "no.dfc", "-o", "x.pcap"), 66),
+        (("packetize", "x.npy", "-o", "x.pcap"), 65),
+        (("depacketize", "x.dfc", "-o", "y.dfc"), 65),
+        (("depacketize", "no.pcap", "-o", "y.npz"), 66),
+        (("depacketize", "x.dfc", "-o", "y.npy", "--save-mask"), 2),
+        (("depacketize", "x.dfc", "-o", "y.dfc", "--save-mask"), 2),
+        (("depacketize", "x.dfc", "-o", "y.npz", "--conceal", "magic"), 2),
+        (("depacketize", "x.dfc", "-o", "y.npz", "--sdp", "x.npy"), 65),
+        (("depacketize", "x.dfc", "-o", "y.npz", "--hevc-decoder", " "), 2),
+        (("send", "x.dfc", "rtp://"), 2),
+        (("send", "x.dfc", "http://h:5"), 2),
+        (("send", "x.npy", "rtp://127.0.0.1:9"), 65),
+        (("receive", "udp://:5", "-o", "y.npz"), 2),
+        (("receive", "rtp://192.0.2.77:5", "-o", "y.npz"), 74),
+        (("receive", "rtp://:0", "-o", "y.txt"), 2),
+    ],
+)
+def test_mistakes_are_told_in_one_paragraph_and_leave_nothing(
+    run: Run, features: np.ndarray, tmp_path: Path, words: tuple[str, ...], code: int  # noqa: F811
+) -> None:  # fmt: skip
+    np.save(tmp_path / "x.npy", features)
+    run(*words).failed(code)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.dfc", "x.npy"]

@@ -37,6 +37,7 @@ class Acceptance:
         session: of the bitstream.
         parameter_sets: whole units that are known out of band (14.8).
         trace: receives every syntax element of the units.
+        decoding: whether the contents of feature data are wanted; without, no more of it is read than says its place.
 
     Raises:
         DfcError: a parameter set of `parameter_sets` is not right.
@@ -45,6 +46,7 @@ class Acceptance:
     session: Session
     parameter_sets: tuple[bytes, ...] = ()
     trace: Trace | None = None
+    decoding: bool = True
     bytes: int = 0
     used: int = 0
     damaged: int = 0
@@ -133,16 +135,18 @@ class Acceptance:
         return list(self._reader.interpret(unit))
 
     def _checked(self, unit: Unit, timestamp: int) -> list[Content | End]:
-        if unit.known in DATA:
+        if unit.type in DATA:
             self._check_data(unit, timestamp)
-        elif unit.known is UnitType.END_OF_BITSTREAM:
+            if not self.decoding:
+                return []
+        elif unit.type == UnitType.END_OF_BITSTREAM:
             return [self._check_end(unit, timestamp)]
         elif not self.session.clock.has(timestamp, self._reader.last_first_sample):
             raise _refused("carriage.time-agrees", "timestamp", "that of an access unit", timestamp)
         return [*self._interpret(unit)]
 
     def _check_data(self, unit: Unit, timestamp: int) -> None:
-        reader = body_reader(unit)
+        reader = BitReader(unit.body, where="feature data")
         number, first = reader.ue("parameter_set_id"), reader.ue("first_sample")
         self._check_time(first, timestamp)
         tensor = self._reader.tensors.get(number)
@@ -153,6 +157,9 @@ class Acceptance:
         start = min(first, self.session.join_sample) if self.start is None else self.start
         self._spend((first - max(start, tensor.samples)) * p.axes.elements * p.dtype.itemsize, first)
         self.start = start
+        if not self.decoding:
+            last = first + reader.ue("sample_count_minus1") if unit.type == UnitType.FEATURE_DATA else first
+            tensor.samples, self._reader.last_first_sample = last + 1, first
 
     def _check_time(self, first_sample: int, timestamp: int) -> None:
         if timestamp != self.session.clock.timestamp(first_sample):

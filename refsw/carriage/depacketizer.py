@@ -7,13 +7,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from refsw.carriage.fragments import Assembler, Carried
-from refsw.carriage.packets import DEFAULT_PAYLOAD_TYPE, Packet, parse
+from refsw.carriage.packets import (
+    DEFAULT_PAYLOAD_TYPE,
+    HEAD,
+    SHORTEST,
+    VERSION_2,
+    Kind,
+    Packet,
+    parse,
+    payload_header,
+)
 from refsw.carriage.session import Session, read_header, read_session
 from refsw.carriage.statistics import Jitter, Statistics
 from refsw.carriage.window import DEFAULT_WINDOW, MOST_WINDOW, Window
 from refsw.errors import DfcError, UnsupportedError, UsageError
 from refsw.profiles import LEVELS
 from refsw.syntax.carriage_structures import PacketType
+
+MIDDLE = payload_header(Kind(PacketType.FRAGMENT, False, False, False), 0)[0]
+JOIN_SAMPLE = slice(24, 28)
+"""14.4.1 Bytes of a session description that differ where it is repeated, besides its CRC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,11 @@ class _Source:
         self._room = bounds.early_bytes
 
     def put(self, packet: Packet, size: int, arrival: float) -> list[Carried]:
+        number = self.window.pass_on(packet.sequence)
+        if number is not None:
+            self.bytes += size
+            self.jitter.add(packet.timestamp, arrival)
+            return self.assembler.add(number, packet)
         before = self.window.received
         ready = self.window.push(packet.sequence, packet, arrival)
         if self.window.received > before:
@@ -90,6 +108,7 @@ class Depacketizer:
         self._source: _Source | None = None
         self._candidates: OrderedDict[tuple[int, int], _Source] = OrderedDict()
         self._counts = Statistics()
+        self._said = b""
 
     def put(self, data: bytes, arrival: float = 0.0) -> list[Carried]:
         """One datagram, and when it came, in seconds: what can be used with it, in order.
@@ -98,17 +117,34 @@ class Depacketizer:
             UnsupportedError: a session description is of a version or profile that is not known here.
         """
         self._counts.packets += 1
+        if self._source is not None and self._goes_on(self._source, data, arrival):
+            return []
         packet = parse(data, self.payload_type)
         if packet is None:
             self._counts.ignored += 1
             return []
-        identity = (packet.ssrc, packet.number)
         if self._source is None:
-            return self._before(packet, identity, len(data), arrival)
-        if identity != self._identity:
+            return self._before(packet, (packet.ssrc, packet.number), len(data), arrival)
+        if (packet.ssrc, packet.number) != self._identity:
             self._counts.foreign += 1
             return []
-        return self._agreeing(self._source.put(packet, len(data), arrival))
+        carried = self._source.put(packet, len(data), arrival)
+        return self._agreeing(carried) if carried else carried
+
+    def _goes_on(self, source: _Source, data: bytes, arrival: float) -> bool:
+        """Whether a packet is the next fragment in the middle of a unit: of most packets no more has to be known."""
+        if len(data) < SHORTEST:
+            return False
+        first, second, sequence, timestamp, ssrc, kind, number = HEAD.unpack_from(data)
+        middle = kind == MIDDLE and first == VERSION_2 and second == self.payload_type
+        if not middle or (ssrc, number) != self._identity:
+            return False
+        if not source.assembler.goes_on(source.window.next, timestamp) or source.window.pass_on(sequence) is None:
+            return False
+        source.assembler.append(data[SHORTEST:])
+        source.bytes += len(data)
+        source.jitter.add(timestamp, arrival)
+        return True
 
     def _before(self, packet: Packet, identity: tuple[int, int], size: int, arrival: float) -> list[Carried]:
         if self.ssrc is not None and packet.ssrc != self.ssrc:
@@ -148,9 +184,14 @@ class Depacketizer:
         return [item for item in carried if not item.session or self._agrees(item.data)]
 
     def _agrees(self, data: bytes | memoryview) -> bool:
-        session = _session_of(data)
+        """Whether a session description is of the bitstream, and has more than the one before."""
+        said = bytes(data[: JOIN_SAMPLE.start]) + bytes(data[JOIN_SAMPLE.stop : -4])
+        session = None if said == self._said else _session_of(data)
         assert self.session is not None
-        return session is not None and (session.header, session.clock) == (self.session.header, self.session.clock)
+        if session is None or (session.header, session.clock) != (self.session.header, self.session.clock):
+            return False
+        self._said = said
+        return True
 
     def flush(self, before: float | None = None) -> list[Carried]:
         """Wait no more for what has not come; with a time, only where packets have waited since then.

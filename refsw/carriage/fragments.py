@@ -37,6 +37,7 @@ class Assembler:
     ignored: int = 0
     _parts: list[bytes | memoryview] = field(default_factory=list)
     _size: int = 0
+    _most: int = 0
     _length: int | None = None
     _next: int = -1
     _head: tuple[int, bool] = (0, False)
@@ -67,6 +68,7 @@ class Assembler:
             if not kind.session and self._length is None:
                 self.damaged += 1
                 return []
+            self._most = LONGEST_SESSION if self._length is None else min(self._length, self.longest)
         elif not self._parts:
             return []  # its beginning was lost, which is counted, or never was one
         elif number != self._next or head != self._head:
@@ -75,9 +77,8 @@ class Assembler:
         self._parts.append(body)
         self._size += len(body)
         self._next = number + 1
-        most = LONGEST_SESSION if self._length is None else min(self._length, self.longest)
         # What is too long is told by its first fragment, and none is kept.
-        if not body or self._size > most or (self._length or 0) > self.longest:
+        if not body or self._size > self._most or (self._length or 0) > self.longest:
             self._abandon()
             return []
         if not kind.last:
@@ -88,6 +89,19 @@ class Assembler:
         whole = b"".join(self._parts)
         self._parts = []
         return [Carried(whole, packet.timestamp, kind.session)]
+
+    def goes_on(self, number: int | None, timestamp: int) -> bool:
+        """Whether a fragment of a unit, with that number, is the next one of the open unit."""
+        return number == self._next and bool(self._parts) and self._head == (timestamp, False)
+
+    def append(self, body: bytes) -> None:
+        """A fragment that goes on, and neither begins nor ends a unit."""
+        self._size += len(body)
+        if body and self._size <= self._most:
+            self._parts.append(body)
+            self._next += 1
+        else:
+            self._abandon()
 
     def _abandon(self) -> None:
         self._parts, self._size = [], 0

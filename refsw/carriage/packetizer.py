@@ -19,6 +19,7 @@ from refsw.carriage.packets import (
 from refsw.carriage.session import Clock, Session, rate_of, read_parameter_set
 from refsw.errors import ErrorClass, ParseError, SemanticError, UnsupportedError, UsageError
 from refsw.profiles import LEVELS
+from refsw.syntax.bits import BitReader
 from refsw.syntax.carriage_structures import PacketType
 from refsw.syntax.codes import Profile, UnitType
 from refsw.syntax.structure import read_structure
@@ -139,8 +140,8 @@ class UnitSource:
         current = AccessUnit(None, [])
         begun: list[bytes] = []
         for unit in self._units:
-            data, kind = _bytes_of(unit), unit.known
-            if kind is UnitType.FEATURE_PARAMETER_SET:
+            data, kind = _bytes_of(unit), unit.type
+            if kind == UnitType.FEATURE_PARAMETER_SET:
                 self._add_set(unit, data)
             if kind in DATA:
                 first = self._first_sample(unit)
@@ -150,12 +151,12 @@ class UnitSource:
                     current = AccessUnit(first, [])
                 current.units.extend([*begun, data])
                 begun = []
-            elif kind is UnitType.DIGEST and current.first_sample is not None:
+            elif kind == UnitType.DIGEST and current.first_sample is not None:
                 current.units.extend([*begun, data])
                 begun = []
             else:
                 begun.append(data)
-            if kind is UnitType.END_OF_BITSTREAM:
+            if kind == UnitType.END_OF_BITSTREAM:
                 self.sample_counts = read_structure(END_OF_BITSTREAM, body_reader(unit))["sample_count"]
                 break
         else:
@@ -173,7 +174,7 @@ class UnitSource:
         self.rate = self.rate or rate_of(p)
 
     def _first_sample(self, unit: Unit) -> int:
-        reader = body_reader(unit)
+        reader = BitReader(unit.body, 8 * unit.body_offset, "feature data")
         number, offset = reader.ue("parameter_set_id"), reader.offset
         first = reader.ue("first_sample")
         if number not in self.parameter_sets or first < self.last:

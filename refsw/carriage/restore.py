@@ -39,7 +39,7 @@ def restore(
         for item in carried:
             if units is None:
                 assert packets.session is not None
-                units = Acceptance(packets.session, parameter_sets)
+                units = Acceptance(packets.session, parameter_sets, decoding=False)
                 out.write(packets.session.header)
             used = units.used
             units.take(item)
@@ -47,7 +47,8 @@ def restore(
                 out.write(item.data)
 
     for arrival, payload in datagrams:
-        write(packets.put(payload, arrival))
+        if carried := packets.put(payload, arrival):
+            write(carried)
     write(packets.finish())
     counts = packets.statistics
     if units is None or not units.complete:

@@ -7,6 +7,8 @@ from typing import Any
 
 from refsw.carriage.packets import CLOCK
 
+HALF_ROUND = 1 << 31
+
 
 @dataclass(slots=True)
 class Statistics:
@@ -58,11 +60,14 @@ class Jitter:
     def add(self, timestamp: int, arrival: float) -> None:
         """A packet, and when it came, in seconds."""
         transit = arrival * CLOCK - timestamp
-        if self._transit is not None:
-            # Timestamps go round; a step of half a round is none that a network makes.
-            difference = abs(transit - self._transit) % 2**32
-            self.ticks += (min(difference, 2**32 - difference) - self.ticks) / 16
-        self._transit = transit
+        before, self._transit = self._transit, transit
+        if before is None:
+            return
+        difference = abs(transit - before)
+        if difference >= HALF_ROUND:  # timestamps go round; a step of half a round is none that a network makes
+            difference %= 2 * HALF_ROUND
+            difference = min(difference, 2 * HALF_ROUND - difference)
+        self.ticks += (difference - self.ticks) / 16
 
     @property
     def seconds(self) -> float:

@@ -34,17 +34,22 @@ class Window(Generic[_Item]):
         """Packets that were sent, by their numbers (RFC 3550, A.3)."""
         return self.highest - self.lowest + 1 - self._skipped if self.received else 0
 
+    def pass_on(self, sequence: int) -> int | None:
+        """The number of a packet that is the next one, while none waits, as almost always; None of any other."""
+        number = self.next
+        if number is None or number & 0xFFFF != sequence or self.waiting:
+            return None
+        self.received += 1
+        self.highest = number
+        self.next = number + 1
+        return number
+
     def push(self, sequence: int, item: _Item, arrival: float = 0.0) -> list[tuple[int, _Item]]:
         """A packet that has come: all that can be used now, in order, with numbers that go on counting."""
         if self.highest < 0:
             self.lowest = self.highest = ROUND + sequence
         delta = (sequence - self.highest) % ROUND
         number = self.highest + (delta if delta < HALF else delta - ROUND)
-        if number == self.next and not self.waiting:  # what almost always happens
-            self.received += 1
-            self.highest = number
-            self.next = number + 1
-            return [(number, item)]
         if self._is_late(number) or number in self.waiting:
             return self._fallen_back(sequence, number, item, arrival)
         self.received += 1

@@ -71,6 +71,16 @@ def configurations() -> dict[str, tuple[dict[str, tuple[int, int, int]], int, En
             replace(stored, payload=PayloadCodec.ZLIB, digest=DigestScope.SAMPLE, levels_digest=True),
         ),
         "floats": ({"x": (1, 9, 9)}, 8, EncoderConfig(payload=PayloadCodec.LZMA, quantizer=Quantizer.NONE)),
+        "parts": (
+            {"x": (4, 9, 8), "y": (2, 6, 6)},
+            6,
+            replace(
+                stored,
+                payload=PayloadCodec.ZLIB,
+                parts=(4, 2),
+                digest=DigestScope.SAMPLE,
+            ),
+        ),
         "hevc": ({"x": (2, 16, 16)}, 6, EncoderConfig()),
     }
 

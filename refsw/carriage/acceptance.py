@@ -19,7 +19,7 @@ from refsw.syntax.units import Unit, UnitReader, body_reader, crc32
 MISSING, MISSING_PER_BYTE = 1 << 25, 1 << 10
 """14.6.4 Bytes of samples that may be missing, and more for every byte that has come."""
 TOLD = 16
-DATA = frozenset({UnitType.FEATURE_DATA})
+DATA = frozenset({UnitType.FEATURE_DATA, UnitType.FEATURE_PART})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +150,14 @@ class Acceptance:
         number, first = reader.ue("parameter_set_id"), reader.ue("first_sample")
         self._check_time(first, timestamp)
         tensor = self._reader.tensors.get(number)
-        least = self._reader.last_first_sample
-        if tensor is None or first < max(least, tensor.samples):
+        if tensor is not None:
+            # Further parts of a sample are of one that has begun.
+            begun = tensor.samples - (unit.type == UnitType.FEATURE_PART)
+        if tensor is None or first < max(self._reader.last_first_sample, begun):
             raise _refused("carriage.samples", "first_sample", "the next samples of a tensor that is known", first)
         p = tensor.parameters
         start = min(first, self.session.join_sample) if self.start is None else self.start
-        self._spend((first - max(start, tensor.samples)) * p.axes.elements * p.dtype.itemsize, first)
+        self._spend(max(0, first - max(start, tensor.samples)) * p.axes.elements * p.dtype.itemsize, first)
         self.start = start
         if not self.decoding:
             last = first + reader.ue("sample_count_minus1") if unit.type == UnitType.FEATURE_DATA else first
@@ -170,6 +172,10 @@ class Acceptance:
         if self._missing + missing > MISSING + MISSING_PER_BYTE * self.bytes:
             raise _refused("carriage.bounds", "first_sample", "a sample after fewer that are missing", first_sample)
         self._missing += missing
+
+    def lack(self, size: int) -> None:
+        """Bytes of a sample of which something came are missing."""
+        self._missing += size
 
     def _check_end(self, unit: Unit, timestamp: int) -> End:
         values = read_structure(END_OF_BITSTREAM, body_reader(unit), trace=self.trace)

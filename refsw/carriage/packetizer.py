@@ -29,7 +29,7 @@ from refsw.syntax.units import Unit, UnitReader, body_reader, leb128
 DEFAULT_BYTES = 1200
 LEAST_BYTES = 64
 DEFAULT_RATE = (30, 1)
-DATA = frozenset({UnitType.FEATURE_DATA})
+DATA = frozenset({UnitType.FEATURE_DATA, UnitType.FEATURE_PART})
 LONGEST_AGGREGATED = 0xFFFF
 
 
@@ -169,7 +169,7 @@ class UnitSource:
         yield AccessUnit(None, begun)
 
     def _add_set(self, unit: Unit, data: bytes) -> None:
-        p = read_parameter_set(unit)
+        p = read_parameter_set(unit, self._units.header.profile)
         self.parameter_sets.setdefault(p.id, data)
         self.rate = self.rate or rate_of(p)
 

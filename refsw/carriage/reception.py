@@ -11,6 +11,7 @@ from refsw.carriage.fragments import Carried
 from refsw.carriage.packets import DEFAULT_PAYLOAD_TYPE
 from refsw.carriage.statistics import Statistics
 from refsw.errors import CapacityError, DfcError, ErrorClass, ParseError, UnsupportedError
+from refsw.features.assembly import OpenSample
 from refsw.features.cost import FeatureMeter
 from refsw.features.decoder import DecoderLimits, check_digest, model_mismatch, sample_time
 from refsw.features.digest import RunningDigest
@@ -93,6 +94,7 @@ class Receiver:
         self.units: Acceptance | None = None
         self._settings = DecoderSettings(self.hevc_decoder)
         self._digests: dict[tuple[int, DigestKind], _Digest] = {}
+        self._open: dict[int, OpenSample] = {}
         self._samples = self._partial = 0
 
     def put(self, datagram: bytes, arrival: float = 0.0) -> Iterator[ReceivedSample]:
@@ -110,6 +112,7 @@ class Receiver:
             DfcError: as for `put`; or there is nothing to put out (14.7).
         """
         yield from self.decode(self.packets.finish())
+        yield from self._close()
         if self.units is None or not self.units.parameters:
             raise ParseError(
                 ErrorClass.TRUNCATED, "carriage.tensors", "carriage_session", None,
@@ -149,14 +152,20 @@ class Receiver:
     def _content(self, content: Content | End) -> Iterator[ReceivedSample]:
         if isinstance(content, Parameters):
             self._add_tensor(content)
+        elif isinstance(content, End):
+            yield from self._close()
         elif isinstance(content, DigestContent):
+            yield from self._close(content.parameters.id)
             self._digests[content.parameters.id, content.kind].check(content)
         elif isinstance(content, UnitContent):
             yield from self._unit(content)
 
     def _unit(self, content: UnitContent) -> Iterator[ReceivedSample]:
         assert self.units is not None
-        profile, p = self.units.header.profile, content.parameters
+        profile, p = self.units.header.profile, content.tensor
+        # Another access unit has begun: nothing more of samples before it can come.
+        if any(sample.index < content.first_sample for sample in self._open.values()):
+            yield from self._close()
         try:
             self._meter.charge(content, profile)
             if self._meter.output > self.limits.output_bytes:
@@ -170,11 +179,39 @@ class Receiver:
         except DfcError as error:  # 14.7: told, and gone on from
             self.units.refuse(error)
             return
+        if content.part is not None:
+            sample = self._open.get(p.id)
+            if sample is None:
+                sample = OpenSample(p, content.first_sample, keep_levels=DigestKind.LEVELS in p.digests)
+                self._open[p.id] = sample
+            sample.add(content, *decoded[0])
+            if sample.complete:
+                yield from self._close(p.id)
+            return
         for index, (levels, elements) in enumerate(decoded, content.first_sample):
-            for kind in p.digests:
-                self._digests[p.id, kind].add(index, levels, elements)
-            self._samples += 1
-            yield ReceivedSample(p.name, index, elements, None, sample_time(p, index), p)
+            yield self._whole(p, index, levels, elements)
+
+    def _whole(self, p: Parameters, index: int, levels: Array, elements: Array) -> ReceivedSample:
+        for kind in p.digests:
+            self._digests[p.id, kind].add(index, levels, elements)
+        self._samples += 1
+        return ReceivedSample(p.name, index, elements, None, sample_time(p, index), p)
+
+    def _close(self, number: int | None = None) -> Iterator[ReceivedSample]:
+        """9.10.4 The samples of which parts have come, of one tensor or of all: nothing more of them is expected."""
+        for open_id in list(self._open) if number is None else [number]:
+            sample = self._open.pop(open_id, None)
+            if sample is None:
+                continue
+            p = sample.parameters
+            if sample.complete:
+                yield self._whole(p, sample.index, sample.levels, sample.elements)
+                continue
+            assert self.units is not None
+            mask = sample.received
+            self.units.lack(int(mask.size - mask.sum()) * p.dtype.itemsize)
+            self._samples, self._partial = self._samples + 1, self._partial + 1
+            yield ReceivedSample(p.name, sample.index, sample.elements, mask, sample_time(p, sample.index), p)
 
     @property
     def join_sample(self) -> int:
@@ -203,6 +240,7 @@ class Receiver:
         counts.damaged = self.packets.damaged
         counts.samples, counts.partial = self._samples, self._partial
         if self.units is not None:
+            counts.units = self.units.used
             counts.damaged += self.units.damaged
             counts.unused = self.units.unused
         return counts

@@ -11,7 +11,7 @@ from refsw.features.parameters import Parameters, from_values
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.carriage_structures import CARRIAGE_SESSION
 from refsw.syntax.codes import Profile, UnitType
-from refsw.syntax.structure import Trace, read_structure, write_structure
+from refsw.syntax.structure import Edition, Trace, read_structure, write_structure
 from refsw.syntax.structures import FEATURE_PARAMETER_SET, HEADER_BYTES
 from refsw.syntax.units import Header, Unit, UnitReader, body_reader, crc32
 
@@ -145,13 +145,13 @@ def framed_length(data: bytes | memoryview) -> int | None:
     return None
 
 
-def read_parameter_set(unit: Unit) -> Parameters:
-    """6.5 A feature parameter set.
+def read_parameter_set(unit: Unit, profile: Profile) -> Parameters:
+    """6.5 A feature parameter set of a bitstream of a profile.
 
     Raises:
         DfcError: it is not right.
     """
-    return from_values(read_structure(FEATURE_PARAMETER_SET, body_reader(unit)))
+    return from_values(read_structure(FEATURE_PARAMETER_SET, body_reader(unit), edition=Edition.of(profile)))
 
 
 def rate_of(p: Parameters) -> tuple[int, int] | None:

@@ -110,7 +110,7 @@ LISTS: dict[str, list[str]] = {
         "carriage.window", "carriage.duplicates", "carriage.gap", "carriage.samples", "carriage.repeated-end",
         "carriage.bounds", "carriage.end", "carriage.output", "carriage.extent", "carriage.tensors",
         "carriage.complete", "carriage.digests", "carriage.nonconforming", "carriage.out-of-band", "carriage.sdp",
-        "carriage.capture",
+        "carriage.capture", "conformance.capture",
     ],
     "claims": [
         "profile.decoder", "level.capacity", "level.least-capacity", "conformance.decoder",

@@ -125,12 +125,12 @@ def lose_bursts(rng: random.Random, packets: Packets, stream: Stream) -> Packets
 
 def join_late(rng: random.Random, packets: Packets, stream: Stream) -> Packets:
     """Nothing of the beginning."""
-    return packets[rng.randrange(len(packets)) :]
+    return packets[rng.randrange(len(packets) + 1) :]
 
 
 def leave_early(rng: random.Random, packets: Packets, stream: Stream) -> Packets:
     """Nothing of the end."""
-    return packets[: rng.randrange(len(packets))]
+    return packets[: rng.randrange(len(packets) + 1)]
 
 
 def reorder(rng: random.Random, packets: Packets, stream: Stream) -> Packets:

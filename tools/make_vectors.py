@@ -21,7 +21,7 @@ from vectors.catalog import DRAFTS, ROOT, SUITES, VECTORS, Builder, Built, manif
 from vectors.recipes import catalog
 from vectors.store import Store
 
-BASES = "model/bases/*.safetensors"
+BASES, CAPTURES = "model/bases/*.safetensors", "carriage/*"
 
 
 def build(store: Store, select: Callable[[str], bool] = lambda name: True) -> tuple[list[Built], list[str], set[str]]:
@@ -52,7 +52,7 @@ def differences(built: list[Built]) -> list[str]:
     files = files_of(built)
     stale += [str(p.relative_to(ROOT)) for p, data in files.items() if not p.exists() or p.read_bytes() != data]
     known = {*files, *texts}
-    found = [*VECTORS.glob("*/*.dfc"), *VECTORS.glob(BASES), *SUITES.glob("*.json")]
+    found = [*VECTORS.glob("*/*.dfc"), *VECTORS.glob(BASES), *VECTORS.glob(CAPTURES), *SUITES.glob("*.json")]
     return stale + [f"{path.relative_to(ROOT)} has no recipe" for path in found if path not in known]
 
 
@@ -72,7 +72,7 @@ def write(built: list[Built], change: bool) -> list[str]:
     for name, text in manifests(built).items():
         (SUITES / f"{name}.json").write_text(text)
     known = files_of(built)
-    for path in (*VECTORS.glob("*/*.dfc"), *VECTORS.glob(BASES)):
+    for path in (*VECTORS.glob("*/*.dfc"), *VECTORS.glob(BASES), *VECTORS.glob(CAPTURES)):
         if path not in known and (change or path.parent.name in DRAFTS):
             path.unlink()
     return []

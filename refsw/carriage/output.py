@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from refsw.carriage.captures import read_capture
+from refsw.carriage.depacketizer import Bounds
 from refsw.carriage.reception import ReceivedSample, Receiver
+from refsw.carriage.sdp import SessionParameters
 from refsw.features.parameters import Parameters
 from refsw.syntax.codes import AxisRole, ElementType
 from refsw.tensor.axes import Array, Axes
@@ -114,6 +117,37 @@ class Arrays:
             shape = p.axes.shape(sum(map(len, parts)))
             whole = np.concatenate(parts) if parts else np.empty(shape, p.dtype)
             self.tensors[name] = whole.reshape(shape)
+
+
+def receive_capture(stream: BinaryIO, session: SessionParameters, receiver: Receiver | None = None) -> dict[str, Array]:
+    """13.6.9 What a receiver puts out of a capture: tensors, masks, and the index of the first sample, by name.
+
+    Args:
+        stream: the capture.
+        session: which packets of it count.
+        receiver: for that session; one with no other choices by default.
+
+    Raises:
+        DfcError: it is no capture, or there is nothing to put out.
+    """
+    receiver, arrays = receiver or receiver_of(session), Arrays()
+    for one in read_capture(stream):
+        if session.port is None or one.port in (None, session.port):
+            receive_into(arrays.output, receiver, receiver.put(one.payload, one.seconds))
+    receive_into(arrays.output, receiver, receiver.finish())
+    arrays.finish(receiver)
+    return arrays.tensors
+
+
+def receiver_of(session: SessionParameters, **choices: Any) -> Receiver:
+    """A receiver for a session."""
+    return Receiver(
+        payload_type=session.payload_type,
+        ssrc=session.ssrc,
+        parameter_sets=session.parameter_sets,
+        bounds=Bounds(window=session.window),
+        **choices,
+    )
 
 
 def receive_into(output: Output, receiver: Receiver, samples: Iterator[ReceivedSample]) -> None:

@@ -10,7 +10,7 @@ from refsw.carriage.depacketizer import Bounds, Depacketizer
 from refsw.carriage.fragments import Carried
 from refsw.carriage.packets import DEFAULT_PAYLOAD_TYPE
 from refsw.carriage.statistics import Statistics
-from refsw.errors import CapacityError, DfcError, ErrorClass, ParseError, UnsupportedError
+from refsw.errors import CapacityError, DfcError, ErrorClass, ParseError, SemanticError, UnsupportedError
 from refsw.features.assembly import OpenSample
 from refsw.features.cost import FeatureMeter
 from refsw.features.decoder import DecoderLimits, check_digest, model_mismatch, sample_time
@@ -95,6 +95,7 @@ class Receiver:
         self._settings = DecoderSettings(self.hevc_decoder)
         self._digests: dict[tuple[int, DigestKind], _Digest] = {}
         self._open: dict[int, OpenSample] = {}
+        self._closed: dict[int, int] = {}
         self._samples = self._partial = 0
 
     def put(self, datagram: bytes, arrival: float = 0.0) -> Iterator[ReceivedSample]:
@@ -167,6 +168,11 @@ class Receiver:
         if any(sample.index < content.first_sample for sample in self._open.values()):
             yield from self._close()
         try:
+            if content.part is not None and content.first_sample <= self._closed.get(p.id, -1):
+                raise SemanticError(
+                    ErrorClass.OUT_OF_RANGE, "carriage.samples", "sample_index", None,
+                    expected="a part of a sample that is not closed by a digest", got=str(content.first_sample),
+                )  # fmt: skip
             self._meter.charge(content, profile)
             if self._meter.output > self.limits.output_bytes:
                 raise CapacityError(
@@ -204,6 +210,7 @@ class Receiver:
             if sample is None:
                 continue
             p = sample.parameters
+            self._closed[p.id] = sample.index
             if sample.complete:
                 yield self._whole(p, sample.index, sample.levels, sample.elements)
                 continue

@@ -21,8 +21,7 @@ class Statistics:
         repeated: with a number that had come, or too late.
         received, expected: of the bitstream: those that were used, and those that were sent by their numbers.
         bytes: of packets that were used.
-        units: that were used; damaged: not whole, or with a wrong CRC; unused: those that 14.6.3 ignores, or that do not
-            conform.
+        units: that were used; damaged: not whole, or with a wrong CRC; unused: ignored by 14.6.3, or not conforming.
         samples, partial: samples received, and those of them that lack parts.
         jitter: in seconds.
     """

@@ -11,8 +11,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from refsw.carriage.depacketizer import Bounds
-from refsw.carriage.output import Conceal, Output
+from refsw.carriage.output import Conceal, Output, receiver_of
 from refsw.carriage.packetizer import SenderConfig
 from refsw.carriage.reception import Receiver
 from refsw.carriage.sdp import SessionParameters, parse_sdp
@@ -113,11 +112,8 @@ def make_receiver(session: SessionParameters, options: dict[str, Any]) -> Receiv
     command, model = options["hevc_decoder"], options["model"]
     if command is not None and not command.strip():
         raise UsageError("--hevc-decoder: an empty command")
-    return Receiver(
-        payload_type=session.payload_type,
-        ssrc=session.ssrc,
-        parameter_sets=session.parameter_sets,
-        bounds=Bounds(window=session.window),
+    return receiver_of(
+        session,
         limits=DecoderLimits(allowance=Allowance(options["max_work"])),
         hevc_decoder=command,
         model_digest=digest_of_model(model) if model else None,

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Any
 
+from refsw.conformance.capture_cells import CARRIAGE_CELLS
 from refsw.errors import DfcError, ErrorClass
 from refsw.syntax.codes import Profile, UnitType, code_points, since
 from refsw.syntax.declaration import (
@@ -83,7 +84,7 @@ def all_cells() -> dict[str, tuple[str, ...]]:
                 cells[f"{structure.name}.{node.name}"] = ("empty", "present")
             else:
                 cells[f"{structure.name}.byte_alignment"] = ("none", "zeros", "ones")
-    return cells
+    return cells | CARRIAGE_CELLS
 
 
 def _leaves(nodes: tuple[Node, ...], conditional: bool) -> Iterator[tuple[Element | Rest | Align, bool]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from refsw.conformance.capture_facts import observe_capture
 from refsw.conformance.cells import all_cells
 from refsw.conformance.evidence import observe
 from refsw.conformance.facts import BOUNDED, broken
@@ -144,14 +145,18 @@ def report(suites: Iterable[Suite], spec: Path, waivers: Path) -> Coverage:
             if vector.withdrawn is None:
                 base = None if vector.base is None else load_model(inside(suite.folder, vector.base.file))
                 data = published_bytes(inside(suite.folder, vector.file), vector.sha256, vector.bytes)
-                _add(coverage, vector, data, base)
+                sdp = None if vector.session is None else inside(suite.folder, vector.session.file).read_bytes()
+                _add(coverage, vector, data, base, sdp)
     return coverage
 
 
-def _add(coverage: Coverage, vector: Vector, data: bytes, base: Mapping[str, Array] | None) -> None:
+def _add(coverage: Coverage, vector: Vector, data: bytes, base: Mapping[str, Array] | None, sdp: bytes | None) -> None:
     coverage.vectors += 1
     name, valid = vector.id, vector.kind is Kind.VALID
-    evidence = observe(data, base, model=vector.model, checkpoints=valid)
+    if sdp is None:
+        evidence = observe(data, base, model=vector.model, checkpoints=valid)
+    else:
+        evidence = observe_capture(data, sdp)
     for cell in evidence.cells:
         element, _, value = cell.partition("=")
         coverage.cells.setdefault(element, {}).setdefault(value, []).append(name)

@@ -8,7 +8,7 @@ from refsw.conformance.programs import BASE, INPUT, OUTPUT, PACKAGE, Form, Limit
 from refsw.conformance.programs import program_under_test as _under_test
 
 INDEPENDENT = Path("conformance") / "independent" / "dfc.py"
-MODEL = "{model}"
+MODEL, SDP = "{model}", "{sdp}"
 SOURCE = "input.dfc"
 
 
@@ -27,7 +27,7 @@ def decoder_under_test(text: str) -> ProgramUnderTest:
     Raises:
         UsageError: it is none of the forms, or there is no such program, file or function.
     """
-    form = Form("decoder", (INPUT, OUTPUT, BASE, MODEL), registered(), ("refsw.conformance.worker",))
+    form = Form("decoder", (INPUT, OUTPUT, BASE, MODEL, SDP), registered(), ("refsw.conformance.worker",))
     return _under_test(text, form)
 
 
@@ -39,20 +39,28 @@ def takes_model(decoder: ProgramUnderTest) -> bool:
     return decoder.kind != "command" or any(MODEL in word for word in decoder.words)
 
 
+def takes_sdp(decoder: ProgramUnderTest) -> bool:
+    """Whether a decoder is told of session descriptions, and so takes captures: as `takes_model`."""
+    return decoder.kind != "command" or any(SDP in word for word in decoder.words)
+
+
 class DecoderSession(Session):
     """Runs a decoder on one vector after the other."""
 
     def decode(
-        self, data: bytes, limits: Limits, *, expected_bytes: int = 0, base: Path | None = None, model: str = ""
-    ) -> Run:
-        """Decode a bitstream into files of `self.output`."""
+        self, data: bytes, limits: Limits, *, expected_bytes: int = 0, base: Path | None = None, model: str = "",
+        sdp: Path | None = None,
+    ) -> Run:  # fmt: skip
+        """Decode a bitstream, or with its session description a capture, into files of `self.output`."""
         self.prepare()
         names = {
             "input": str(self.scratch / SOURCE),
             "output": str(self.output / "output"),
             "base": str(base.absolute()) if base else "",
             "model": model,
+            "sdp": str(sdp.absolute()) if sdp else "",
         }
         question = {"input": names["input"], "output": names["output"], "base": names["base"] or None}
         question |= {"model": model} if model else {}
+        question |= {"sdp": names["sdp"]} if sdp else {}
         return self.run({SOURCE: data}, names, question, limits, limits.output_bytes + 2 * expected_bytes)

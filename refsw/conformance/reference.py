@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from refsw.carriage.output import receive_capture
+from refsw.carriage.sdp import parse_sdp
 from refsw.conformance.models import apply, is_update
 from refsw.features.assembly import OpenSample
 from refsw.features.decoder import decode_by_name
@@ -25,14 +28,17 @@ SHOWN_BYTES = 16
 ENTRIES_SHOWN = 4
 
 
-def decode(data: bytes, base: str | None = None, model: str | None = None) -> dict[str, Array]:
+def decode(data: bytes, base: str | None = None, model: str | None = None, sdp: str | None = None) -> dict[str, Array]:
     """The reference decoder as a decoder under test.
 
     Args:
         data: the bitstream.
         base: the path of the base of a model update.
         model: the digest of the receiver's model, with which features have to agree (9.6), in hexadecimal digits.
+        sdp: the path of the session description of a capture (13.6.9), which `data` then is.
     """
+    if sdp is not None:
+        return receive_capture(io.BytesIO(data), parse_sdp(Path(sdp).read_bytes()))
     if is_update(data):
         return apply(data, base)
     return decode_by_name(data, model_digest=None if model is None else bytes.fromhex(model))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from refsw.conformance.decoders import DecoderSession, takes_model
+from refsw.conformance.decoders import DecoderSession, takes_model, takes_sdp
 from refsw.conformance.digests import without_digests
 from refsw.conformance.engine import OnResult, judge_all, now
 from refsw.conformance.files import MOST_BASE, check_published, inside, published_bytes
@@ -104,9 +104,17 @@ def run_vector(suite: Suite, vector: Vector, session: DecoderSession, plan: Plan
             check_published(base, vector.base.sha256, MOST_BASE)
         if vector.model is not None and not takes_model(plan.decoder):
             return Result(vector, Outcome.SKIPPED, "the command has no {model}: the decoder is told of no model")
+        sdp = None
+        if vector.session is not None:
+            sdp = inside(suite.folder, vector.session.file)
+            check_published(sdp, vector.session.sha256, MOST_BASE)
+            if not takes_sdp(plan.decoder):
+                return Result(vector, Outcome.SKIPPED, "the command has no {sdp}: the decoder takes no captures")
         run = session.decode(
-            data, plan.limits, expected_bytes=expected_bytes(vector), base=base, model=vector.model or ""
+            data, plan.limits, expected_bytes=expected_bytes(vector), base=base, model=vector.model or "", sdp=sdp
         )
+        if sdp is not None and plan.decoder.kind == "process" and not (run.ready.get("sdp") is True or run.error):
+            return Result(vector, Outcome.SKIPPED, "the process does not say that it takes captures")
         if (
             vector.model is not None
             and plan.decoder.kind == "process"
@@ -114,7 +122,8 @@ def run_vector(suite: Suite, vector: Vector, session: DecoderSession, plan: Plan
         ):
             return Result(vector, Outcome.SKIPPED, "the process does not say that it takes a model")
         result = judge(vector, data, run, session.output, base, strict_errors=plan.strict_errors)
-        if result.outcome is Outcome.REJECTED_VALID and not look_at_rejected(result, data, session.folder, base):
+        looked = sdp is not None or result.outcome is not Outcome.REJECTED_VALID
+        if not looked and not look_at_rejected(result, data, session.folder, base):
             _without_digests(result, data, session, plan)
         return result
     except OSError as error:

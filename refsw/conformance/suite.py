@@ -64,7 +64,7 @@ class ExpectedError:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The base model of a model update."""
+    """A file that a vector needs: the base model of a model update, the session description of a capture."""
 
     file: str
     sha256: str
@@ -100,6 +100,7 @@ class Vector:
     error: ExpectedError | None
     base: Base | None = None
     model: str | None = None
+    session: Base | None = None
     recipe: dict[str, Any] | None = None
     mutation: dict[str, Any] | None = None
     withdrawn: str | None = None
@@ -321,7 +322,7 @@ def digest_of(value: Any) -> str:
 
 
 def _vector(suite: str, entry: dict[str, Any]) -> Vector:
-    base = entry.get("base")
+    base, session = entry.get("base"), entry.get("session")
     withdrawn = entry.get("withdrawn")
     return Vector(
         suite=suite,
@@ -340,6 +341,7 @@ def _vector(suite: str, entry: dict[str, Any]) -> Vector:
         also=tuple(entry.get("also", ())),
         optional=tuple(entry.get("optional", ())),
         model=entry.get("model"),
+        session=Base(session["file"], session["sha256"]) if session else None,
         either=entry.get("either", False),
         expected=_expected(entry["expected"]) if "expected" in entry else None,
         error=_error(entry["error"]) if "error" in entry else None,

@@ -4,8 +4,9 @@
     python -m refsw.conformance.worker --takes-base MODULE:FUNCTION
 
 The function takes the bytes of a bitstream, with a model update the path of its base model, if it likes the digest
-of the receiver's model as `model`, and returns the tensors by name as numpy arrays. It rejects by an exception with an
-attribute `exit_code`, 65 or 69. The second form says whether the function takes a base, with exit code 0 or 1.
+of the receiver's model as `model` and the path of the session description of a capture as `sdp`, and returns the
+tensors by name as numpy arrays. It rejects by an exception with an attribute `exit_code`, 65 or 69. The second form
+says whether the function takes a base, with exit code 0 or 1.
 """
 
 from __future__ import annotations
@@ -77,6 +78,10 @@ def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, A
             if not _takes(function, b"", model=""):
                 return {"exit": UNSUPPORTED, "message": "the function takes no model"}
             tensors = function(data, model=request["model"])
+        elif request.get("sdp") is not None:
+            if not _takes(function, b"", sdp=""):
+                return {"exit": UNSUPPORTED, "message": "the function takes no captures"}
+            tensors = function(data, sdp=request["sdp"])
         else:
             alone = base is None and _takes(function, data)
             tensors = function(data) if alone else function(data, base)

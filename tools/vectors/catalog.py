@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from refsw.conformance.capture_facts import observe_capture
 from refsw.conformance.evidence import observe
 from refsw.conformance.facts import Evidence, broken
 from refsw.errors import CapacityError, DfcError, LimitError, ParseError, UnsupportedError
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import DTYPES
-from vectors import diffs, unchecked
+from vectors import captures, diffs, unchecked
 from vectors import plain as plain_models
 from vectors.bases import BASES
 from vectors.mutation import mutation
@@ -34,7 +35,7 @@ SUITES = ROOT / "conformance" / "suites"
 # What vectors break besides what they name, as tools/prove_vectors.py finds it.
 ALSO: dict[str, list[str]] = json.loads((Path(__file__).parent / "also.json").read_text())
 END = {"unit": "end"}
-VVC, MODEL_DIGEST = "VVC", "model digest"
+VVC, MODEL_DIGEST, CARRIAGE = "VVC", "model digest", "carriage"
 VERSION = "1.1.0"
 
 
@@ -130,6 +131,30 @@ class Catalog:
             Recipe(whole, title, area, kind, "model", "updates", arguments, violates, requirements, seed_of(name))
         )
 
+    def capture(
+        self, name: str, title: str, units: Iterable[Unit], *, profile: str = "LOSSLESS", kind: str = "valid",
+        violates: str | None = None, requirements: tuple[str, ...] = (), send: dict[str, Any] | None = None,
+        edit: Iterable[dict[str, Any]] = (), other: dict[str, Any] | None = None, sdp: dict[str, Any] | None = None,
+        file: dict[str, Any] | None = None,
+    ) -> str:  # fmt: skip
+        """A capture of the packets of a bitstream; see `vectors.captures` for the words.
+
+        Args:
+            units: of the bitstream.
+            send: how it is sent.
+            edit: what is done to its packets.
+            other: another bitstream on the same port: `seed` of its data, `send`, and `merge`: after, before, in turn.
+            sdp: of the session description.
+            file: format of the capture.
+        """
+        arguments = {"bitstream": {"profile": profile, "units": [*units, END]}, "send": send or {}, "edit": [*edit]}
+        arguments |= {"other": other} if other else {}
+        arguments |= {"sdp": sdp or {}, "file": file or {}}
+        return self.add(
+            Recipe(f"{name}_r1", title, "carriage", kind, "carriage", "capture", arguments, violates, requirements,
+                   seed_of(name))
+        )  # fmt: skip
+
     def stored(self, name: str, title: str, of: str, *, base: str | None, area: str = "model") -> str:
         """A bitstream of model updates that an encoder made."""
         return self.add(Recipe(f"{name}_r1", title, area, "valid", "model", "stored", {"of": of, "base": base}))
@@ -162,6 +187,7 @@ class Builder:
         self.told: dict[str, dict[str, Any]] = {}
         self.used: set[str] = set()
         self.results: dict[str, list[Model]] = {}
+        self.sessions: dict[str, bytes] = {}
 
     def make(self, name: str) -> bytes:
         """The bytes of a vector."""
@@ -207,6 +233,18 @@ class Builder:
         self.used |= assembler.used
         self.results[recipe.id] = assembler.results
         return data
+
+    def _capture(
+        self, recipe: Recipe, bitstream: dict[str, Any], send: dict[str, Any], edit: list[dict[str, Any]],
+        sdp: dict[str, Any], file: dict[str, Any], other: dict[str, Any] | None = None,
+    ) -> bytes:  # fmt: skip
+        data = Assembler(recipe.id, recipe.seed, self.store).build(bitstream)
+        packets = captures.edited(captures.packets_of(data, send), edit)
+        if other is not None:
+            theirs = Assembler(recipe.id, recipe.seed + other["seed"], self.store).build(bitstream)
+            packets = captures.merged(packets, captures.packets_of(theirs, send | other["send"]), other["merge"])
+        self.sessions[recipe.id] = captures.described(data, sdp)
+        return captures.written(packets, file)
 
     def _stored(self, recipe: Recipe, of: str, base: str | None) -> bytes:
         parts = self.store.get(of)
@@ -258,7 +296,11 @@ class Builder:
         data = self.make(name)
         base = self.base(recipe) if recipe.suite == "model" else None
         model = None if base is None else self.model(base)
-        evidence = observe(data, None if model is None else as_arrays(model), model=recipe.model)
+        sdp = self.sessions.get(name)
+        if sdp is not None:
+            evidence = observe_capture(data, sdp)
+        else:
+            evidence = observe(data, None if model is None else as_arrays(model), model=recipe.model)
         if (recipe.kind == "valid") != (evidence.error is None):
             raise ValueError(f"{name} is {recipe.kind}, to break {recipe.violates}: {evidence.error}")
         entry: dict[str, Any] = {
@@ -266,9 +308,9 @@ class Builder:
             "area": recipe.area,
             "kind": recipe.kind,
             "title": recipe.title,
-            "profile": evidence.profile or recipe.suite.upper(),
+            "profile": evidence.profile or recipe.arguments.get("bitstream", {}).get("profile", recipe.suite.upper()),
             "level": evidence.level or 1,
-            "file": f"{recipe.suite}/{recipe.id}.dfc",
+            "file": f"{recipe.suite}/{recipe.id}.{suffix_of(recipe)}",
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
             "about": [],
@@ -281,6 +323,10 @@ class Builder:
         entry |= {"either": True} if recipe.either else {}
         entry |= {"also": ALSO[name]} if name in ALSO else {}
         files = {}
+        if sdp is not None:
+            file = f"carriage/{recipe.id}.sdp"
+            files[file] = sdp
+            entry |= {"optional": [CARRIAGE], "session": {"file": file, "sha256": hashlib.sha256(sdp).hexdigest()}}
         if base is not None and model is not None:
             file, content = f"model/bases/{base.replace('/', '.')}.safetensors", plain_models.safetensors(model)
             files[file] = content
@@ -296,6 +342,13 @@ class Builder:
         else:
             entry["recipe"] = {"generator": recipe.generator, "arguments": recipe.arguments, "seed": recipe.seed}
         return Built(recipe, data, entry, files)
+
+
+def suffix_of(recipe: Recipe) -> str:
+    """Of the file of a vector."""
+    if recipe.generator != "capture":
+        return "dfc"
+    return "rtp" if recipe.arguments["file"].get("format", "rtp") == "rtp" else "pcap"
 
 
 def requirements_of(recipe: Recipe, evidence: Evidence) -> Iterable[str]:
@@ -377,8 +430,9 @@ TITLES = {
     "vvc": "VVC, whose decoding is optional",
     "resilient": "Samples in parts: profile RESILIENT",
     "complete": "Profile COMPLETE: every payload codec with every extension",
+    "carriage": "Captures of RTP packets, with the samples and masks that a receiver puts out",
 }
-DRAFTS = {"resilient", "complete"}
+DRAFTS = {"resilient", "complete", "carriage"}
 """Suites of version 1.1, whose vectors may change until it is published."""
 
 

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 TOPICS: dict[str, tuple[str, ...]] = {
     "access-*": ("access.independent", "unit.pass-over", "order.access-units"),
     "axes-*": ("tensor.order", "fps.axis-once", "fps.sample-axis-first", "fps.single-sample", "time.sample"),
+    "carriage-*": ("carriage.output",),
     "bytes-gzip*": ("bytes.format", "bytes.trailing"),
     "bytes-lzma*": ("bytes.xz", "bytes.format", "bytes.trailing", "bytes.lzma-memory"),
     "bytes-words*": ("bytes.size", "payload.level-range"),

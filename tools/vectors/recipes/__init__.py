@@ -10,7 +10,7 @@ MODULES = (
     "elements", "truncations", "units", "tensors", "quantizers", "pairs", "bytecodecs", "compressed", "images",
     "image_containers", "hevc", "hevc_broken", "hevc_tools", "hevc_headers", "hevc_references", "hevc_substreams",
     "vvc", "order", "levels", "models", "model_coders", "model_broken", "model_syntax", "texts", "mended", "outcomes",
-    "parts", "parts_broken",
+    "parts", "parts_broken", "captures",
 )  # fmt: skip
 
 

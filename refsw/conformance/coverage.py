@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refsw.conformance.capture_facts import observe_capture
 from refsw.conformance.cells import all_cells
 from refsw.conformance.evidence import observe
 from refsw.conformance.facts import BOUNDED, broken
@@ -153,10 +152,7 @@ def report(suites: Iterable[Suite], spec: Path, waivers: Path) -> Coverage:
 def _add(coverage: Coverage, vector: Vector, data: bytes, base: Mapping[str, Array] | None, sdp: bytes | None) -> None:
     coverage.vectors += 1
     name, valid = vector.id, vector.kind is Kind.VALID
-    if sdp is None:
-        evidence = observe(data, base, model=vector.model, checkpoints=valid)
-    else:
-        evidence = observe_capture(data, sdp)
+    evidence = observe(data, base, model=vector.model, sdp=sdp, checkpoints=valid)
     for cell in evidence.cells:
         element, _, value = cell.partition("=")
         coverage.cells.setdefault(element, {}).setdefault(value, []).append(name)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from refsw.conformance.capture_facts import observe_capture
 from refsw.conformance.cells import observed
 from refsw.conformance.facts import Evidence
 from refsw.conformance.feature_facts import Facts, requirements
@@ -27,16 +28,20 @@ from refsw.tensor.axes import Array
 
 
 def observe(
-    data: bytes, base: Mapping[str, Array] | None = None, *, model: str | None = None, checkpoints: bool = True
-) -> Evidence:
+    data: bytes, base: Mapping[str, Array] | None = None, *, model: str | None = None, sdp: bytes | None = None,
+    checkpoints: bool = True,
+) -> Evidence:  # fmt: skip
     """Decode a bitstream and say what it exercises.
 
     Args:
         data: the bitstream.
         base: the receiver's model, for model updates.
         model: the digest of the receiver's model, for features (9.6), in hexadecimal digits.
+        sdp: the session description of a capture of packets (13.6.9), which `data` then is.
         checkpoints: digest tensors, levels and pictures too, and derive the requirements that it relies on.
     """
+    if sdp is not None:
+        return observe_capture(data, sdp)
     if is_update(data):
         return observe_update(data, base)
     found = Evidence()

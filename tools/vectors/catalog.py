@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from refsw.conformance.capture_facts import observe_capture
 from refsw.conformance.evidence import observe
 from refsw.conformance.facts import Evidence, broken
 from refsw.errors import CapacityError, DfcError, LimitError, ParseError, UnsupportedError
@@ -297,10 +296,7 @@ class Builder:
         base = self.base(recipe) if recipe.suite == "model" else None
         model = None if base is None else self.model(base)
         sdp = self.sessions.get(name)
-        if sdp is not None:
-            evidence = observe_capture(data, sdp)
-        else:
-            evidence = observe(data, None if model is None else as_arrays(model), model=recipe.model)
+        evidence = observe(data, None if model is None else as_arrays(model), model=recipe.model, sdp=sdp)
         if (recipe.kind == "valid") != (evidence.error is None):
             raise ValueError(f"{name} is {recipe.kind}, to break {recipe.violates}: {evidence.error}")
         entry: dict[str, Any] = {

@@ -28,7 +28,7 @@ check: $(STAMP)       ## style, types, import rules, rendered files
 	$(BIN)/python tools/render_spec.py --check
 	$(BIN)/python -m pytest tests/test_architecture.py
 
-full: $(STAMP)        ## what takes longer: 140,000 mutations of streams, exhaustive tables
+full: $(STAMP)        ## what takes longer: 140,000 mutations of streams, 100,000 of packets, exhaustive tables
 	$(BIN)/python -m pytest -n 2 -m 'slow or not slow'
 
 newest:               ## the whole test suite with the newest release of everything, in a fresh environment
@@ -63,6 +63,7 @@ benchmark: $(STAMP)   ## speed and memory as ratios in one run
 	$(BIN)/python tools/benchmark_updates.py
 	$(BIN)/python tools/benchmark_anchors.py
 	$(BIN)/python tools/benchmark_cost.py
+	$(BIN)/python tools/benchmark_carriage.py
 
 spec: $(STAMP)        ## render the tables of spec/ from the declaration in refsw/syntax
 	$(BIN)/python tools/render_spec.py

@@ -36,6 +36,8 @@ ELSEWHERE = {
     "pip install refsw": "needs the package index",
     "refsw anchor run tools/anchors/data.yaml --data DATA --test NAME -o RUN -j 2":
         "hours, on data that are not part of the project; tests/evaluation/test_real_tasks.py runs some of it",
+    "refsw receive rtp://:5004 -o received.npz --save-mask": "waits; tests/carriage/test_carriage_network.py receives",
+    "refsw send features.dfc rtp://192.0.2.9:5004 --rate 25": "sends into nowhere; the same tests send",
     "refsw anchor report RUN": "of that run; docs/anchors.md has a report of a smaller one",
 }  # fmt: skip
 ENCODER = (

@@ -151,11 +151,11 @@ class LiveReceiver:
     Args:
         receiver: what makes samples of packets.
         put_out: takes every sample, in the thread.
-        timeout: seconds without a packet of the bitstream after which it ends.
+        patience: seconds without a packet of the bitstream after which it ends.
     """
 
-    def __init__(self, receiver: Receiver, put_out: Callable[[ReceivedSample], None], *, timeout: float) -> None:
-        self._receiver, self._put_out, self._timeout = receiver, put_out, timeout
+    def __init__(self, receiver: Receiver, put_out: Callable[[ReceivedSample], None], *, patience: float) -> None:
+        self._receiver, self._put_out, self._patience = receiver, put_out, patience
         self._work: queue.SimpleQueue[list[Carried] | None] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._queued = self._done = 0
@@ -194,7 +194,7 @@ class LiveReceiver:
         received = self._receiver.packets.statistics.received
         if received != self._received:
             self._received, self._last = received, now
-        return self._receiver.ended or self._error is not None or now - self._last > self._timeout
+        return self._receiver.ended or self._error is not None or now - self._last > self._patience
 
     def _take(self, data: bytes) -> None:
         arrival = asyncio.get_running_loop().time()

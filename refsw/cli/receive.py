@@ -29,7 +29,7 @@ def command(url: str, output: Path, timeout: float, as_json: bool, max_work: flo
     with received_file(output, options) as (into, finish):
         with listening_socket(place) as listening:
             complain(f"refsw: listening on port {listening.getsockname()[1]}")
-            live = LiveReceiver(receiver, lambda sample: into.add(sample, receiver.join_sample), timeout=timeout)
+            live = LiveReceiver(receiver, lambda sample: into.add(sample, receiver.join_sample), patience=timeout)
             asyncio.run(live.run(listening))
         finish(receiver)
     if live.overrun:

@@ -128,7 +128,7 @@ def live(packets: list[bytes], *, url: str = "rtp://:0", host: str = "127.0.0.1"
     async def both() -> None:
         listening = listening_socket(parse_url(url, remote=False))
         port = listening.getsockname()[1]
-        running = LiveReceiver(receiver, lambda s: arrays.output.add(s, receiver.join_sample), timeout=1000)
+        running = LiveReceiver(receiver, lambda s: arrays.output.add(s, receiver.join_sample), patience=1000)
         task = asyncio.create_task(running.run(listening))
         family, address = find_address(parse_url(f"rtp://{host}:{port}", remote=True))
         with socket.socket(family, socket.SOCK_DGRAM) as out:

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass, field
 
 from refsw.carriage.fragments import Carried
-from refsw.carriage.session import Session, read_session, whole_unit
+from refsw.carriage.session import Session, data_units, read_session, whole_unit
 from refsw.errors import DfcError, ErrorClass, SemanticError, UnsupportedError
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader, Content
@@ -19,7 +19,6 @@ from refsw.syntax.units import Unit, UnitReader, body_reader, crc32
 MISSING, MISSING_PER_BYTE = 1 << 25, 1 << 10
 """14.6.4 Bytes of samples that may be missing, and more for every byte that has come."""
 TOLD = 16
-DATA = frozenset({UnitType.FEATURE_DATA, UnitType.FEATURE_PART})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,7 @@ class Acceptance:
         units = UnitReader(io.BytesIO(self.session.header), trace=self.trace)
         self._reader = BitstreamReader(units, wanted=lambda kind, start: True)
         self.header = self._reader.header
+        self._data = data_units(self.header.profile)
         self._chain = units.chain
         self._order: list[int] = []
         self._missing = 0
@@ -135,7 +135,7 @@ class Acceptance:
         return list(self._reader.interpret(unit))
 
     def _checked(self, unit: Unit, timestamp: int) -> list[Content | End]:
-        if unit.type in DATA:
+        if unit.type in self._data:
             self._check_data(unit, timestamp)
             if not self.decoding:
                 return []

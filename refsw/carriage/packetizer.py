@@ -16,7 +16,7 @@ from refsw.carriage.packets import (
     payload_header,
     rtp_head,
 )
-from refsw.carriage.session import Clock, Session, rate_of, read_parameter_set
+from refsw.carriage.session import Clock, Session, data_units, rate_of, read_parameter_set
 from refsw.errors import ErrorClass, ParseError, SemanticError, UnsupportedError, UsageError
 from refsw.profiles import LEVELS
 from refsw.syntax.bits import BitReader
@@ -29,7 +29,6 @@ from refsw.syntax.units import Unit, UnitReader, body_reader, leb128
 DEFAULT_BYTES = 1200
 LEAST_BYTES = 64
 DEFAULT_RATE = (30, 1)
-DATA = frozenset({UnitType.FEATURE_DATA, UnitType.FEATURE_PART})
 LONGEST_AGGREGATED = 0xFFFF
 
 
@@ -125,6 +124,7 @@ class UnitSource:
                 ErrorClass.RESERVED_VALUE, "carriage.features", "profile_idc", 48,
                 expected="features; a model update travels over a reliable protocol", got="MODEL",
             )  # fmt: skip
+        self._data = data_units(header.profile)
         self._units.max_unit_bytes = LEVELS[header.level].unit_bytes
         self.parameter_sets: dict[int, bytes] = {}
         self.rate: tuple[int, int] | None = None
@@ -143,7 +143,7 @@ class UnitSource:
             data, kind = _bytes_of(unit), unit.type
             if kind == UnitType.FEATURE_PARAMETER_SET:
                 self._add_set(unit, data)
-            if kind in DATA:
+            if kind in self._data:
                 first = self._first_sample(unit)
                 if first != current.first_sample:
                     if current.first_sample is not None:

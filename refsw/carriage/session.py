@@ -10,7 +10,7 @@ from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
 from refsw.features.parameters import Parameters, from_values
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.carriage_structures import CARRIAGE_SESSION
-from refsw.syntax.codes import Profile, UnitType
+from refsw.syntax.codes import Profile, UnitType, since
 from refsw.syntax.structure import Edition, Trace, read_structure, write_structure
 from refsw.syntax.structures import FEATURE_PARAMETER_SET, HEADER_BYTES
 from refsw.syntax.units import Header, Unit, UnitReader, body_reader, crc32
@@ -103,6 +103,12 @@ def read_session(data: bytes | memoryview, trace: Trace | None = None) -> Sessio
 
 def _wrong(error_class: ErrorClass, element: str, expected: str, got: str) -> DfcError:
     return ParseError(error_class, "carriage.session", element, None, expected=expected, got=got)
+
+
+def data_units(profile: Profile) -> frozenset[int]:
+    """The types of units that have samples, or parts of them, in bitstreams of a profile (5.5)."""
+    kinds = (UnitType.FEATURE_DATA, UnitType.FEATURE_PART)
+    return frozenset(kind for kind in kinds if since(kind) <= since(profile))
 
 
 def read_header(data: bytes) -> Header:

@@ -23,12 +23,13 @@ from refsw.errors import CodecError, DfcError, UsageError
 from refsw.features.cost import FeatureMeter
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
-from refsw.features.reconstruct import UnitContent, decode_pictures
+from refsw.features.reconstruct import UnitContent, check_unit, decode_pictures
 from refsw.payload.base import DecoderSettings
 from refsw.payload.known_faults import known_faults
 from refsw.payload.nal import parse_configuration
+from refsw.payload.registry import codec
 from refsw.profiles import Allowance
-from refsw.syntax.codes import PayloadCodec
+from refsw.syntax.codes import PayloadCodec, Profile
 from refsw.tensor.axes import Array
 from refsw.text import sentence, shown
 
@@ -198,8 +199,7 @@ def _payloads(data: bytes, programs: dict[str, str | None], found: CrossCheck) -
             row = Row(f"{PICTURES}{tensor}", name, None)
             pictures = None
             try:
-                profile, settings = reader.header.profile, DecoderSettings(command)
-                pictures = np.concatenate([decode_pictures(unit, profile, settings) for unit in contents])
+                pictures = _pictures(contents, reader.header.profile, DecoderSettings(command))
                 row.digest = _digest(pictures)
             except UsageError:
                 raise
@@ -214,6 +214,20 @@ def _payloads(data: bytes, programs: dict[str, str | None], found: CrossCheck) -
         _compare(f"{PICTURES}{tensor}", results, ("picture", "row", "column"), found)
         if len(found.disagreements) > agreed:
             _explain(found.rows[-len(programs) :], contents[0].parameters.configuration)
+
+
+def _pictures(contents: Sequence[UnitContent], profile: Profile, settings: DecoderSettings) -> Array:
+    """9.4.1 The pictures of all units. A program is started once: payloads begin with an IDR picture and put out all
+    of their pictures (8.4.5), so that those of conforming units are a stream when they stand behind each other.
+    """
+    if not settings.command:
+        return np.concatenate([decode_pictures(unit, profile, settings) for unit in contents])
+    for unit in contents:
+        for error in check_unit(unit, profile):
+            raise error
+    p, count = contents[0].parameters, sum(sum(unit.pictures) for unit in contents)
+    payload = memoryview(b"".join(unit.payload for unit in contents))
+    return codec(p.payload_codec).decode(p.configuration, payload, count, p.picture_format(profile), settings)
 
 
 def _explain(rows: Sequence[Row], configuration: bytes) -> None:

@@ -317,7 +317,9 @@ def _is_checkpoint(found: Found) -> bool:
 def _digest(array: Array) -> str:
     """SHA-256 of the elements, after number format and shape as text."""
     text = f"{array.dtype.name} {'x'.join(map(str, array.shape))}\n".encode()
-    return hashlib.sha256(text + little_endian(array)).hexdigest()
+    digest = hashlib.sha256(text)
+    digest.update(little_endian(array))
+    return digest.hexdigest()
 
 
 # --- disagreements ---

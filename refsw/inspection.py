@@ -16,7 +16,8 @@ from refsw.models.payload import DataContent
 from refsw.models.reader import ModelReader
 from refsw.models.state import Model
 from refsw.models.summary import UpdateSummary, unit_summary, update_summary
-from refsw.syntax.codes import ElementType, Profile, Quantizer, RangeScope, UnitType
+from refsw.profiles import MODEL_PROFILES
+from refsw.syntax.codes import ElementType, Quantizer, RangeScope, UnitType
 from refsw.syntax.structure import TraceRow
 from refsw.syntax.units import UnitReader
 from refsw.syntax.walker import MetadataContent
@@ -124,7 +125,7 @@ def _inspect(stream: BinaryIO, base: Model | None, *, trace: bool) -> Inspection
     by_id: dict[int, TensorSummary] = {}
     try:
         units = UnitReader(stream, trace=on_row)
-        model = units.header.profile is Profile.MODEL
+        model = units.header.profile in MODEL_PROFILES
         reader = ModelReader(units) if model else BitstreamReader(units)
         found.version = f"1.{reader.header.version_minor}"
         found.profile, found.level = reader.header.profile.name.lower(), reader.header.level.value

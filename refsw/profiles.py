@@ -22,11 +22,15 @@ PROFILE_CODECS: dict[Profile, frozenset[PayloadCodec]] = {
     Profile.MODEL: frozenset(),
     Profile.RESILIENT: _HEVC | _BYTES,
     Profile.COMPLETE: frozenset(PayloadCodec),
+    Profile.MODEL_EXTENDED: frozenset(),
 }
 """11.2 The payload codecs that a profile allows."""
 
 INTER_PROFILES = frozenset({Profile.INTER, Profile.EXTENDED, Profile.COMPLETE})
 """11.2 The profiles in which a picture may be predicted from another one."""
+
+MODEL_PROFILES = frozenset({Profile.MODEL, Profile.MODEL_EXTENDED})
+"""11.2 The profiles of model updates."""
 
 
 class Extension(StrEnum):

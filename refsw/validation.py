@@ -17,7 +17,7 @@ from refsw.models.directory import Directory
 from refsw.models.reader import ModelReader
 from refsw.models.state import Model
 from refsw.models.update import ApplyLimits
-from refsw.profiles import Allowance
+from refsw.profiles import MODEL_PROFILES, Allowance
 from refsw.syntax.codes import Level, Profile
 from refsw.syntax.units import UnitReader
 
@@ -115,7 +115,7 @@ def validate(
                 note(_declared("profile.declared", "profile_idc", 48, profile, units.header.profile))
             if level is not None and units.header.level > level:
                 note(_declared("level.declared", "level_idc", 56, level, units.header.level))
-            if units.header.profile is Profile.MODEL:
+            if units.header.profile in MODEL_PROFILES:
                 applier = Applier(base, ApplyLimits(allowance=allowance))
                 for content in applied(ModelReader(units, report=note), applier):  # the results are thrown away
                     report.updates += isinstance(content, Directory)

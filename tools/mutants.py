@@ -72,7 +72,7 @@ OTHERS = {
     "entropy/rans.py": {"encode", "Tables.encoding"},
     "entropy/rawbits.py": {"pack"},
     "models/symbols.py": {"to_symbols", "_near", "_classify", "pack_raw"},
-    "models/payload.py": {"tables_of", "_Rans._error"},
+    "models/payload.py": {"_Rans._error"},
     "models/apply.py": {"_no_base"},
     "models/update.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range"},
 }  # fmt: skip

@@ -49,6 +49,7 @@ ENUMERATIONS: tuple[type[IntEnum], ...] = (
     codes.TensorMode,
     codes.StepMultiplier,
     codes.ModelCoder,
+    codes.ValueQuantizer,
 )
 ELEMENT_OF = {
     "UnitType": "unit_type",
@@ -65,6 +66,7 @@ ELEMENT_OF = {
     "StepMultiplier": "step_multiplier",
     "ModelCoder": "model_coder",
     "PacketType": "packet_type",
+    "ValueQuantizer": "value_quantizer",
 }
 CLAUSE_OF = {"PacketType": "14.3.1"}
 """Where code points are that are not in 6.2."""

@@ -10,8 +10,7 @@ import click
 from refsw.cli.common import base_model, input_stream, max_work, say, say_all
 from refsw.errors import DfcError, UsageError
 from refsw.features.config import LEVELS, PROFILES
-from refsw.profiles import Allowance
-from refsw.syntax.codes import Profile
+from refsw.profiles import MODEL_PROFILES, Allowance
 from refsw.validation import Report, validate
 
 
@@ -63,7 +62,7 @@ def _print(path: Path, report: Report) -> None:
         return
     declared = f"profile {report.profile.name.lower()}, level {report.level.value}"
     samples = ", ".join(f"{name}: {count} sample{'s' * (count != 1)}" for name, count in report.samples.items())
-    if report.profile is Profile.MODEL:
+    if report.profile in MODEL_PROFILES:
         samples = f"{report.updates} update{'s' * (report.updates != 1)}"
     if report.violations:
         count = len(report.violations)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 
 from refsw.inspection import inspect
-from refsw.syntax.codes import Profile, UnitType
+from refsw.profiles import MODEL_PROFILES
+from refsw.syntax.codes import UnitType
 from refsw.syntax.structures import HEADER_BYTES
 from refsw.syntax.units import UnitReader, crc32
 
@@ -23,7 +24,7 @@ def without_digests(data: bytes) -> bytes | None:
     Raises:
         DfcError: the bitstream is damaged.
     """
-    if data[PROFILE_BYTE : PROFILE_BYTE + 1] == bytes([Profile.MODEL]):
+    if data[PROFILE_BYTE] in MODEL_PROFILES:
         return None
     rows = inspect(data, trace=True).rows
     flags = [row.bit_offset for row in rows if row.element in FLAGS and row.value]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from refsw.conformance.outputs import read_tensors
 from refsw.models.apply import apply_update
-from refsw.syntax.codes import Profile
+from refsw.profiles import MODEL_PROFILES
 from refsw.tensor.axes import Array
 
 PROFILE_BYTE = 6
@@ -14,7 +14,7 @@ PROFILE_BYTE = 6
 
 def is_update(data: bytes) -> bool:
     """Whether a bitstream says that it holds model updates."""
-    return data[PROFILE_BYTE : PROFILE_BYTE + 1] == bytes([Profile.MODEL])
+    return len(data) > PROFILE_BYTE and data[PROFILE_BYTE] in MODEL_PROFILES
 
 
 def load_model(path: Path | str) -> dict[str, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,30 @@ class Tables:
         return (self.frequencies << 16 | starts).astype(np.uint32)
 
 
+class Chooser(Protocol):
+    """Chooses among the tables of a context by the symbols that were decoded before in the lane (10.6.7).
+
+    `log2` is that of their number; table c x 2^log2 is the first one of context c.
+    """
+
+    log2: int
+
+    def prepare(self, steps: npt.NDArray[np.uint32], names: npt.NDArray[np.uint16]) -> None:
+        """Put into the steps of `Tables.decoding` what `advance` wants to know of a symbol, and into names what for."""
+
+    def mark(self, slots: npt.NDArray[np.uint32]) -> None:
+        """Put the choice for the next symbols, of the first lanes, into their slots."""
+
+    def advance(self, entries: npt.NDArray[np.uint32]) -> None:
+        """Take the steps of these symbols."""
+
+    def mark_one(self, slot: int, lane: int) -> int:
+        """`mark` for a lane alone."""
+
+    def advance_one(self, entry: int, lane: int) -> None:
+        """`advance` for a lane alone."""
+
+
 class Decoder:
     """Decodes symbols in (step, lane) order.
 
@@ -64,12 +89,18 @@ class Decoder:
         tables: the frequency tables.
         states: one state a lane.
         words: the words in the order in which lanes take them.
+        chooser: what else the table of a symbol depends on; None: on its context alone.
     """
 
-    def __init__(self, tables: Tables, states: States, words: Words) -> None:
+    def __init__(self, tables: Tables, states: States, words: Words, chooser: Chooser | None = None) -> None:
         self._steps, self._names = tables.decoding()
         self._sure = tables.frequencies.max(axis=1, initial=0) == tables.total
         self._precision = tables.precision
+        self._chooser = chooser
+        self._shift = self._precision
+        if chooser is not None:
+            chooser.prepare(self._steps, self._names)
+            self._shift += chooser.log2
         self.states = states.copy()
         self.words = words
         self.position = 0
@@ -81,9 +112,9 @@ class Decoder:
         for begin in range(0, len(contexts), part):
             chosen = contexts[begin : begin + part]
             slots = chosen.astype(np.uint32)
-            slots <<= self._precision
+            slots <<= self._shift
             # A table of one symbol leaves every state as it is, and takes no word.
-            if not self._sure[chosen].all():
+            if self._chooser is not None or not self._sure[chosen].all():
                 (self._run_few if lanes <= FEW_LANES else self._run)(slots, lanes)
             yield self._names.take(slots)
 
@@ -92,13 +123,18 @@ class Decoder:
         states, place, position = self.states.tolist(), slots.data, self.position
         steps, words, end = self._steps.data, self.words.data, len(self.words)
         precision, mask = self._precision, (1 << self._precision) - 1
+        chooser = self._chooser
         for i in range(len(slots)):
             lane = i % lanes
             state = states[lane]
             slot = place[i] | state & mask
+            if chooser is not None:
+                slot = chooser.mark_one(slot, lane)
             place[i] = slot
             entry = steps[slot]
-            state = (entry >> 16) * (state >> precision) + (entry & 0xFFFF)
+            if chooser is not None:
+                chooser.advance_one(entry, lane)
+            state = (entry >> 16) * (state >> precision) + (entry & mask)
             if state < LOWEST:
                 state = state << 16 | (words[position] if position < end else 0)
                 position += 1
@@ -112,17 +148,22 @@ class Decoder:
         entry, factor = np.empty(lanes, np.uint32), np.empty(lanes, np.uint32)
         low = np.empty(lanes, bool)
         precision, mask = self._precision, (1 << self._precision) - 1
+        chooser = self._chooser
         for begin in range(0, len(slots), lanes):
             row = slots[begin : begin + lanes]
             if len(row) < lanes:  # the last step has no values for the last lanes
                 states, entry, factor, low = (a[: len(row)] for a in (states, entry, factor, low))
             np.bitwise_and(states, mask, out=factor)
             np.bitwise_or(row, factor, out=row)
+            if chooser is not None:
+                chooser.mark(row)
             steps.take(row, out=entry, mode="wrap")  # indices are in range; this mode copies nothing
+            if chooser is not None:
+                chooser.advance(entry)
             np.right_shift(states, precision, out=states)
             np.right_shift(entry, 16, out=factor)
             np.multiply(states, factor, out=states)
-            np.bitwise_and(entry, 0xFFFF, out=entry)
+            np.bitwise_and(entry, mask, out=entry)
             np.add(states, entry, out=states)
             np.less(states, LOWEST, out=low)
             refill = low.nonzero()[0]

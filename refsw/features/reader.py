@@ -10,8 +10,8 @@ from refsw.errors import DfcError, ErrorClass, LimitError, SemanticError, Unsupp
 from refsw.features.assembly import incomplete
 from refsw.features.parameters import Parameters, check_limits, check_values, from_values, over, range_order
 from refsw.features.reconstruct import UnitContent
-from refsw.profiles import LEVELS
-from refsw.syntax.codes import DigestKind, Profile, RangeScope, UnitType
+from refsw.profiles import LEVELS, MODEL_PROFILES
+from refsw.syntax.codes import DigestKind, RangeScope, UnitType
 from refsw.syntax.declaration import Values
 from refsw.syntax.structure import Report, Trace, raise_error
 from refsw.syntax.units import Unit, UnitReader
@@ -93,9 +93,10 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
         wanted: Callable[[int, bytes], bool] | None = None,
     ) -> None:
         units = stream if isinstance(stream, UnitReader) else UnitReader(stream, trace=trace, report=report)
-        if units.header.profile is Profile.MODEL:
+        if units.header.profile in MODEL_PROFILES:
             raise _error(UnsupportedError, ErrorClass.RESERVED_VALUE, "profile.implemented", "profile_idc", 48,
-                         "features; model updates are applied with 'refsw model apply'", "MODEL")  # fmt: skip
+                         "features; model updates are applied with 'refsw model apply'",
+                         units.header.profile.name)  # fmt: skip
         super().__init__(units, report=report, wanted=wanted)
         self.limits = LEVELS[self.header.level]
         self.units.max_unit_bytes = self.limits.unit_bytes

@@ -19,6 +19,7 @@ MULTIPLIERS = {StepMultiplier.ONE: 1, StepMultiplier.TWO: 2, StepMultiplier.FIVE
 MAX_DIGITS = 15
 CHUNK = 1 << 18
 EXACT_INTEGER = 1 << 53
+GRID_LOG2 = 10
 _BELOW = 2.0**63
 
 
@@ -57,9 +58,21 @@ class Step:
     def __str__(self) -> str:
         return f"{self.m}e-{self.digits}"
 
+    def grid(self, g: int) -> Grid:
+        """10.4.2 The grid of g / 2^10 of the step."""
+        return Grid(self.m * g, self.scale * (1 << GRID_LOG2))
 
-def differences(values: Integers, step: Step) -> npt.NDArray[np.float64]:
-    """10.4.2 Binary64( q x m ) / 10^k."""
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """10.4.2 The multiples of m / scale, scale being exact in binary64."""
+
+    m: int
+    scale: float
+
+
+def differences(values: Integers, step: Step | Grid) -> npt.NDArray[np.float64]:
+    """10.4.2 Binary64( v x m ) / 10^k, or with a grid Binary64( v x m x g ) / (2^10 x 10^k)."""
     d: npt.NDArray[np.float64] = (values * step.m).astype(np.float64)
     d /= step.scale
     return d
@@ -96,7 +109,7 @@ def _bfloat16(x: npt.NDArray[np.float64]) -> Array:
     return out
 
 
-def reconstruct(values: Integers, step: Step, base: Array | None, element_type: ElementType) -> Array:
+def reconstruct(values: Integers, step: Step | Grid, base: Array | None, element_type: ElementType) -> Array:
     """10.4.2 RoundTo( base + Binary64( q x m ) / 10^k ), elements in raster order."""
     d = differences(values, step)
     if base is not None:
@@ -135,6 +148,14 @@ def quantize(x: npt.NDArray[np.float64], step: Step, rounding: Rounding, offset:
         if scaled.size and not float(np.abs(scaled).max()) * step.m < _BELOW:
             return None  # NaN, where the base has one, is not below either
     return scaled.astype(np.int64)
+
+
+def common_part(array: Array, shape: tuple[int, ...]) -> Array:
+    """10.3.4 The elements at the same indices in another shape of as many axes, and zeros where there are none."""
+    out = np.zeros(shape, array.dtype)
+    part = tuple(slice(min(a, b)) for a, b in zip(array.shape, shape, strict=True))
+    out[part] = array[part]
+    return out
 
 
 WORDS: dict[int, Any] = {1: np.int8, 2: np.dtype("<i2"), 4: np.dtype("<i4"), 8: np.dtype("<i8")}

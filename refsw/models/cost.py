@@ -14,11 +14,12 @@ from refsw.models.directory import Resolved
 from refsw.models.payload import DataContent
 from refsw.models.state import Model, TensorType
 from refsw.profiles import Allowance
-from refsw.syntax.codes import ModelCoder, TensorMode
+from refsw.syntax.codes import ModelCoder, TensorMode, ValueQuantizer
 from refsw.syntax.model_structures import MAX_DISTINCT_TABLES
 
 ENTRY, UNIT, TABLE, STEP = 100_000, 500_000, 250_000, 15_000
 OUTPUT, HASHED, VALUE, SYMBOL_OF_FEW, LABEL, TAP, GROUP = 3, 2, 60, 700, 30, 4, 4
+LEVEL, LEVEL_BYTES, DEPENDENT = 20, 12, 4
 BASE_VALUE, BASE_UPDATES = 800, 4
 """As many updates as this may change every value of a large base, however few their bytes are."""
 
@@ -42,6 +43,12 @@ def directory_work(entries: Sequence[Resolved | None], digested: Collection[str]
     return work
 
 
+def source_bytes(entries: Iterable[Resolved]) -> int:
+    """10.3.4 Bytes of the parts of sources of another shape."""
+    found = [(entry.type, entry.source) for entry in entries if entry.source is not None]
+    return sum(kind.elements * source.dtype.itemsize for kind, source in found if kind.elements != source.elements)
+
+
 def result_work(types: Iterable[TensorType]) -> int:
     """Work for digesting tensors of a result and writing them."""
     return sum(kind.nbytes for kind in types) * (OUTPUT + HASHED)
@@ -56,18 +63,21 @@ def unit_work(unit: DataContent, types: Sequence[TensorType]) -> int:
     taps: list[int] = [0] + [len(rows) + 1 for rows in v["predictor_coefficient"]]
     for kind, predictor, groups in zip(types, v["predictor"], v["label_group_count"], strict=True):
         work += kind.elements * (TAP * taps[predictor] // 2 + GROUP * int(groups))
-    work += _symbols(sum(kind.elements for kind in types), v["lanes_log2"])
-    work += TABLE * min(MAX_DISTINCT_TABLES, sum(end > 0 for end in v["symbol_end"]))
+    elements, dependent = sum(kind.elements for kind in types), unit.quantizer is ValueQuantizer.DEPENDENT
+    work += _symbols(elements, v["lanes_log2"], DEPENDENT if dependent else 2)
+    work += 0 if unit.quantizer is ValueQuantizer.PLAIN else elements * LEVEL
+    # Second tables are expanded wherever there are first ones.
+    work += TABLE * (1 + dependent) * min(MAX_DISTINCT_TABLES, sum(end > 0 for end in v["symbol_end"]))
     if v["label_flag"]:
         labels = label_count(unit, types)
-        work += labels * LABEL + _symbols(labels, v["label_lanes_log2"])
+        work += labels * LABEL + _symbols(labels, v["label_lanes_log2"], 2)
     return work
 
 
-def _symbols(count: int, lanes_log2: int) -> int:
-    """Lanes are decoded at once, a step after the other; few of them symbol by symbol."""
+def _symbols(count: int, lanes_log2: int, halves: int) -> int:
+    """Lanes are decoded at once, a step after the other; few of them symbol by symbol. In halves of what is usual."""
     lanes = 1 << lanes_log2
-    return count * SYMBOL_OF_FEW if lanes <= FEW_LANES else -(-count // lanes) * STEP
+    return halves * (count * SYMBOL_OF_FEW if lanes <= FEW_LANES else -(-count // lanes) * STEP) // 2
 
 
 def label_count(unit: DataContent, types: Sequence[TensorType]) -> int:
@@ -89,4 +99,5 @@ def unit_memory(unit: DataContent, types: Sequence[TensorType]) -> int:
         width: int = 1 << unit.values["word_bytes_log2"]
         copies = 2 + int(unit.values["plane_flag"])
         return memory + elements * (width * copies + 8)
+    memory += 0 if unit.quantizer is ValueQuantizer.PLAIN else LEVEL_BYTES * elements
     return memory + 5 * elements + (20 * label_count(unit, types) if unit.values["label_flag"] else 0)

@@ -45,7 +45,8 @@ class Entry:
 class Directory:
     """10.3 A model header, read.
 
-    `coded` lists the entries that have values in model data units, in their order.
+    `extended` tells whether sources may have another shape (10.3.4); `coded` lists the entries that have values in
+    model data units, in their order.
     """
 
     network_id: str
@@ -57,6 +58,7 @@ class Directory:
     step: Step
     entries: tuple[Entry, ...]
     bit_offset: int
+    extended: bool = False
 
     @property
     def coded(self) -> list[int]:
@@ -85,8 +87,8 @@ def _text(data: bytes, element: str, offset: int) -> str:
     return text
 
 
-def from_values(values: Values, offset: int) -> Directory:
-    """10.3 The directory from the elements of a model header.
+def from_values(values: Values, offset: int, *, extended: bool = False) -> Directory:
+    """10.3 The directory from the elements of a model header, in profile MODEL_EXTENDED or not.
 
     Raises:
         SemanticError: a combination of values that 10.3 does not allow.
@@ -103,6 +105,7 @@ def from_values(values: Values, offset: int) -> Directory:
         Step(values["step_digits"], StepMultiplier(values["step_multiplier"])),
         tuple(entries),
         offset,
+        extended,
     )
     for error in _check_entries(directory):
         raise error
@@ -205,17 +208,26 @@ def resolve(directory: Directory, base: Sequence[TensorType]) -> list[Resolved |
                 raise _not_a_copy(kind, other.type if other else None, offset)
         elif entry.mode in QUANTIZED and not {kind.element_type, (source or kind).element_type} <= FLOATS:
             raise _not_float(kind.name, kind, offset)
-        elif source is not None and not _fits(entry.mode, source, kind):
-            raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.source-format", f"source of {kind.name}",
-                           offset, _wanted(entry.mode, kind),
-                           f"{source.element_type.name} {source.shape}")  # fmt: skip
+        elif source is not None:
+            _check_source(directory, entry.mode, source, kind)
         out.append(Resolved(entry, kind, source))
     return out
 
 
+def _check_source(directory: Directory, mode: TensorMode, source: TensorType, kind: TensorType) -> None:
+    """10.3.2, 10.3.4."""
+    reshaped = directory.extended and source.elements != kind.elements and mode is not TensorMode.UNCHANGED
+    if reshaped and len(source.shape) != len(kind.shape):
+        requirement, wanted = "model.source-shape", f"{len(kind.shape)} axes"
+    elif (source.elements != kind.elements and not reshaped) or not _fits(mode, source, kind):
+        requirement, wanted = "model.source-format", _wanted(mode, kind)
+    else:
+        return
+    raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, requirement, f"source of {kind.name}",
+                   directory.bit_offset, wanted, f"{source.element_type.name} {source.shape}")  # fmt: skip
+
+
 def _fits(mode: TensorMode, source: TensorType, kind: TensorType) -> bool:
-    if source.elements != kind.elements:
-        return False
     if mode is TensorMode.UNCHANGED:
         return source.element_type is kind.element_type
     if mode is TensorMode.EXACT_DIFFERENCE:

@@ -7,17 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from refsw.entropy.rans import LOWEST, Decoder, Tables
 from refsw.entropy.rawbits import RawReader
 from refsw.errors import DfcError, ErrorClass, PayloadError, SemanticError
 from refsw.models.arithmetic import WORDS, Integers
 from refsw.models.labels import Contexts, Group, Labelling, Labels
+from refsw.models.levels import EXACT, LAST_OF_LEVELS, Planes, to_residuals
 from refsw.models.prediction import Predictor
+from refsw.models.quantizers import SECOND, Quantizers
 from refsw.models.symbols import to_values
-from refsw.models.tables import as_tables, from_values
+from refsw.models.tables import as_tables, from_values, second_from_values
 from refsw.payload.bytecodecs import ByteCodec
-from refsw.syntax.codes import ModelCoder, PayloadCodec
+from refsw.syntax.codes import ModelCoder, PayloadCodec, ValueQuantizer
 from refsw.syntax.declaration import Values
 from refsw.syntax.model_structures import MAX_DISTINCT_TABLES, MAX_LANES_LOG2
 from refsw.syntax.walker import error_of
@@ -50,6 +53,16 @@ class DataContent:
         """Coder of its values."""
         return ModelCoder(self.values["model_coder"])
 
+    @property
+    def quantizer(self) -> ValueQuantizer:
+        """How its levels become values: PLAIN where it does not say."""
+        return ValueQuantizer(self.values.get("value_quantizer", ValueQuantizer.PLAIN))
+
+    @property
+    def grid(self) -> int | None:
+        """10.4.2 The grid of its quantized values in 1/1024 of their steps; None: the steps themselves."""
+        return None if self.quantizer is ValueQuantizer.PLAIN else int(self.values["grid"])
+
     def predictors(self, shapes: Sequence[Shape]) -> list[Predictor | None]:
         """10.6.6 The predictor of every tensor of the unit."""
         if self.coder is not ModelCoder.RANS:
@@ -69,12 +82,13 @@ class DataContent:
         return memoryview(self.values["model_payload"])
 
 
-def decode_values(unit: DataContent, shapes: Sequence[Shape]) -> Iterator[Integers]:
-    """10.6, 10.7 The values of all tensors of a unit, one tensor after the other, in parts of any size.
+def decode_values(unit: DataContent, shapes: Sequence[Shape], exact: Sequence[bool]) -> Iterator[Integers]:
+    """10.6, 10.7 The values (before 10.6.6) of all tensors of a unit, one after the other, in parts of any size.
 
     Args:
         unit: the unit.
         shapes: shapes of its coded tensors.
+        exact: which of them have exact elements (10.4.3).
 
     Raises:
         SemanticError, PayloadError: the unit breaks a requirement of 10.6 or 10.7. What spans the payload is known
@@ -87,7 +101,7 @@ def decode_values(unit: DataContent, shapes: Sequence[Shape]) -> Iterator[Intege
                            "RANS, since the unit has no values", "XZ")  # fmt: skip
         yield _xz(unit, sum(counts))
         return
-    yield from _Rans(unit, shapes).values()
+    yield from _Rans(unit, shapes, exact).values()
 
 
 def _xz(unit: DataContent, count: int) -> Integers:
@@ -107,36 +121,74 @@ def _xz(unit: DataContent, count: int) -> Integers:
 class _Rans:
     """10.6 One unit coded with rANS."""
 
-    def __init__(self, unit: DataContent, shapes: Sequence[Shape]) -> None:
-        self.unit, self.shapes, self.v = unit, shapes, unit.values
+    def __init__(self, unit: DataContent, shapes: Sequence[Shape], exact: Sequence[bool]) -> None:
+        self.unit, self.shapes, self.exact, self.v = unit, shapes, exact, unit.values
+        self.dependent = unit.quantizer is ValueQuantizer.DEPENDENT
         self.rows = from_values(self.v, unit.bit_offset)
+        self.seconds = second_from_values(self.v, self.rows, unit.bit_offset) if self.dependent else []
         self.place = 0
-        self.count = sum(math.prod(shape) for shape in shapes)
+        self.counts = [math.prod(shape) for shape in shapes]
+        self.count = sum(self.counts)
 
     def values(self) -> Iterator[Integers]:
         """All values, in parts."""
         labels = self._labels()
         states, words = self._part(self.count, self.v["lanes_log2"], self.v["word_count"], "word_count")
         raw = RawReader(self.unit.payload[self.place :])
-        # Tables that are the same as others are not expanded again.
-        rows = self.rows[: self.v["table_count_minus1"] + 1]
-        distinct = {id(row): row for row in rows}
-        if len(distinct) > MAX_DISTINCT_TABLES:
-            raise self._error("model.tables", f"at most {MAX_DISTINCT_TABLES} tables that are not the same as the one "
-                              "before", str(len(distinct)))  # fmt: skip
-        place = {key: i for i, key in enumerate(distinct)}
-        index = np.array([place[id(row)] for row in rows], np.uint8)
-        decoder = Decoder(as_tables(list(distinct.values())), states, words)
-        for symbols in decoder.symbols(index[self._contexts(labels)]):
-            found = to_values(symbols, raw)
-            if (found[symbols == LAST_SYMBOL] != np.iinfo(np.int64).min).any():
-                raise self._error("model.value-range", "values of 64 bits", "a greater magnitude", PayloadError)
-            yield found
+        tables, index = self._tables()
+        decoder = Decoder(tables, states, words, Quantizers(len(states)) if self.dependent else None)
+        contexts = [index[part] for part in self._contexts(labels)]
+        if self.unit.quantizer is ValueQuantizer.PLAIN:
+            for symbols in decoder.symbols(np.concatenate(contexts)):
+                found = to_values(symbols, raw)
+                if (found[symbols == LAST_SYMBOL] != np.iinfo(np.int64).min).any():
+                    raise self._error("model.value-range", "values of 64 bits", "a greater magnitude", PayloadError)
+                yield found
+        else:
+            yield from self._levels(decoder, contexts, raw)
         self._finish(decoder, "word_count")
         if raw.missing or not raw.rest_is_zero():
             got = f"{raw.missing} bits too few" if raw.missing else f"{raw.length - raw.position} bits left"
             raise self._error("model.raw-bits", "as many raw bits as the values have, and zero bits to the end of the "
                               "byte", got, PayloadError, ErrorClass.LENGTH_MISMATCH)  # fmt: skip
+
+    def _levels(self, decoder: Decoder, contexts: list[npt.NDArray[np.uint8]], raw: RawReader) -> Iterator[Integers]:
+        """10.6.7 The values of levels: as they come, or tensor by tensor if they come in several planes."""
+        planes = Planes(self.counts, [1 if p is None else p.taps for p in self.unit.predictors(self.shapes)])
+        marks = None
+        if any(self.exact):
+            of = [np.full(count, EXACT * own, np.uint16) for count, own in zip(self.counts, self.exact, strict=True)]
+            marks = planes.gather(of)
+        whole = np.empty(self.count if planes.depth > 1 else 0, np.int64)
+        begin = 0
+        for symbols in decoder.symbols(planes.gather(contexts)):
+            end = begin + symbols.size
+            if int((symbols & SECOND - 1).max(initial=0)) > LAST_OF_LEVELS:
+                raise self._error("model.level-range", "magnitudes below 2^61", "a greater level", PayloadError)
+            if marks is not None:
+                own = marks[begin:end]
+                symbols = np.where(own, symbols & np.uint16(SECOND - 1) | own, symbols)
+            residuals = to_residuals(symbols, raw, self.unit.quantizer)
+            if planes.depth > 1:
+                whole[begin:end] = residuals
+            else:
+                yield residuals
+            begin = end
+        if planes.depth > 1:
+            yield from planes.scatter(whole)
+
+    def _tables(self) -> tuple[Tables, npt.NDArray[np.uint8]]:
+        """The tables that differ, with their second ones if dependent; and which of them every table number has."""
+        rows = self.rows[: self.v["table_count_minus1"] + 1]
+        # Tables that are the same as others are not expanded again.
+        groups = zip(rows, self.seconds, strict=True) if self.dependent else zip(rows, strict=True)
+        distinct = {id(group[0]): group for group in groups}
+        if len(distinct) > MAX_DISTINCT_TABLES:
+            raise self._error("model.tables", f"at most {MAX_DISTINCT_TABLES} tables that are not the same as the one "
+                              "before", str(len(distinct)))  # fmt: skip
+        place = {key: i for i, key in enumerate(distinct)}
+        tables = as_tables([row for group in distinct.values() for row in group])
+        return tables, np.array([place[id(row)] for row in rows], np.uint8)
 
     def _part(self, symbols: int, lanes_log2: int, count: int, element: str) -> tuple[np.ndarray, np.ndarray]:
         """States and words at the current place of the payload."""
@@ -195,22 +247,20 @@ class _Rans:
         groups = max(map(len, self.v["group_last_axis"]))
         return groups * self.count
 
-    def _contexts(self, labels: list[Labels]) -> Contexts:
-        parts, taken = [], 0
+    def _contexts(self, labels: list[Labels]) -> list[Contexts]:
+        """10.6.3 The table of every value, tensor by tensor."""
+        parts, taken, most = list[Contexts](), 0, self.v["table_count_minus1"]
         for t, shape in enumerate(self.shapes):
             groups = self._groups(t)
             step = self.v["label_step_minus1"][t] + 1
             labelling = Labelling(self.v["table_offset"][t], step, groups, tuple(labels[taken : taken + len(groups)]))
             taken += len(groups)
-            count = math.prod(shape)
-            if count and labelling.highest() > self.v["table_count_minus1"]:
-                most = self.v["table_count_minus1"]
+            if self.counts[t] and labelling.highest() > most:
                 raise self._error(
                     "model.context-bound", f"tables up to {most} for tensor {t}", str(labelling.highest())
                 )
-            if count:
-                parts.append(labelling.contexts(shape))
-        return np.concatenate(parts) if parts else np.empty(0, np.uint16)
+            parts.append(labelling.contexts(shape) if self.counts[t] else np.empty(0, np.uint16))
+        return parts
 
     def _error(
         self,
@@ -223,8 +273,3 @@ class _Rans:
         offset = self.unit.payload_offset if kind is PayloadError else self.unit.bit_offset
         element = "model_payload" if kind is PayloadError else "model_data"
         return error_of(kind, error_class, requirement, element, offset, expected, got)
-
-
-def tables_of(unit: DataContent) -> Tables:
-    """10.6.2 The frequency tables of a unit, for inspection."""
-    return as_tables(from_values(unit.values, unit.bit_offset))

@@ -37,8 +37,10 @@ class Predictor:
     def _used(self) -> list[list[tuple[int, int]]]:
         return [[(j, c) for j, c in enumerate(row) if c] for row in self.rows]
 
-    def _prediction(self, columns: Integers, p: int) -> Integers:
-        """The prediction of tap p of all runs; `columns` has a row a tap."""
+    def prediction(self, columns: Integers, p: int) -> Integers | None:
+        """The prediction of tap p, from 1 on, of all runs, if there is any; `columns` has a row a tap."""
+        if not self._used[p - 1]:
+            return None
         total = np.full(columns.shape[1], HALF, np.int64)
         for j, c in self._used[p - 1]:
             total += c * columns[j]
@@ -50,8 +52,9 @@ class Predictor:
         columns = np.ascontiguousarray(values.reshape(-1, self.taps).T)
         out = columns.copy()
         for p in range(1, self.taps):
-            if self._used[p - 1]:
-                out[p] -= self._prediction(columns, p)
+            prediction = self.prediction(columns, p)
+            if prediction is not None:
+                out[p] -= prediction
         return np.ascontiguousarray(out.T).reshape(-1)
 
     def restore(self, residuals: Integers) -> Integers | None:
@@ -60,8 +63,9 @@ class Predictor:
             return None
         columns = np.ascontiguousarray(residuals.reshape(-1, self.taps).T)
         for p in range(1, self.taps):
-            if self._used[p - 1]:
-                columns[p] += self._prediction(columns, p)
+            prediction = self.prediction(columns, p)
+            if prediction is not None:
+                columns[p] += prediction
                 if _beyond(columns[p]):
                     return None
         return np.ascontiguousarray(columns.T).reshape(-1)

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, ClassVar
 from refsw.errors import DfcError, ErrorClass, LimitError, SemanticError, UnsupportedError
 from refsw.models.directory import Directory, from_values
 from refsw.models.payload import DataContent
-from refsw.profiles import LEVELS
+from refsw.profiles import LEVELS, MODEL_PROFILES
 from refsw.syntax.codes import Profile, UnitType
 from refsw.syntax.declaration import Values
 from refsw.syntax.structure import Report, Trace, raise_error
@@ -44,7 +44,7 @@ class ModelReader(BitstreamWalker[ModelContent]):
         self, stream: BinaryIO | UnitReader, *, trace: Trace | None = None, report: Report = raise_error
     ) -> None:
         units = stream if isinstance(stream, UnitReader) else UnitReader(stream, trace=trace, report=report)
-        if units.header.profile is not Profile.MODEL:
+        if units.header.profile not in MODEL_PROFILES:
             raise error_of(UnsupportedError, ErrorClass.RESERVED_VALUE, "profile.implemented", "profile_idc", 48,
                            "model updates; features are decoded with 'refsw decode'",
                            units.header.profile.name)  # fmt: skip
@@ -56,7 +56,7 @@ class ModelReader(BitstreamWalker[ModelContent]):
 
     def order(self, kind: UnitType) -> str:
         """10.8 and 11.2."""
-        features = (UnitType.FEATURE_PARAMETER_SET, UnitType.FEATURE_DATA, UnitType.DIGEST)
+        features = (UnitType.FEATURE_PARAMETER_SET, UnitType.FEATURE_DATA, UnitType.FEATURE_PART, UnitType.DIGEST)
         return "profile.model" if kind in features else "model.order"
 
     def content(self, kind: UnitType, unit: Unit, values: Values) -> Iterator[ModelContent]:
@@ -91,7 +91,7 @@ class ModelReader(BitstreamWalker[ModelContent]):
         if not self._lost:
             for error in self._incomplete(offset):
                 raise error
-        update = from_values(values, offset)
+        update = from_values(values, offset, extended=self.header.profile is Profile.MODEL_EXTENDED)
         if self.update is not None and update.base_digest != self.update.result_digest and not self._lost:
             raise error_of(SemanticError, ErrorClass.LAYOUT_MISMATCH, "model.chain", "base_digest", offset,
                            f"the result of the update before ({self.update.result_digest.hex()[:16]}...)",

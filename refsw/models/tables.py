@@ -26,25 +26,47 @@ def from_values(values: Values, bit_offset: int) -> list[Frequencies]:
     Raises:
         SemanticError: the frequencies of a table leave nothing for its rest_symbol.
     """
-    precision = values["frequency_precision"]
     rows: list[Frequencies] = []
     for t, end in enumerate(values["symbol_end"]):
-        if end == 0:
-            rows.append(rows[-1])
-            continue
-        row = np.zeros(end, np.int64)
-        first, rest = values["first_symbol"][t], values["rest_symbol"][t]
-        for s, (size, bits) in enumerate(zip(values["frequency_class"][t], values["frequency_bits"][t], strict=True)):
-            if size:
-                kept = min(size - 1, precision)
-                row[first + s] = ((1 << kept) + bits) << (size - 1 - kept)
-        left = TOTAL - int(row.sum())
-        if left < 1:
-            raise SemanticError(ErrorClass.OUT_OF_RANGE, "model.rest-frequency", f"frequency_bits[{t}]", bit_offset,
-                                expected=f"frequencies of a sum below {TOTAL}", got=str(TOTAL - left))  # fmt: skip
-        row[first + rest] = left
-        rows.append(row)
+        rows.append(_frequencies(values, "", t, end, bit_offset) if end else rows[-1])
     return rows
+
+
+def second_from_values(values: Values, rows: list[Frequencies], bit_offset: int) -> list[Frequencies]:
+    """10.6.2 The frequencies of the second table of every table for values, in order.
+
+    Args:
+        values: the elements of the unit.
+        rows: what `from_values` gives.
+        bit_offset: where the unit stands.
+
+    Raises:
+        SemanticError: as with `from_values`.
+    """
+    seconds: list[Frequencies] = []
+    for t, end in enumerate(values["second_symbol_end"]):
+        if not values["symbol_end"][t]:
+            seconds.append(seconds[-1])
+        else:
+            seconds.append(_frequencies(values, "second_", t, end, bit_offset) if end else rows[t])
+    return seconds
+
+
+def _frequencies(values: Values, prefix: str, t: int, end: int, bit_offset: int) -> Frequencies:
+    precision = values["frequency_precision"]
+    first, rest = values[f"{prefix}first_symbol"][t], values[f"{prefix}rest_symbol"][t]
+    classes, bits_of = values[f"{prefix}frequency_class"][t], values[f"{prefix}frequency_bits"][t]
+    row = np.zeros(end, np.int64)
+    for s, (size, bits) in enumerate(zip(classes, bits_of, strict=True)):
+        if size:
+            kept = min(size - 1, precision)
+            row[first + s] = ((1 << kept) + bits) << (size - 1 - kept)
+    left = TOTAL - int(row.sum())
+    if left < 1:
+        raise SemanticError(ErrorClass.OUT_OF_RANGE, "model.rest-frequency", f"{prefix}frequency_bits[{t}]", bit_offset,
+                            expected=f"frequencies of a sum below {TOTAL}", got=str(TOTAL - left))  # fmt: skip
+    row[first + rest] = left
+    return row
 
 
 def as_tables(rows: list[Frequencies]) -> Tables:

@@ -10,7 +10,7 @@ import numpy as np
 
 from refsw.errors import CapacityError, DfcError, ErrorClass, LimitError, PayloadError, SemanticError
 from refsw.models import cost
-from refsw.models.arithmetic import Integers, from_words, reconstruct
+from refsw.models.arithmetic import Integers, common_part, from_words, reconstruct
 from refsw.models.directory import CODED, QUANTIZED, Directory, Resolved, resolve
 from refsw.models.payload import DataContent, decode_values
 from refsw.models.state import Model, TensorType, digest_of, is_finite, tensor_digest
@@ -104,15 +104,17 @@ class UpdateRun:
         entries = self.coded[unit.first : unit.first + unit.count]
         self._check_unit(unit, entries)
         types = [entry.type for entry in entries]
-        self.meter.work(cost.unit_work(unit, types), "model_data", unit.bit_offset)
-        self.meter.memory(cost.unit_memory(unit, types), len(unit.payload), "model_data", unit.bit_offset)
+        parts = cost.source_bytes(entries)
+        self.meter.work(cost.unit_work(unit, types) + cost.OUTPUT * parts, "model_data", unit.bit_offset)
+        self.meter.memory(cost.unit_memory(unit, types) + parts, len(unit.payload), "model_data", unit.bit_offset)
         shapes = [entry.type.shape for entry in entries]
         predictors = unit.predictors(shapes)
-        source = _Parts(decode_values(unit, shapes))
+        exact = [entry.entry.mode not in QUANTIZED for entry in entries]
+        source = _Parts(decode_values(unit, shapes, exact))
         done = []
         for entry, predictor in zip(entries, predictors, strict=True):
             out = np.empty(entry.type.elements, entry.type.dtype)
-            base = None if entry.source is None else self._flat(entry.source)
+            base = None if entry.source is None else self._base(entry.source, entry.type)
             place = 0
             while place < out.size:
                 part = source.take(out.size - place, predictor.taps if predictor else 1)
@@ -133,8 +135,12 @@ class UpdateRun:
             self.digests[entry.type.name] = tensor_digest(entry.type, array)
             yield entry.type, array
 
-    def _flat(self, source: TensorType) -> Array:
-        return np.ascontiguousarray(self.base[source.name]).reshape(-1)
+    def _base(self, source: TensorType, kind: TensorType) -> Array:
+        """The elements of a source that those of a tensor correspond to."""
+        array = self.base[source.name]
+        if source.elements != kind.elements:
+            array = common_part(array, kind.shape)
+        return np.ascontiguousarray(array).reshape(-1)
 
     def _check_unit(self, unit: DataContent, entries: list[Resolved]) -> None:
         elements = sum(entry.type.elements for entry in entries)
@@ -157,10 +163,11 @@ class UpdateRun:
 
     def _elements(self, unit: DataContent, entry: Resolved, values: Any, base: Array | None) -> Array:
         if entry.entry.mode in QUANTIZED:
-            most = (2**63 - 1) // entry.entry.step.m
+            step = entry.entry.step if unit.grid is None else entry.entry.step.grid(unit.grid)
+            most = (2**63 - 1) // step.m
             if (np.abs(values) > most).any() or (values == -(2**63)).any():
                 raise self._range(unit, entry, f"magnitudes up to {most}")
-            return reconstruct(values, entry.entry.step, base, entry.type.element_type)
+            return reconstruct(values, step, base, entry.type.element_type)
         bits = 8 * entry.type.dtype.itemsize
         low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
         if values.size and (int(values.min()) < low or int(values.max()) > high):

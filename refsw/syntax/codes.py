@@ -33,6 +33,7 @@ class Profile(IntEnum):
     MODEL = 6
     RESILIENT = 8
     COMPLETE = 10
+    MODEL_EXTENDED = 11
 
 
 class Level(IntEnum):
@@ -144,6 +145,14 @@ class ModelCoder(IntEnum):
     XZ = 1
 
 
+class ValueQuantizer(IntEnum):
+    """How the levels of a model data unit become values."""
+
+    PLAIN = 0
+    EVEN = 1
+    DEPENDENT = 2
+
+
 MEANINGS: dict[type[IntEnum], dict[str, str]] = {
     UnitType: {
         "FEATURE_PARAMETER_SET": "feature parameter set (6.5)",
@@ -164,6 +173,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "MODEL": "model updates, no features (chapter 10)",
         "RESILIENT": "HEVC, intra pictures only, and byte codecs; parts of samples",
         "COMPLETE": "every payload codec, and every extension of feature parameter sets",
+        "MODEL_EXTENDED": "model updates with levels, and with sources of another shape (chapter 10)",
     },
     Level: {
         "L1": "level 1",
@@ -241,12 +251,17 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "RANS": "interleaved range variants of asymmetric numeral systems (10.6)",
         "XZ": "bytes of the values, xz format (10.7)",
     },
+    ValueQuantizer: {
+        "PLAIN": "levels are the values",
+        "EVEN": "twice the levels (10.6.7)",
+        "DEPENDENT": "two quantizers in turn (10.6.7)",
+    },
 }
 """The meaning of every code point, by enumeration and name: members of equal value are equal as keys."""
 
 SINCE: dict[type[IntEnum], dict[str, int]] = {
     UnitType: {"FEATURE_PART": 1},
-    Profile: {"RESILIENT": 1, "COMPLETE": 1},
+    Profile: {"RESILIENT": 1, "COMPLETE": 1, "MODEL_EXTENDED": 1},
 }
 """5.5 The minor version that brought a code point, where it is not 0.
 

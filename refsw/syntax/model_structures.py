@@ -1,9 +1,9 @@
-"""Chapter 6, clauses 6.10 and 6.11: the syntax structures of model updates, declared once."""
+"""Chapter 6, clauses 6.10, 6.11, 6.14 and 6.15: the syntax structures of model updates, declared once."""
 
 from __future__ import annotations
 
-from refsw.syntax.codes import ElementType, ModelCoder, StepMultiplier, TensorMode
-from refsw.syntax.declaration import Align, Derive, Element, Node, Repeat, Rest, Structure, When
+from refsw.syntax.codes import ElementType, ModelCoder, Profile, StepMultiplier, TensorMode, ValueQuantizer
+from refsw.syntax.declaration import Align, Derive, Element, Include, Node, Repeat, Rest, Structure, When
 
 MAX_SYMBOLS = 504
 MAX_TABLES = 4096
@@ -16,9 +16,9 @@ MAX_COEFFICIENT = 1023
 
 CONSTANTS = {
     prefix + member.name: int(member)
-    for kind, prefix in ((TensorMode, "MODE_"), (ModelCoder, "CODER_"))
+    for kind, prefix in ((TensorMode, "MODE_"), (ModelCoder, "CODER_"), (ValueQuantizer, "QUANTIZER_"))
     for member in kind
-}
+} | {"PROFILE_MODEL_EXTENDED": int(Profile.MODEL_EXTENDED)}
 
 
 def _step(prefix: str, flag: str, mode: str) -> When:
@@ -141,6 +141,58 @@ MODEL_HEADER = Structure(
     CONSTANTS,
 )
 
+
+def _frequencies(prefix: str, of: str) -> tuple[Node, ...]:
+    """The elements of a frequency table after its number of symbols."""
+    end, first, rest = f"{prefix}symbol_end[t]", f"{prefix}first_symbol", f"{prefix}rest_symbol"
+    size = f"{prefix}frequency_class"
+    return (
+        When(
+            f"{end} > 0",
+            (
+                Element(
+                    first,
+                    "ue(v)",
+                    f"First symbol whose frequency{of} is present.",
+                    high=f"{end} - 1",
+                    inferred="0",
+                ),
+                Element(
+                    rest,
+                    "ue(v)",
+                    f"Symbol, counted from {first}, that has the frequency that is left (10.6.2).",
+                    high=f"{end} - {first}[t] - 1",
+                    inferred="0",
+                ),
+            ),
+        ),
+        Repeat(
+            "s",
+            f"{end} - {first}[t]",
+            (
+                When(
+                    f"s != {rest}[t]",
+                    (
+                        Element(
+                            size,
+                            "u(4)",
+                            "0: the symbol does not occur; else the number of bits of its frequency.",
+                            high=str(FREQUENCY_BITS),
+                            inferred="0",
+                        ),
+                        Element(
+                            f"{prefix}frequency_bits",
+                            f"u(max(0, min({size}[t][s] - 1, frequency_precision)))",
+                            "The bits of the frequency after its first (10.6.2).",
+                            inferred="0",
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
 _TABLES: tuple[Node, ...] = (
     Element(
         "symbol_end",
@@ -149,49 +201,56 @@ _TABLES: tuple[Node, ...] = (
         low="0 if t else 1",
         high=str(MAX_SYMBOLS),
     ),
-    When(
-        "symbol_end[t] > 0",
-        (
-            Element(
-                "first_symbol",
-                "ue(v)",
-                "First symbol whose frequency is present.",
-                high="symbol_end[t] - 1",
-                inferred="0",
-            ),
-            Element(
-                "rest_symbol",
-                "ue(v)",
-                "Symbol, counted from first_symbol, that has the frequency that is left (10.6.2).",
-                high="symbol_end[t] - first_symbol[t] - 1",
-                inferred="0",
+    *_frequencies("", ""),
+)
+
+MODEL_LEVELS = Structure(
+    "model_levels",
+    "6.14",
+    "Model levels",
+    (
+        Element("value_quantizer", "u(2)", "How levels become values.", values=ValueQuantizer),
+        When(
+            "value_quantizer != QUANTIZER_PLAIN",
+            (
+                Element(
+                    "grid",
+                    "u(11)",
+                    "g: quantized values count 1024ths of the step, g each (10.4.2).",
+                    low="1",
+                ),
             ),
         ),
     ),
-    Repeat(
-        "s",
-        "symbol_end[t] - first_symbol[t]",
-        (
-            When(
-                "s != rest_symbol[t]",
-                (
-                    Element(
-                        "frequency_class",
-                        "u(4)",
-                        "0: the symbol does not occur; else the number of bits of its frequency.",
-                        high=str(FREQUENCY_BITS),
-                        inferred="0",
-                    ),
-                    Element(
-                        "frequency_bits",
-                        "u(max(0, min(frequency_class[t][s] - 1, frequency_precision)))",
-                        "The bits of the frequency after its first (10.6.2).",
-                        inferred="0",
+    CONSTANTS,
+)
+
+SECOND_TABLES = Structure(
+    "second_tables",
+    "6.15",
+    "Second tables",
+    (
+        Repeat(
+            "t",
+            "table_count_minus1 + 1",
+            (
+                When(
+                    "symbol_end[t] > 0",
+                    (
+                        Element(
+                            "second_symbol_end",
+                            "ue(v)",
+                            "Number of symbols of the second table of t (10.6.2); 0: it is the same as table t.",
+                            high=str(MAX_SYMBOLS),
+                            inferred="0",
+                        ),
+                        *_frequencies("second_", " in the second table"),
                     ),
                 ),
             ),
         ),
     ),
+    CONSTANTS,
 )
 
 MODEL_DATA = Structure(
@@ -205,6 +264,7 @@ MODEL_DATA = Structure(
         When(
             "model_coder == CODER_RANS",
             (
+                When("profile_idc == PROFILE_MODEL_EXTENDED", (Include(MODEL_LEVELS),)),
                 Element(
                     "predictor_count", "ue(v)", "Number of predictors (10.6.6).", high=str(MAX_PREDICTORS), inferred="0"
                 ),
@@ -303,6 +363,10 @@ MODEL_DATA = Structure(
                     ),
                 ),
                 Repeat("t", "table_count_minus1 + 1 + label_flag", _TABLES),
+                When(
+                    "profile_idc == PROFILE_MODEL_EXTENDED and value_quantizer == QUANTIZER_DEPENDENT",
+                    (Include(SECOND_TABLES),),
+                ),
                 Element("word_count", "ue(v)", "Words of the values.", inferred="0"),
             ),
         ),

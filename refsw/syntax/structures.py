@@ -19,7 +19,7 @@ from refsw.syntax.codes import (
     UnitType,
 )
 from refsw.syntax.declaration import Activate, Align, Derive, Element, Include, Repeat, Rest, Structure, When
-from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER
+from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER, MODEL_LEVELS, SECOND_TABLES
 
 SIGNATURE = 0x89444643
 VERSION_MAJOR = 1
@@ -391,4 +391,12 @@ BY_UNIT_TYPE = {
     UnitType.MODEL_DATA: MODEL_DATA,
     UnitType.FEATURE_PART: FEATURE_PART,
 }
-STRUCTURES = (BITSTREAM_HEADER, UNIT_HEADER, *BY_UNIT_TYPE.values(), FEATURE_EXTENSION, *CARRIAGE_STRUCTURES)
+STRUCTURES = (
+    BITSTREAM_HEADER,
+    UNIT_HEADER,
+    *BY_UNIT_TYPE.values(),
+    FEATURE_EXTENSION,
+    MODEL_LEVELS,
+    SECOND_TABLES,
+    *CARRIAGE_STRUCTURES,
+)

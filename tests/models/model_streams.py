@@ -12,6 +12,7 @@ import numpy as np
 from refsw.models.state import Model, model_digest, type_of
 from refsw.syntax.codes import ElementType, Level, Profile, TensorMode, UnitType
 from refsw.syntax.declaration import Values
+from refsw.syntax.structure import FIRST, Edition
 from refsw.syntax.structures import END_OF_BITSTREAM, HEADER_BYTES, MODEL_DATA, MODEL_HEADER
 from refsw.syntax.units import UnitReader, crc32, pack_body, pack_header, pack_unit
 
@@ -31,9 +32,9 @@ def end_of(tensor_count: int = 0) -> bytes:
     return pack_body(END_OF_BITSTREAM, values)
 
 
-def stream(*units: Unit, level: Level = Level.L1, end: bytes | None = None) -> bytes:
+def stream(*units: Unit, level: Level = Level.L1, end: bytes | None = None, profile: Profile = Profile.MODEL) -> bytes:
     """A bitstream of units, and its end."""
-    out = pack_header(Profile.MODEL, level)
+    out = pack_header(profile, level)
     chain = crc32(out[-4:])
     for kind, body in units:
         unit = pack_unit(kind, body)
@@ -214,6 +215,7 @@ def data(
     lanes_log2: int = 0,
     tables: Sequence[Values] | None = None,
     payload: Any = None,
+    edition: Edition = FIRST,
     **changes: Any,
 ) -> Unit:
     """A model data unit of one flat table; `payload` makes other bytes of states, words and raw bits."""
@@ -244,7 +246,7 @@ def data(
     }
     for name in given[0]:
         values[name] = [table[name] for table in given]
-    return UnitType.MODEL_DATA, pack_body(MODEL_DATA, values | changes)
+    return UnitType.MODEL_DATA, pack_body(MODEL_DATA, values | changes, edition=edition)
 
 
 def xz_data(payload: bytes, *, first: int = 0, count: int = 1, log2: int = 0, planes: int = 0) -> Unit:

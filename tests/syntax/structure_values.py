@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from refsw.syntax.bits import BitReader, BitWriter
-from refsw.syntax.codes import Profile, Quantizer, RangeScope, TensorMode
+from refsw.syntax.codes import Profile, Quantizer, RangeScope, TensorMode, ValueQuantizer
 from refsw.syntax.declaration import (
     FUNCTIONS,
     Activate,
@@ -25,10 +25,11 @@ from refsw.syntax.declaration import (
     evaluate,
 )
 from refsw.syntax.structure import Edition, TraceRow, read_structure, write_structure
-from refsw.syntax.structures import FEATURE_EXTENSION, FEATURE_PARAMETER_SET
+from refsw.syntax.structures import FEATURE_EXTENSION, FEATURE_PARAMETER_SET, MODEL_DATA, MODEL_LEVELS, SECOND_TABLES
 
 BASE = 8 * 77
-LATEST = Edition.of(Profile.COMPLETE)
+LATEST = Edition.of(Profile.MODEL_EXTENDED)  # the one with the most: its profile has what conditions ask for
+INNER = (FEATURE_EXTENSION, MODEL_LEVELS, SECOND_TABLES)
 REST = b"the rest"
 # Random values make loops and byte strings of any length; within these the tests stay quick.
 SMALL = {"axis_extent_minus1": 12, "codec_configuration_length": 9, "sample_count_minus1": 6, "text_length": 9}
@@ -37,6 +38,7 @@ SMALL |= {"model_version_length": 4, "base_version_length": 4, "base_tensor_coun
 SMALL |= {"name_length": 5, "new_axis_count": 4, "coded_tensor_count_minus1": 3, "predictor_count": 3}
 SMALL |= {"predictor_taps_minus2": 3, "label_group_count": 4, "table_count_minus1": 3, "symbol_end": 6}
 SMALL |= {"size": 9, "set_size": 9, "set_count": 4}
+SMALL |= {"second_symbol_end": 6}
 # How far above its lowest value an element may be, so that 4 groups fit into 16 axes.
 ROOM = {"group_first_axis": 1, "group_last_axis": 2}
 Choose = Callable[[Element, Values], Any]
@@ -206,6 +208,8 @@ FIXED: Values = {
     "table_count_minus1": 1,
     "symbol_end": 3,
     "set_count": 1,
+    "value_quantizer": ValueQuantizer.DEPENDENT,
+    "second_symbol_end": 3,
 }
 ROLES = [4, 0, 1]
 ACTIVE = {"range_scope": RangeScope.SAMPLE, "quantizer": Quantizer.LOG, "part_count": 3}
@@ -231,6 +235,7 @@ PLACES = {
     "predictor": Place({"t": 1}),
     "symbol_end": Place({"t": 0}),
     "frequency_class": Place({"t": 1, "s": 1}),
+    "second_frequency_class": Place({"t": 1, "s": 1}),
 }
 
 
@@ -261,13 +266,15 @@ def loose(node: Node) -> Node:
 
 def host(structure: Structure) -> Structure:
     """The structure of a unit that one is, or stands in."""
-    return FEATURE_PARAMETER_SET if structure is FEATURE_EXTENSION else structure
+    if structure is FEATURE_EXTENSION:
+        return FEATURE_PARAMETER_SET
+    return MODEL_DATA if structure in INNER else structure
 
 
 def forge(structure: Structure, name: str, value: Any, place: Place | None = None) -> Forged:
     """A structure in which all is in order but one element; `value` may be a function of its bounds."""
     structure = host(structure)
-    declared = {e.name: e for s in (structure, FEATURE_EXTENSION) for e in s.elements()}
+    declared = {e.name: e for s in (structure, *INNER) for e in s.elements()}
     free = Structure(structure.name, structure.clause, "", tuple(map(loose, structure.nodes)), structure.constants)
     chosen = PLACES.get(name, Place()) if place is None else place
     found: list[tuple[int, int]] = []

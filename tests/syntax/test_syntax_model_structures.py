@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from structure_values import FIXED, Generator, Place, forge, read, write
+from structure_values import FIXED, LATEST, Generator, Place, forge, read, write
 
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.codes import ModelCoder, StepMultiplier, TensorMode
 from refsw.syntax.declaration import Element, Values, evaluate
-from refsw.syntax.structure import TraceRow, read_structure, write_structure
+from refsw.syntax.structure import FIRST, TraceRow, read_structure, write_structure
 from refsw.syntax.structures import MODEL_DATA, MODEL_HEADER
 
 COPY = TensorMode.COPY
@@ -112,7 +112,7 @@ def test_lists_within_lists_are_told_apart() -> None:
     }
     writer = BitWriter()
     write_structure(MODEL_DATA, writer, values)
-    got = read(MODEL_DATA, writer.getvalue())
+    got = read(MODEL_DATA, writer.getvalue(), edition=FIRST)
     assert {name: got[name] for name in values} == values
     assert got["label_flag"] == 1
 
@@ -193,6 +193,6 @@ def test_a_count_beyond_the_bits_left_is_truncated(structure: Any, name: str) ->
     assert end > made.offset
     writer.align()
     with pytest.raises(ParseError) as caught:
-        read_structure(structure, BitReader(writer.getvalue()))
+        read_structure(structure, BitReader(writer.getvalue()), edition=LATEST)
     assert caught.value.error_class is ErrorClass.TRUNCATED
     assert caught.value.requirement == "unit.complete-element"

@@ -20,7 +20,7 @@ from refsw.conformance.programs import Run
 from refsw.conformance.verdicts import REJECTED, UNSUPPORTED_CODE, EncoderOutcome, crash_of, last_words
 from refsw.errors import DfcError, ModelStateError, RefswError
 from refsw.models.state import model_of
-from refsw.syntax.codes import Profile
+from refsw.profiles import MODEL_PROFILES
 from refsw.syntax.structures import VERSION_MINOR
 from refsw.tensor.axes import Array
 from refsw.text import sentence, shown
@@ -192,7 +192,7 @@ def compare(
     Raises:
         Verdict: other tensors, or elements beyond what is allowed.
     """
-    is_model = bool(data[PROFILE] == Profile.MODEL)
+    is_model = data[PROFILE] in MODEL_PROFILES
     if is_model != (not case.axes):
         what = "a model update" if is_model else "features"
         raise Verdict(EncoderOutcome.WRONG_TENSORS, f"a bitstream of {what}, which was not asked for")

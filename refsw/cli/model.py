@@ -35,7 +35,8 @@ from refsw.models.files import ModelFiles, open_model
 from refsw.models.results import Outcome
 from refsw.models.state import Model, model_digest
 from refsw.models.update import ApplyLimits
-from refsw.profiles import Allowance
+from refsw.profiles import MODEL_PROFILES, Allowance
+from refsw.syntax.codes import Profile
 from refsw.text import shown
 
 FILE = click.Path(path_type=Path)
@@ -58,6 +59,14 @@ def command() -> None:
               help="The step is this times 10^-DIGITS.")  # fmt: skip
 @click.option("--tensor-step", "steps", multiple=True, metavar="NAME=DIGITS[:STEP]",
               help="A step for one tensor, or for all of a pattern (fc.*=6).")  # fmt: skip
+@click.option("--effort", type=click.IntRange(1, 3), default=1, show_default=True,
+              help="1: every difference is rounded. 2: errors are weighed against bits, and predictions are finer, for "
+                   "as much error as rounding has. 3: two quantizers in turn as well (trellis); slow. 2 and 3 make "
+                   "bitstreams of version 1.1, which decoders of version 1.0 refuse as unsupported.")  # fmt: skip
+@click.option("--profile", type=click.Choice([p.name.lower() for p in sorted(MODEL_PROFILES)]),
+              help="What decoders have. model_extended: efforts 2 and 3, and tensors that gained or lost rows are "
+                   "coded as differences. What needs no more than model is written as such.  "
+                   "[default: model; with effort 2 or 3 model_extended]")  # fmt: skip
 @click.option("--rounding", type=click.Choice([str(r) for r in Rounding]), default="nearest", show_default=True,
               help="How differences become multiples of the step.")  # fmt: skip
 @click.option("--offset", type=float, default=0.3, show_default=True, help="f of dead-zone and literal rounding.")
@@ -73,6 +82,8 @@ def diff(
     digits: int,
     step: str,
     steps: tuple[str, ...],
+    effort: int,
+    profile: str | None,
     rounding: str,
     offset: float,
     exact: tuple[str, ...],
@@ -93,6 +104,8 @@ def diff(
     config = DiffConfig(
         step=make_step(digits, int(step)),
         steps=dict(map(_tensor_step, steps)),
+        effort=effort,
+        profile=None if profile is None else Profile[profile.upper()],
         rounding=Rounding(rounding),
         offset=offset,
         exact=exact,
@@ -209,7 +222,7 @@ def inspect_update(update: Path, base: Path | None, as_json: bool) -> None:
         print_metadata(found)
     if found.error is not None:
         raise found.error
-    if found.profile != "model":
+    if found.profile not in {profile.name.lower() for profile in MODEL_PROFILES}:
         raise UsageError(f"{update} holds features: refsw inspect")
 
 

@@ -42,6 +42,10 @@ class Arrangement:
     index: npt.NDArray[np.uint8]
     syntax: list[Values]
 
+    def rows_of(self, t: int, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+        """The distinct table of every value of a tensor."""
+        return self.index[self.labellings[t].contexts(shape)]
+
 
 def arrange(members: Sequence[Member], precision: int) -> Arrangement:
     """Tables for the tensors of a unit: of its own for a tensor where that saves bits, shared for the others."""
@@ -114,9 +118,9 @@ def _own(counts: list[Counts], places: list[int], pool: Counts, precision: int) 
     shared = [int((c * logarithms[p : p + len(c)]).sum()) for c, p in zip(counts, places, strict=True)]
     waiting = []  # what is saved at most, or exactly, of every tensor that may save some; the most first
     for number, c in enumerate(counts):
-        most = shared[number] - _least(c, precision)
-        if most > 0:
-            waiting.append((-most, -number))
+        gain = shared[number] - _least(c, precision)
+        if gain > 0:
+            waiting.append((-gain, -number))
     heapq.heapify(waiting)
     merged: dict[int, tuple[Counts, int]] = {}
     chosen, tables, distinct = dict[int, Counts](), len(pool), min(len(pool), POOL_TABLES)
@@ -166,6 +170,45 @@ def _tables(
                 syntax.append(elements)
             index.append(len(rows) - 1)
     return Arrangement(labellings, rows, np.array(index, np.uint8), syntax)
+
+
+def second_tables(
+    plan: Arrangement, counts: Counts, precision: int, capped: bool
+) -> tuple[list[Frequencies], list[Values]]:
+    """10.6.2 Tables of a plan with second ones where these save bits.
+
+    Args:
+        plan: the arrangement.
+        counts: how often every symbol occurs: shape (distinct tables, 2, symbols).
+        precision: of frequencies.
+        capped: see `_cap`.
+
+    Returns:
+        Two frequency tables for every distinct one, and the elements of every table number.
+    """
+
+    def cost(rows: Counts) -> npt.NDArray[np.int64]:
+        return entropy(rows) + (table_bits(rows, precision) << FRACTION)
+
+    apart = cost(counts[:, 0]) + cost(counts[:, 1]) < cost(counts.sum(axis=1))
+    rows, elements = list[Frequencies](), list[Values]()
+    for own, differ in zip(counts, apart, strict=True):
+        found = []
+        for part in own if differ and own.any(axis=1).all() else [own.sum(axis=0)]:
+            if capped:
+                _cap(part)
+            found.append(normalize(part if part.any() else np.array([1]), precision))
+        rows += [found[0][0], found[-1][0]]
+        second = found[1][1] if len(found) == 2 else SAME
+        elements.append(found[0][1] | {f"second_{name}": value for name, value in second.items()})
+    syntax = [
+        elements[row] if t == 0 or row != plan.index[t - 1] else _SAME_TWICE
+        for t, row in enumerate(plan.index.tolist())
+    ]
+    return rows, syntax
+
+
+_SAME_TWICE = SAME | {f"second_{name}": value for name, value in SAME.items()}
 
 
 def _cap(counts: Counts) -> None:

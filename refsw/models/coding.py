@@ -8,21 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refsw.entropy.rans import encode
 from refsw.models.arithmetic import WORDS, Integers
-from refsw.models.arrangement import arrange
 from refsw.models.choice import Choice, all_bits, choose, choose_predictor
 from refsw.models.prediction import Known, Predictor
 from refsw.models.state import TensorType
-from refsw.models.symbols import Magnitudes, Symbols, pack_raw, raw_length, to_symbols
-from refsw.models.tables import SAME, as_tables, normalize, precision_for
+from refsw.models.symbols import Magnitudes, Symbols, raw_length, to_symbols
 from refsw.syntax.codes import ModelCoder
 from refsw.syntax.declaration import Values
-from refsw.syntax.model_structures import MAX_LANES_LOG2, MAX_PREDICTORS, MODEL_DATA
-from refsw.syntax.units import pack_body
 
-UNIT_ELEMENTS = 1 << 23
-VALUES_A_LANE, LABELS_A_LANE = 1 << 13, 1 << 10
 DICTIONARY_SAMPLE, DICTIONARY_SMALLEST = 1 << 16, 1 << 8
 DICTIONARY_HOPE = 1.0
 XZ_OVERHEAD = 24
@@ -103,47 +96,10 @@ def _filters(log2: int, planes: bool) -> list[dict[str, int]]:
              "lc": min(3, 4 - positions), "lp": positions, "pb": positions}]  # fmt: skip
 
 
-class UnitWriter:
-    """Gathers coded tensors to units and codes each unit as soon as it is full.
-
-    `bodies` are the bodies of the model data units so far, `largest` is the number of elements of the largest one.
-    """
-
-    def __init__(self) -> None:
-        self.bodies: list[bytes] = []
-        self.largest = 0
-        self._group: list[Coded] = []
-        self._elements = 0
-        self._predictors: set[Predictor | None] = set()
-        self._count = 0
-
-    def add(self, tensor: Coded) -> None:
-        """The next coded tensor."""
-        if tensor.xz is not None:
-            self.close()
-            self.bodies.append(_xz_unit(self._count, tensor.xz))
-            self._count += 1
-            self.largest = max(self.largest, tensor.type.elements)
-            return
-        full = self._elements + tensor.type.elements > UNIT_ELEMENTS
-        if self._group and (full or len(self._predictors) >= MAX_PREDICTORS):
-            self.close()
-        self._group.append(tensor)
-        self._elements += tensor.type.elements
-        self._predictors.add(tensor.predictor)
-
-    def close(self) -> None:
-        """Code what waits."""
-        if self._group:
-            self.bodies.append(_rans_unit(self._count, self._group))
-            self._count += len(self._group)
-            self.largest = max(self.largest, self._elements)
-            self._group, self._elements, self._predictors = [], 0, set()
-
-
-def _xz_unit(number: int, xz: tuple[bytes, int, bool]) -> bytes:
+def xz_unit(number: int, xz: tuple[bytes, int, bool]) -> Values:
+    """6.11 The elements of a unit of one tensor, in an .xz stream."""
     data, log2, planes = xz
-    values = {
+    return {
         "first_coded_tensor": number,
         "coded_tensor_count_minus1": 0,
         "model_coder": ModelCoder.XZ,
@@ -151,57 +107,3 @@ def _xz_unit(number: int, xz: tuple[bytes, int, bool]) -> bytes:
         "plane_flag": int(planes),
         "model_payload": data,
     }
-    return pack_body(MODEL_DATA, values)
-
-
-def _rans_unit(first: int, group: list[Coded]) -> bytes:
-    elements = sum(tensor.type.elements for tensor in group)
-    precision = precision_for(elements)
-    plan = arrange([(t.type.shape, t.choice.labelling, t.symbols, t.is_new) for t in group], precision)
-    predictors = list(dict.fromkeys(tensor.predictor for tensor in group if tensor.predictor is not None))
-    numbers: dict[Predictor | None, int] = {None: 0, **{p: i for i, p in enumerate(predictors, 1)}}
-    values: Values = {
-        "first_coded_tensor": first,
-        "coded_tensor_count_minus1": len(group) - 1,
-        "model_coder": ModelCoder.RANS,
-        "predictor_count": len(predictors),
-        "predictor_taps_minus2": [predictor.taps - 2 for predictor in predictors],
-        "predictor_coefficient": [predictor.rows for predictor in predictors],
-        "predictor": [numbers[t.predictor] for t in group],
-        "table_offset": [labelling.table_offset for labelling in plan.labellings],
-        "label_group_count": [len(labelling.groups) for labelling in plan.labellings],
-        "label_step_minus1": [labelling.step - 1 for labelling in plan.labellings],
-        "group_first_axis": [[group.first for group in labelling.groups] for labelling in plan.labellings],
-        "group_last_axis": [[group.last for group in labelling.groups] for labelling in plan.labellings],
-        "frequency_precision": precision,
-        "table_count_minus1": len(plan.index) - 1,
-    }
-    payload = bytearray()
-    syntax = list(plan.syntax)
-    labels = [part for labelling in plan.labellings for part in labelling.labels]
-    if labels:
-        joined = np.concatenate(labels).astype(np.uint16)
-        row, elements_of = normalize(np.bincount(joined).astype(np.int64), precision)
-        syntax.append(elements_of)
-        values["label_lanes_log2"] = lanes = _lanes(joined.size, LABELS_A_LANE)
-        states, words = encode(as_tables([row]), np.zeros(joined.size, np.uint8), joined, 1 << lanes)
-        values["label_word_count"] = len(words)
-        payload += states.astype(">u4").tobytes() + words.astype(">u2").tobytes()
-    for name in SAME:
-        values[name] = [table[name] for table in syntax]
-    contexts = np.concatenate(
-        [plan.index[own.contexts(t.type.shape)] for own, t in zip(plan.labellings, group, strict=True)]
-    )
-    symbols = np.concatenate([tensor.symbols for tensor in group])
-    values["lanes_log2"] = lanes = _lanes(elements, VALUES_A_LANE)
-    states, words = encode(as_tables(plan.rows), contexts, symbols, 1 << lanes)
-    values["word_count"] = len(words)
-    payload += states.astype(">u4").tobytes() + words.astype(">u2").tobytes()
-    raw_symbols = np.concatenate([tensor.raw_symbols for tensor in group])
-    payload += pack_raw(raw_symbols, np.concatenate([tensor.raw_magnitudes for tensor in group]))
-    return pack_body(MODEL_DATA, values | {"model_payload": bytes(payload)})
-
-
-def _lanes(values: int, each: int) -> int:
-    """Log2 of the number of lanes: a lane costs four bytes, fewer lanes cost time."""
-    return min(MAX_LANES_LOG2, max(0, (values // each).bit_length() - 1))

@@ -12,7 +12,9 @@ from refsw.models.encoder import EncodedUpdate, UpdateEncoder
 from refsw.models.state import Model, model_of
 from refsw.models.texts import metadata_unit, text_units
 from refsw.profiles import LEVELS
-from refsw.syntax.codes import Level, Profile, UnitType
+from refsw.syntax.codes import Level, Profile, UnitType, ValueQuantizer
+from refsw.syntax.model_structures import MODEL_DATA
+from refsw.syntax.structure import Edition
 from refsw.syntax.structures import END_OF_BITSTREAM
 from refsw.syntax.units import pack_body, pack_header, pack_unit
 
@@ -32,19 +34,28 @@ def encode_models(
 
 
 def assemble(updates: Sequence[EncodedUpdate], metadata: Mapping[str, str]) -> bytes:
-    """A bitstream of updates, at the lowest level that it fits."""
-    parts = []
+    """A bitstream of updates, of the earliest profile and at the lowest level that it fits."""
+    profile = _profile(updates)
+    edition, parts = Edition.of(profile), []
     if metadata:
         parts.append(metadata_unit([(key.encode(), text.encode()) for key, text in metadata.items()]))
     texts = [text_units(update.texts) for update in updates]
     for update, own in zip(updates, texts, strict=True):
         parts += own
         parts.append(pack_unit(UnitType.MODEL_HEADER, update.header))
-        parts += [pack_unit(UnitType.MODEL_DATA, body) for body in update.data]
-    header = pack_header(Profile.MODEL, _level(updates, max(map(len, parts))))
+        parts += [
+            pack_unit(UnitType.MODEL_DATA, pack_body(MODEL_DATA, values, edition=edition)) for values in update.data
+        ]
+    header = pack_header(profile, _level(updates, max(map(len, parts))))
     chain = zlib.crc32(b"".join([header[-4:], *[part[-4:] for part in parts]]))
     end = pack_body(END_OF_BITSTREAM, {"tensor_count": 0, "sample_count": [], "bitstream_crc": chain})
     return b"".join([header, *parts, pack_unit(UnitType.END_OF_BITSTREAM, end)])
+
+
+def _profile(updates: Sequence[EncodedUpdate]) -> Profile:
+    """MODEL, unless something needs MODEL_EXTENDED."""
+    levels = any(unit.get("value_quantizer", 0) != ValueQuantizer.PLAIN for update in updates for unit in update.data)
+    return Profile.MODEL_EXTENDED if levels or any(update.extended for update in updates) else Profile.MODEL
 
 
 def _level(updates: Sequence[EncodedUpdate], largest: int) -> Level:

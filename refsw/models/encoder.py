@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -13,17 +13,30 @@ import numpy as np
 from refsw.entropy.logarithms import log2_fixed
 from refsw.errors import FeatureError
 from refsw.files import is_path
-from refsw.models.arithmetic import Integers, Step, from_words, quantize, reconstruct, word_differences
-from refsw.models.coding import UnitWriter, prepare
+from refsw.models.arithmetic import (
+    Grid,
+    Integers,
+    Step,
+    common_part,
+    from_words,
+    quantize,
+    reconstruct,
+    word_differences,
+)
+from refsw.models.coding import prepare
 from refsw.models.config import DiffConfig
+from refsw.models.directory import QUANTIZED
 from refsw.models.header import Planned, header_body
 from refsw.models.prediction import Known
 from refsw.models.state import FLOATS, Model, TensorType, digest_of, is_finite, tensor_digest
+from refsw.models.targets import exact_levels, targets_of
+from refsw.models.units import UnitWriter, Waiting
 from refsw.syntax.codes import ElementType, TensorMode
+from refsw.syntax.declaration import Values
 from refsw.tensor.axes import Array
 
 SAMPLE = 1 << 12
-EXPANSION = 4096
+EXPANSION, SAFETY = 4096, 4
 _Content = tuple[bytes, Step, bool]
 SMALLEST_COPY = 64
 CHUNK = 1 << 20
@@ -35,17 +48,19 @@ MOST_TRIED = 64
 class EncodedUpdate:
     """One update, coded.
 
-    `header` is the body of its model header unit, `data` those of its model data units; `result` is the model that a
-    decoder will have, if it was to be kept, `types` are the types of its tensors; `texts` those of the target's file.
+    `header` is the body of its model header unit, `data` are the elements of its model data units; `result` is the
+    model that a decoder will have, if it was to be kept, `types` are the types of its tensors; `texts` those of the
+    target's file; `extended` tells whether a source has another shape (10.3.4).
     """
 
     header: bytes
-    data: list[bytes]
+    data: list[Values]
     result: Model | None
     types: list[TensorType]
     entries: int
     largest_unit: int
     texts: Mapping[str, str]
+    extended: bool
 
 
 class UpdateEncoder:
@@ -67,7 +82,7 @@ class UpdateEncoder:
         self.full = base is None
         self.base_names = self.base.names
         self.entries: list[Planned] = []
-        self.units = UnitWriter()
+        self.units = UnitWriter(config.quantizers)
         self.result: dict[str, Array] = {}
         self.types: dict[str, TensorType] = {}
         self.digests: dict[str, bytes] = {}
@@ -78,6 +93,8 @@ class UpdateEncoder:
         self.tied = {content for content, count in counted.items() if count > 1}
         self.predictors = Known()
         self.spare: dict[int, int] = {}
+        self.copies: list[tuple[TensorType, int]] = []
+        self.extended = False
         check_names(target)
 
     def encode(self, versions: tuple[str, str]) -> EncodedUpdate:
@@ -94,14 +111,16 @@ class UpdateEncoder:
         for name in self.target:
             if name not in places or not self.target.types[name].same_format(self.base.types[name]):
                 self._tensor(name, renamed.get(name), is_new=True)
-        digest = digest_of(self.digests)
         self.units.close()
+        for kind, entry in self.copies:
+            self._keep(kind.name, kind, self.result[self._name_of(entry)])
+        digest = digest_of(self.digests)
         base_digest = None if self.full else digest_of(self.base_digests)
         header = header_body(base_digest, len(self.base), self.entries, self.config, versions, digest)
         types = list(self.types.values())
         result = Model(self.result) if self.keep else None
         largest, texts = self.units.largest, self.target.texts
-        return EncodedUpdate(header, self.units.bodies, result, types, len(self.entries), largest, texts)
+        return EncodedUpdate(header, self.units.units, result, types, len(self.entries), largest, texts, self.extended)
 
     def _sources(self, places: Mapping[str, int]) -> dict[str, int]:
         """For tensors that are new by name or format: the removed tensor of the base that resembles each most."""
@@ -119,6 +138,20 @@ class UpdateEncoder:
             if scored and min(scored)[0] < _distance(self.target[name], None):
                 found[name] = places[min(scored)[1]]
                 del left[min(scored)[1]]  # a tensor is a source once
+        return found | (self._resized(places, set(found.values())) if self.config.extended else {})
+
+    def _resized(self, places: Mapping[str, int], used: Collection[int]) -> dict[str, int]:
+        """10.3.4 Tensors that keep their name but not their number of elements, and resemble the part that stays."""
+        found = {}
+        for name, number in places.items():
+            if name not in self.target or number in used:
+                continue
+            kind, base = self.target.types[name], self.base.types[name]
+            if len(kind.shape) != len(base.shape) or kind.elements == base.elements:
+                continue
+            array = self.target[name]
+            if _distance(array, common_part(self.base[name], kind.shape)) < _distance(array, None):
+                found[name] = number
         return found
 
     def _base(self, name: str) -> Array:
@@ -144,6 +177,8 @@ class UpdateEncoder:
         own = None if content is None else (content, self.config.step_of(name), self.config.is_exact(name))
         number = len(self.entries)
         same_type = base_kind is not None and base_kind.element_type is kind.element_type
+        if base is not None and base_kind is not None and base_kind.elements != kind.elements:
+            base, same_type = common_part(base, kind.shape), False
         if base is not None and same_type and np.array_equal(_bytes(array), _bytes(base)):
             self._unchanged(name, kind, base, source, is_new)
             self._see(own, number)
@@ -152,11 +187,9 @@ class UpdateEncoder:
             raise FeatureError(f"{name}: NaN or infinity; only finite numbers can be coded")
         if own is not None and own in self.seen and (not is_new or self._may_copy(self.seen[own], kind)):
             self.entries.append(Planned(TensorMode.COPY, kind if is_new else None, None, None, self.seen[own]))
-            self._keep(name, kind, self.result[self._name_of(self.seen[own])])
+            self.copies.append((kind, self.seen[own]))
             return
         self._see(own, number)
-        if base_kind is not None and base_kind.elements != kind.elements:
-            base = base_kind = source = None
         self._coded(kind, array, base, base_kind, source, is_new)
 
     def _may_copy(self, entry: int, kind: TensorType) -> bool:
@@ -199,6 +232,7 @@ class UpdateEncoder:
         if base is not None:
             flat_base = np.ascontiguousarray(base).reshape(-1)
         floats = base_kind is None or base_kind.element_type in FLOATS
+        resized = base_kind is not None and base_kind.elements != kind.elements
         if kind.element_type in FLOATS and not self.config.is_exact(kind.name):
             use = flat_base if flat_base is not None and floats and self._helps(flat, flat_base, step) else None
             values = self._quantized(flat, use, step)
@@ -207,7 +241,7 @@ class UpdateEncoder:
                 values = None
             if values is not None:
                 out = _in_parts(values, step, use, kind)
-                same_type = base_kind is not None and base_kind.element_type is kind.element_type
+                same_type = base_kind is not None and base_kind.element_type is kind.element_type and not resized
                 if base is not None and use is not None and same_type and not values.any():
                     self._unchanged(kind.name, kind, base, source, is_new)
                     return
@@ -222,11 +256,20 @@ class UpdateEncoder:
         self.entries.append(
             Planned(mode, kind if is_new else None, source if is_new and use is not None else None, step)
         )
-        self._keep(kind.name, kind, out.reshape(kind.shape))
+        self.extended |= resized and use is not None
+        exact = mode not in QUANTIZED
+        numbers = None
+        if self.config.quantizers:
+            numbers = exact_levels(values) if exact else targets_of(flat, use, step, kind.element_type)
         coded = prepare(kind, values, is_new=is_new, dictionary=self.config.dictionary, known=self.predictors)
         size = len(coded.xz[0]) if coded.xz else coded.choice.bits // 8
-        self.spare[len(self.entries) - 1] = max(0, EXPANSION // 2 * size - kind.elements)
-        self.units.add(coded)
+        self.spare[len(self.entries) - 1] = max(0, EXPANSION // SAFETY * size - kind.elements)
+
+        def decoded(found: Integers | None, grid: int) -> None:
+            array = out if found is None else _in_parts(found, step.grid(grid), use, kind)
+            self._keep(kind.name, kind, array.reshape(kind.shape))
+
+        self.units.add(Waiting(coded, numbers, exact, decoded))
 
     def _quantized(self, flat: Array, base: Array | None, step: Step) -> Integers | None:
         out = np.empty(flat.size, np.int64)
@@ -290,7 +333,7 @@ def _bytes(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
 
-def _in_parts(values: Integers, step: Step, base: Array | None, kind: TensorType) -> Array:
+def _in_parts(values: Integers, step: Step | Grid, base: Array | None, kind: TensorType) -> Array:
     out = np.empty(values.size, kind.dtype)
     for begin in range(0, values.size, CHUNK):
         part = slice(begin, begin + CHUNK)

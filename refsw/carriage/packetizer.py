@@ -18,10 +18,10 @@ from refsw.carriage.packets import (
 )
 from refsw.carriage.session import Clock, Session, data_units, rate_of, read_parameter_set
 from refsw.errors import ErrorClass, ParseError, SemanticError, UnsupportedError, UsageError
-from refsw.profiles import LEVELS
+from refsw.profiles import LEVELS, MODEL_PROFILES
 from refsw.syntax.bits import BitReader
 from refsw.syntax.carriage_structures import PacketType
-from refsw.syntax.codes import Profile, UnitType
+from refsw.syntax.codes import UnitType
 from refsw.syntax.structure import read_structure
 from refsw.syntax.structures import END_OF_BITSTREAM, HEADER_BYTES
 from refsw.syntax.units import Unit, UnitReader, body_reader, leb128
@@ -119,10 +119,10 @@ class UnitSource:
         self._units = UnitReader(remembering)  # type: ignore[arg-type]
         self.header = bytes(remembering.start)
         header = self._units.header
-        if header.profile is Profile.MODEL:
+        if header.profile in MODEL_PROFILES:
             raise UnsupportedError(
                 ErrorClass.RESERVED_VALUE, "carriage.features", "profile_idc", 48,
-                expected="features; a model update travels over a reliable protocol", got="MODEL",
+                expected="features; a model update travels over a reliable protocol", got=header.profile.name,
             )  # fmt: skip
         self._data = data_units(header.profile)
         self._units.max_unit_bytes = LEVELS[header.level].unit_bytes

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from refsw.carriage.packets import CLOCK
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
 from refsw.features.parameters import Parameters, from_values
+from refsw.profiles import MODEL_PROFILES
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.carriage_structures import CARRIAGE_SESSION
 from refsw.syntax.codes import Profile, UnitType, since
@@ -90,9 +91,10 @@ def read_session(data: bytes | memoryview, trace: Trace | None = None) -> Sessio
     values = read_structure(CARRIAGE_SESSION, reader, trace=trace)
     if reader.remaining:
         raise _wrong(ErrorClass.TRAILING_DATA, "session_crc", "the end", f"{reader.remaining // 8} more bytes")
-    if read_header(values["header"]).profile is Profile.MODEL:
+    profile = read_header(values["header"]).profile
+    if profile in MODEL_PROFILES:
         raise SemanticError(ErrorClass.LAYOUT_MISMATCH, "carriage.features", "header", None,
-                            expected="a bitstream of features", got="MODEL")  # fmt: skip
+                            expected="a bitstream of features", got=profile.name)  # fmt: skip
     sets = tuple(values["parameter_set"])
     for unit in sets:
         if whole_unit(unit).type != UnitType.FEATURE_PARAMETER_SET:

@@ -167,11 +167,12 @@ def test_groups_of_pictures_of_several_sizes_are_refused_before_the_run(tmp_path
 
 def test_tensors_of_a_pyramid_may_have_numbers(tmp_path):
     from refsw.evaluation.anchors.cache import FeatureCache
+    from refsw.evaluation.anchors.grouped import together
     from refsw.evaluation.anchors.orders import Job
-    from refsw.evaluation.anchors.work import _apart, _here, _together
+    from refsw.evaluation.anchors.work import _apart, _here
 
     pyramid = {3: np.ones((2, 4, 4), np.float32), 4: np.zeros((2, 2, 2), np.float32)}
-    together = _together([pyramid, pyramid], "p")
+    together = together([pyramid, pyramid], "p")
     assert {name: array.shape for name, array in together.items()} == {"3": (2, 2, 4, 4), "4": (2, 2, 2, 2)}
     _here.shapes = {key: array.shape for key, array in pyramid.items()}
     apart = _apart(together, Job("t", {}, 0, ("a", "b")))
@@ -180,4 +181,4 @@ def test_tensors_of_a_pyramid_may_have_numbers(tmp_path):
     cache.put("k" * 64, pyramid)
     assert list(cache.get("k" * 64)) == [3, 4]
     with pytest.raises(RefswError, match="layer p: two of its tensors have the same name: 3, 3"):
-        _together([{3: pyramid[3], "3": pyramid[3]}], "p")
+        together([{3: pyramid[3], "3": pyramid[3]}], "p")

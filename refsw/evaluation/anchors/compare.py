@@ -167,7 +167,8 @@ def _swept(run: Run, test: Test, chosen: str | None) -> list[str]:
     """
     if chosen is not None and chosen not in test.codecs:
         raise UsageError(f"test {test.name} of {run.folder} has no codec {chosen}: {', '.join(test.codecs)}")
-    return [chosen] if chosen else [name for name in test.codecs if run.conditions.codecs[name].parameter]
+    known = run.conditions.codecs
+    return [chosen] if chosen else [n for n in test.codecs if known[n].parameter and known[n].link is None]
 
 
 def _pairs(firsts: Sequence[str], test: Test, seconds: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,11 +12,12 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from refsw.errors import UsageError
+from refsw.evaluation.anchors.links import Link, links
 from refsw.evaluation.documents import read_yaml
 from refsw.extras import optional
 from refsw.features.config import EncoderConfig
@@ -40,6 +41,7 @@ class CodecChoice:
         encode, decode: commands of an external codec (`refsw.evaluation.anchors.codecs`).
         parameter: what is swept; "" where nothing is, as with a lossless codec.
         values: of the parameter, in the order of the tables; (None,) where nothing is swept.
+        link: where packets are lost between coding and decoding, what with; the loss rate is what is swept then.
     """
 
     name: str
@@ -50,6 +52,15 @@ class CodecChoice:
     decode: str = ""
     parameter: str = ""
     values: tuple[float | int | None, ...] = (None,)
+    link: Link | None = None
+
+    @property
+    def coding(self) -> CodecChoice:
+        """The codec alone, without losses: what is coded, at the one point at which it is."""
+        if self.link is None:
+            return self
+        own = {"name": self.link.codec, "parameter": self.link.parameter, "values": (self.link.value,), "link": None}
+        return replace(self, **own)  # type: ignore[arg-type]
 
     @property
     def external(self) -> bool:
@@ -78,6 +89,8 @@ class CodecChoice:
 
     def as_dict(self) -> dict[str, Any]:
         """What the bytes of bitstreams depend on, as JSON types; of commands the words, wherever their files lie."""
+        if self.link is not None:
+            return self.coding.as_dict() | {"link": self.link.as_dict()}
         if self.external:
             commands = {"encode": without_folders(self.encode), "decode": without_folders(self.decode)}
             return commands | {"parameter": self.parameter}
@@ -224,7 +237,7 @@ def parse_conditions(document: Any, where: str = "conditions") -> Conditions:
     document = _words(document, where)
     _check_schema(document, where)
     codecs = {name: _codec(name, entry, where) for name, entry in document["codecs"].items()}
-    tests = tuple(_test(entry, document, where) for entry in document["tests"])
+    tests = tuple(_test(entry, codecs, where) for entry in document["tests"])
     for place, names in (("tests", [test.name for test in tests]),):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -297,16 +310,31 @@ def _check_commands(choice: CodecChoice) -> None:
         check_command(template, names, (INPUT, OUTPUT))
 
 
-def _test(entry: Mapping[str, Any], document: Mapping[str, Any], where: str) -> Test:
-    codecs = tuple(entry.get("codecs", document["codecs"]))
+def _test(entry: Mapping[str, Any], known: dict[str, CodecChoice], where: str) -> Test:
+    """A test; the codecs that its channel makes are added to those that are known."""
+    own = [name for name, codec in known.items() if codec.link is None]
+    codecs = tuple(entry.get("codecs", own))
     for name in codecs:
-        if name not in document["codecs"]:
-            raise UsageError(f"{where}: tests.{entry['name']}: no codec {name}: {', '.join(document['codecs'])}")
+        if name not in own:
+            raise UsageError(f"{where}: tests.{entry['name']}: no codec {name}: {', '.join(own)}")
+    if "channel" in entry:
+        try:
+            made = [codec for name in codecs for codec in _linked(known[name], entry["channel"])]
+        except UsageError as error:
+            raise UsageError(f"{where}: tests.{entry['name']}.channel: {error}") from error
+        codecs = tuple(codec.name for codec in made)
+        for codec in made:
+            # Titles count for this as well: one of two would be lost.
+            if codecs.count(codec.name) > 1 or known.get(codec.name, codec) != codec:
+                told = f"{codec.name} is there twice: give methods names of their own"
+                raise UsageError(f"{where}: tests.{entry['name']}.channel: {told}")
+        known |= {codec.name: codec for codec in made}
     axes = entry.get("axes", {})
     for layer in axes:
         if layer not in entry["layers"]:
             raise UsageError(f"{where}: tests.{entry['name']}.axes: no layer {layer}: {', '.join(entry['layers'])}")
-    condition = {k: v for k, v in entry.items() if k not in ("codecs", "group", "quality", "title", "axes")}
+    apart = ("codecs", "group", "quality", "title", "axes", "channel")
+    condition = {k: v for k, v in entry.items() if k not in apart}
     return Test(
         entry["name"],
         entry.get("title", entry["name"]),
@@ -319,22 +347,41 @@ def _test(entry: Mapping[str, Any], document: Mapping[str, Any], where: str) -> 
     )
 
 
+def _linked(codec: CodecChoice, entry: Any) -> Iterator[CodecChoice]:
+    """A codec over a channel: one for each of its values, each burst length and each method."""
+    for value in codec.values:
+        for link, (parameter, values) in links(entry, codec.name, codec.parameter, value):
+            title = f"{codec.title or codec.name}: {link.setting}: {link.title}"
+            yield replace(codec, name=link.label, title=title, parameter=parameter, values=tuple(values), link=link)
+
+
 def resolved(test: Test, data: Path | None) -> dict[str, Any]:
     """The condition of a test with its data found: `${data}` is the folder of data sets and weights.
 
     Raises:
         UsageError: the test needs that folder and none was given.
     """
-
-    def place(text: str) -> str:
-        if DATA_PLACE not in text:
-            return text
-        if data is None:
-            raise UsageError(f"test {test.name} needs {text}: say where the data are with --data FOLDER")
-        return text.replace(DATA_PLACE, str(data.resolve()))
-
-    found: dict[str, Any] = _each_text(test.condition, place)
+    found: dict[str, Any] = _each_text(test.condition, lambda text: _placed(text, f"test {test.name}", data))
     return found
+
+
+def located(codec: CodecChoice, data: Path | None) -> CodecChoice:
+    """A codec with the files of its link found.
+
+    Raises:
+        UsageError: it needs the folder of data and none was given.
+    """
+    if codec.link is None:
+        return codec
+    return replace(codec, link=codec.link.located(lambda text: _placed(text, f"codec {codec.name}", data)))
+
+
+def _placed(text: str, who: str, data: Path | None) -> str:
+    if DATA_PLACE not in text:
+        return text
+    if data is None:
+        raise UsageError(f"{who} needs {text}: say where the data are with --data FOLDER")
+    return text.replace(DATA_PLACE, str(data.resolve()))
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
@@ -353,7 +400,7 @@ def with_codec(conditions: Conditions, name: str, entry: Mapping[str, Any]) -> C
     Raises:
         UsageError: the codec does not take them.
     """
-    swept = [codec for codec in conditions.codecs.values() if codec.parameter]
+    swept = [codec for codec in conditions.codecs.values() if codec.parameter and codec.link is None]
     entry = dict(entry)
     if swept and "sweep" not in entry:
         entry["sweep"] = {swept[0].parameter: list(swept[0].values)}

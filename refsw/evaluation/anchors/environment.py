@@ -178,6 +178,9 @@ def used_versions(codecs: Iterable[CodecChoice]) -> dict[str, str]:
     used = {"refsw": refsw.__version__, "refsw source": source_digest()}
     known = codec_versions()
     for codec in codecs:
+        if codec.link is not None:
+            used |= codec.link.versions()
+        codec = codec.coding
         used |= {f"{codec.name}: {name}": value for name, value in program_identity(codec).items()}
         if not codec.external:
             payload = codec.config(codec.values[0]).payload

@@ -123,6 +123,7 @@ RECORD_FIELDS: dict[str, Any] = PLACE | SIZES | {
     **dict.fromkeys(("metrics", "pristine", "digests", "times"), dict),
 }  # fmt: skip
 OPTIONAL_FIELDS: dict[str, Any] = {"bits_per_pixel": int | float, "against_input": int | float, "complexity": dict}
+OPTIONAL_FIELDS |= {"realisations": int, "deviations": dict, "lost": int | float, "picture": dict}
 GROUP_FIELDS = PLACE | {"group": int, "items": list, "outputs": list, "times": dict}
 CODED_FIELDS = SIZES | dict.fromkeys(("bitstream", "features", "decoded"), str)
 CODED_FIELDS |= dict.fromkeys(("squared_error", "energy"), int | float)
@@ -142,10 +143,9 @@ def read_records(path: Path) -> Iterator[Record]:
         _check_fields(record["digests"], dict.fromkeys(DIGESTED, str), f"{where}, digests")
         for part in ("metrics", "pristine", "times"):
             _check_fields(record[part], dict.fromkeys(record[part], int | float | None), f"{where}, {part}")
-        if "complexity" in record:
-            _check_fields(
-                record["complexity"], dict.fromkeys(record["complexity"], int | float | None), f"{where}, complexity"
-            )
+        for part in ("complexity", "deviations"):
+            own = record.get(part, {})
+            _check_fields(own, dict.fromkeys(own, int | float | None), f"{where}, {part}")
         yield record
 
 

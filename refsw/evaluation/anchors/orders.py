@@ -144,24 +144,32 @@ class Warm:
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """The packed outputs of a point, of the whole network, and of what scoring needs beside them, each by id."""
+    """The packed outputs of a point, of the whole network, and of what scoring needs beside them, each by id.
+
+    With `realisations`, the outputs of an item are a list, and the metrics are means over so many.
+    """
 
     key: Key
     condition: Mapping[str, Any]
     outputs: Mapping[str, Any]
     references: Mapping[str, Any]
     support: Mapping[str, Any]
+    realisations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The metrics of a point, those of the network without coding, and the time that it took; or why it failed."""
+    """The metrics of a point, those of the network without coding, and the time that it took; or why it failed.
+
+    `spread` has the standard deviations of metrics over the realisations of losses, where there are any.
+    """
 
     key: Key
     metrics: Mapping[str, float] = field(default_factory=dict)
     pristine: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     failure: str | None = None
+    spread: Mapping[str, float] = field(default_factory=dict)
 
 
 Order = Job | Look | Warm | Scoring

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,10 +13,19 @@ from typing import Any, Self
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import folder as files
 from refsw.evaluation.anchors.cache import prune
-from refsw.evaluation.anchors.conditions import CodecChoice, Conditions, Test, digest_of, parse_conditions, resolved
+from refsw.evaluation.anchors.conditions import (
+    CodecChoice,
+    Conditions,
+    Test,
+    digest_of,
+    located,
+    parse_conditions,
+    resolved,
+)
 from refsw.evaluation.anchors.environment import differences, environment, network_versions, used_versions
 from refsw.evaluation.anchors.folder import Journal, Key, Record, key_of, label
 from refsw.evaluation.anchors.orders import SUPPORT, Job, Look, Result, Scored, Scoring, Seen
+from refsw.evaluation.anchors.points import record_of
 from refsw.evaluation.anchors.programs import check_programs
 from refsw.evaluation.anchors.timing import TimeLeft
 from refsw.evaluation.anchors.work import basis_of, forget
@@ -83,6 +91,7 @@ class AnchorRun:
         self.finished = 0
         self._held = ExitStack()
         self._resolved: dict[str, dict[str, Any]] = {}
+        self._choices: dict[str, CodecChoice] = {}
         self._seen: dict[str, Seen] = {}
         self._points: dict[Key, _Point] = {}
         self._jobs: list[Job] = []
@@ -92,9 +101,11 @@ class AnchorRun:
         with ExitStack() as held:
             # What needs no folder is checked before there is one.
             self._resolved = {t.name: resolved(t, self.options.data) for t in self.conditions.tests}
+            used = dict.fromkeys(name for test in self.conditions.tests for name in test.codecs)
+            self._choices = {name: located(self.conditions.codecs[name], self.options.data) for name in used}
             apart = any(codec.external for codec in self._codecs())
             for codec in self._codecs():
-                check_programs(codec)
+                check_programs(codec.coding)
             self._workers: Workers = held.enter_context(workers(self.options.jobs, self.options.dask, apart=apart))
             identity = self._look_around()
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -129,8 +140,7 @@ class AnchorRun:
         return self._left.seconds()
 
     def _codecs(self) -> list[CodecChoice]:
-        names = dict.fromkeys(name for test in self.conditions.tests for name in test.codecs)
-        return [self.conditions.codecs[name] for name in names]
+        return list(self._choices.values())
 
     def _look_around(self) -> dict[str, Any]:
         """Open every task once, check its data, and find out what results depend on."""
@@ -139,7 +149,7 @@ class AnchorRun:
                 test.name,
                 self._resolved[test.name],
                 test.layers,
-                tuple(self.conditions.codecs[name] for name in test.codecs),
+                tuple(self._choices[name] for name in test.codecs),
                 test.group,
                 test.axes,
             )
@@ -255,7 +265,7 @@ class AnchorRun:
             items = supporting[number]
             inputs = self._inputs(seen, items)
             yield Job(test.name, condition, number, items, support=True, inputs=inputs, basis=alone)
-        codecs = [self.conditions.codecs[name] for name in test.codecs]
+        codecs = [self._choices[name] for name in test.codecs]
         bases = {codec.name: basis_of([codec], seen.basis) for codec in codecs}
         cache = str(self.options.cache.absolute()) if self.options.cache else None
         for layer in test.layers:
@@ -327,7 +337,9 @@ class AnchorRun:
             return
         point.is_scored = True
         condition, outputs = self._resolved[key[0]], point.outputs()
-        self._workers.score(Scoring(key, condition, outputs, references.outputs(), support.outputs()))
+        link = self._choices[key[2]].link
+        drawn = 0 if link is None else link.realisations
+        self._workers.score(Scoring(key, condition, outputs, references.outputs(), support.outputs(), drawn))
         # What is no longer needed may be much.
         point.groups = {n: {k: v for k, v in g.items() if k != "outputs"} for n, g in point.groups.items()}
 
@@ -339,51 +351,11 @@ class AnchorRun:
             self.failures.append(f"{label(groups[0] | {'group': None})}: {scored.failure}")
             return
         references = self._points[_references_key(scored.key[0])].groups.values()
-        self._records.append(_record_of(groups, list(references), scored, self._seen[scored.key[0]]))
+        self._records.append(record_of(groups, list(references), scored, self._seen[scored.key[0]]))
         del self._points[scored.key]
         self.finished += 1
         if not any(key[0] == scored.key[0] and key[2] != NO_CODEC for key in self._points):
             del self._points[_references_key(scored.key[0])], self._points[_support_key(scored.key[0])]
-
-
-def _record_of(groups: Sequence[Record], references: Sequence[Record], scored: Scored, seen: Seen) -> Record:
-    """The record of a point from those of its groups and its scores."""
-    total = {name: sum(g[name] for g in groups) for name in ("coded_bytes", "raw_bytes", "elements")}
-    from_sums = derived(groups)
-    sizes = {
-        name: sum(g[name] for g in references)
-        for name in ("input_pixels", "input_bytes")
-        if all(name in g for g in references)
-    }
-    record: Record = {name: groups[0][name] for name in ("test", "layer", "codec", "parameter", "value")}
-    record |= {"items": sum(len(g["items"]) for g in groups), "bitstreams": len(groups)} | total | sizes
-    record |= {name: from_sums.pop(name) for name in ("rate", "bits_per_element")}
-    if "input_pixels" in record:
-        record["bits_per_pixel"] = 8 * total["coded_bytes"] / record["input_pixels"]
-    if "input_bytes" in record:
-        record["against_input"] = total["coded_bytes"] / record["input_bytes"]
-    record["metrics"] = {**scored.metrics, **from_sums}
-    record["pristine"] = dict(scored.pristine)
-    record["digests"] = {n: joined(g[n] for g in groups) for n in ("bitstream", "features", "decoded")}
-    if seen.complexity.get(groups[0]["layer"]):
-        record["complexity"] = seen.complexity[groups[0]["layer"]]
-    # What is not known of every group (the extraction of features that were kept) is not known of the point.
-    named = [name for name in groups[0]["times"] if all(name in g["times"] for g in groups)]
-    spans = {name: math.fsum(g["times"][name] for g in groups) for name in named}
-    record["times"] = spans | {"score": scored.seconds}
-    return record
-
-
-def derived(groups: Sequence[Record]) -> dict[str, float | None]:
-    """What follows from sums over the groups of a point: rates, mean squared error, and SNR, None without an error."""
-    coded, raw, elements = (sum(g[name] for g in groups) for name in ("coded_bytes", "raw_bytes", "elements"))
-    error, energy = (math.fsum(g[name] for g in groups) for name in ("squared_error", "energy"))
-    return {
-        "rate": coded / raw,
-        "bits_per_element": 8 * coded / elements,
-        "mse": error / elements,
-        "snr": 10 * math.log10(energy / error) if error and energy else None,
-    }
 
 
 def _in_groups(items: Sequence[str], size: int) -> list[tuple[str, ...]]:
@@ -398,11 +370,6 @@ def _references_key(test: str) -> Key:
 def _support_key(test: str) -> Key:
     """Where the outputs of the whole network for the items of `support` are found."""
     return (test, "", NO_CODEC, SUPPORT, -1.0)
-
-
-def joined(digests: Iterable[str]) -> str:
-    """One digest of several, in their order."""
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def bitstream_name(record: Mapping[str, Any]) -> str:

@@ -10,19 +10,22 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from refsw.errors import CodecError, DfcError, RefswError, UsageError
-from refsw.evaluation.anchors import codecs
+from refsw.evaluation.anchors import codecs, losses
 from refsw.evaluation.anchors.cache import FeatureCache, cache_key
 from refsw.evaluation.anchors.codecs import Features
 from refsw.evaluation.anchors.conditions import CodecChoice, digest_of
 from refsw.evaluation.anchors.environment import differences, network_versions, processor, used_versions
-from refsw.evaluation.anchors.folder import Record, label, pack, unpack
+from refsw.evaluation.anchors.folder import label, pack, unpack
+from refsw.evaluation.anchors.grouped import digest, together
+from refsw.evaluation.anchors.grouped import errors as errors_of
+from refsw.evaluation.anchors.links import Link
 from refsw.evaluation.anchors.orders import (
     Job,
     Look,
@@ -37,8 +40,8 @@ from refsw.evaluation.anchors.orders import (
     open_task,
     optional_of,
 )
+from refsw.evaluation.anchors.points import deviation
 from refsw.evaluation.errors import DatasetError, EvaluationError
-from refsw.tensor.axes import Array, contiguous_parts
 
 PRISTINE = "_pristine"
 
@@ -51,6 +54,8 @@ class _Here(threading.local):
     fingerprint: Any = None
     features_of: tuple[Any, ...] = ()
     features: Features | None = None
+    coded: tuple[str, Features, bytes, Features, dict[str, float]] | None = None
+    intact: dict[int, Any] = {}  # noqa: RUF012 (replaced, never changed)
     shapes: dict[Any, tuple[int, ...]] = {}  # noqa: RUF012 (replaced, never changed)
     digest: str = ""
     extraction: float | None = None
@@ -74,6 +79,7 @@ def task_here(condition: Mapping[str, Any]) -> Task:
 def forget() -> None:
     """Let go of the task that this worker holds."""
     _here.task, _here.features, _here.features_of, _here.pristine, _here.basis = None, None, (), {}, ""
+    _here.coded, _here.intact = None, {}
 
 
 def perform(order: Order) -> Outcome:
@@ -125,8 +131,12 @@ def _look(look: Look) -> Seen:
         raise UsageError(f"test {look.test}: no items")
     for layer in look.layers:
         example = optional_of(task, "example", layer)
+        alone = {codec.coding.name: codec.coding for codec in look.codecs}
+        for codec in alone.values() if example is not None else ():
+            codecs.check_features(together([example], layer), layer, codec, look.axes.get(layer, ""))
         for codec in look.codecs if example is not None else ():
-            codecs.check_features(_together([example], layer), layer, codec, look.axes.get(layer, ""))
+            if codec.link is not None:
+                losses.check_shapes(codec.link, together([example], layer), layer)
     inputs = {item: optional_of(task, "item_digest", item) for item in dict.fromkeys([*items, *support])}
     data = {name: optional_of(task, name) for name in ("annotations", "mapping")}
     return Seen(
@@ -215,8 +225,14 @@ def _score(scoring: Scoring) -> Scored:
     beside = (support,) if support else ()
     if layer not in _here.pristine:
         _here.pristine = _here.pristine | {layer: _plain(score(layer, references, references, *beside))}
-    metrics = _plain(score(layer, outputs, references, *beside))
-    return Scored(scoring.key, metrics, _here.pristine[layer], time.perf_counter() - start)
+    if not scoring.realisations:
+        metrics, spread = _plain(score(layer, outputs, references, *beside)), {}
+    else:
+        drawn = [{item: found[r] for item, found in outputs.items()} for r in range(scoring.realisations)]
+        scores = [_plain(score(layer, one, references, *beside)) for one in drawn]
+        metrics = {name: math.fsum(s[name] for s in scores) / len(scores) for name in scores[0]}
+        spread = {name: deviation([s[name] for s in scores]) for name in scores[0]}
+    return Scored(scoring.key, metrics, _here.pristine[layer], time.perf_counter() - start, spread=spread)
 
 
 def _plain(scores: Mapping[str, Any]) -> dict[str, float]:
@@ -233,6 +249,8 @@ def _plain(scores: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
+    if codec.link is not None:
+        return _lose(job, task, codec, codec.link)
     times = [time.perf_counter()]
     features = _features(job, task)
     times.append(time.perf_counter())
@@ -248,7 +266,7 @@ def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
         "bitstream": hashlib.sha256(bitstream).hexdigest(),
         "features": _here.digest,
         "decoded": digest(decoded),
-        **_errors(features, decoded),
+        **errors_of(features, decoded),
         "outputs": [_packed(output, item) for item, output in zip(job.items, outputs, strict=True)],
     }
     names = ("features", "encode", "decode", "network")
@@ -257,6 +275,62 @@ def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
     if _here.extraction is not None:
         spans["extraction"] = _here.extraction
     return Result(job, record | {"times": spans}, bitstream if job.keep else None)
+
+
+def _lose(job: Job, task: Task, codec: CodecChoice, link: Link) -> Result:
+    """As `_code`, with losses: outputs of an item are a list, one for each realisation."""
+    start = time.perf_counter()
+    features, bitstream, decoded, spans = _coded(job, task, codec.coding)
+    outputs: list[list[Any]] = [[] for _ in job.items]
+    drawn, total, picture, spent, network = [], hashlib.sha256(digest(decoded).encode()), None, 0.0, 0.0
+    config = None if codec.external else codec.coding.config(link.value)
+    loss = float(job.value or 0)
+    for found in losses.realisations(decoded, job.items, link, loss, job.layer, job.axes, config):
+        begin = time.perf_counter()
+        for i, (item, one) in enumerate(zip(job.items, _apart(found.repaired, job), strict=True)):
+            if not found.whole[i]:
+                outputs[i].append(_packed(task.outputs(item, job.layer, one), item))
+                continue
+            if i not in _here.intact:
+                _here.intact[i] = _packed(task.outputs(item, job.layer, one), item)
+            outputs[i].append(_here.intact[i])
+        network += time.perf_counter() - begin
+        errors = errors_of(features, found.repaired)
+        drawn.append({"squared_error": errors["squared_error"], "lost": found.lost})
+        total.update(found.digest.encode())
+        spent, picture = spent + found.seconds, picture or found.picture
+    record = job.place | {
+        "items": list(job.items),
+        "coded_bytes": len(bitstream),
+        "bitstream": hashlib.sha256(bitstream).hexdigest(),
+        "features": _here.digest,
+        "decoded": total.hexdigest(),
+        **errors,
+        "squared_error": math.fsum(one["squared_error"] for one in drawn) / len(drawn),
+        "realisations": drawn,
+        "outputs": outputs,
+    }
+    if picture is not None and job.group == 0:
+        record["picture"] = picture
+    spans = spans | {"network": network, "conceal": spent, "job": time.perf_counter() - start}
+    return Result(job, record | {"times": spans}, bitstream if job.keep else None)
+
+
+def _coded(job: Job, task: Task, codec: CodecChoice) -> tuple[Features, bytes, Features, dict[str, float]]:
+    """Features, bitstream and decoded features of a group, kept for the other links of the same codec."""
+    features = _features(job, task)
+    wanted = digest_of([codec.name, codec.as_dict(), codec.values[0]])
+    if _here.coded is None or _here.coded[0] != wanted or _here.coded[1] is not features:
+        times = [time.perf_counter()]
+        bitstream = codecs.encode(features, job.layer, codec, codec.values[0], job.axes)
+        times.append(time.perf_counter())
+        decoded = codecs.decode(bitstream, features, codec, codec.values[0])
+        times.append(time.perf_counter())
+        spans = {"encode": times[1] - times[0], "decode": times[2] - times[1]}
+        if _here.extraction is not None:
+            spans["extraction"] = _here.extraction
+        _here.coded, _here.intact = (wanted, features, bitstream, decoded, spans), {}
+    return _here.coded[1:]
 
 
 def _features(job: Job, task: Task) -> Features:
@@ -268,7 +342,7 @@ def _features(job: Job, task: Task) -> Features:
         parts = [_one(job, task, item) for item in job.items]
         first = parts[0]
         _here.shapes = {k: v.shape for k, v in first.items()} if isinstance(first, Mapping) else {"": first.shape}
-        _here.features, _here.features_of = _together(parts, job.layer), wanted
+        _here.features, _here.features_of = together(parts, job.layer), wanted
         _here.digest = digest(_here.features)
     return _here.features
 
@@ -298,61 +372,9 @@ def _extracted(task: Task, item: str, layer: str) -> Features:
     return features
 
 
-def _together(parts: Sequence[Features], layer: str) -> Features:
-    first = parts[0]
-    if isinstance(first, Mapping):
-        if len({str(name) for name in first}) != len(first):
-            raise UsageError(f"layer {layer}: two of its tensors have the same name: {', '.join(map(str, first))}")
-        # Levels of a pyramid may have numbers; a tensor of a bitstream has a name.
-        return {str(name): _stack([part[name] for part in parts], f"layer {layer}, {name}") for name in first}
-    return _stack(parts, f"layer {layer}")  # type: ignore[arg-type]
-
-
-def _stack(arrays: Sequence[Array], where: str) -> Array:
-    """(C), (L, C), (C, H, W) or (1, C, H, W) each -> (N, ...)."""
-    if len({array.shape for array in arrays}) != 1:
-        shapes = ", ".join(sorted({str(array.shape) for array in arrays}))
-        raise UsageError(f"{where}: items with features of different shapes share no bitstream (group: 1): {shapes}")
-    first = arrays[0]
-    if first.ndim == 4 and first.shape[0] == 1:
-        return np.ascontiguousarray(np.concatenate(arrays))
-    if first.ndim not in (1, 2, 3):
-        raise UsageError(f"{where}: features of shape {first.shape} for an item: C, LC, CHW or 1CHW")
-    return np.ascontiguousarray(np.stack(arrays))
-
-
 def _apart(decoded: Features, job: Job) -> list[Features]:
     """What `_together` did, undone: every item has the shape that its features had."""
     shapes = _here.shapes
     if isinstance(decoded, Mapping):
         return [{k: decoded[str(k)][i].reshape(shape) for k, shape in shapes.items()} for i in range(len(job.items))]
     return [decoded[i].reshape(shapes[""]) for i in range(len(job.items))]
-
-
-def digest(features: Features) -> str:
-    """SHA-256 of names, dtypes, shapes and little-endian elements."""
-    total = hashlib.sha256()
-    for name, array in sorted(features.items()) if isinstance(features, Mapping) else [("", features)]:
-        total.update(f"{name} {array.dtype.name} {'x'.join(map(str, array.shape))}\n".encode())
-        for part in contiguous_parts(array.astype(array.dtype.newbyteorder("<"), copy=False)):
-            total.update(part.data)
-    return total.hexdigest()
-
-
-def _errors(features: Features, decoded: Features) -> Record:
-    """Sizes, and sums of squares in binary64: of the error, of the elements, and the range of each tensor squared."""
-    pairs = [(features, decoded)]
-    if isinstance(features, Mapping):
-        pairs = [(features[name], decoded[name]) for name in features]
-    sums = {"raw_bytes": 0, "elements": 0, "squared_error": 0.0, "energy": 0.0}
-    for given, got in pairs:
-        assert isinstance(given, np.ndarray)
-        assert isinstance(got, np.ndarray)
-        exact = given.astype(np.float64)
-        error = got.astype(np.float64) - exact
-        sums["raw_bytes"] += given.nbytes
-        sums["elements"] += given.size
-        # Not a dot product: that of a threaded BLAS depends on the number of threads.
-        sums["squared_error"] += float(np.square(error).sum())
-        sums["energy"] += float(np.square(exact).sum())
-    return sums

@@ -19,7 +19,7 @@ from typing import Any
 from refsw.errors import RefswError, UsageError
 from refsw.evaluation.anchors.conditions import parse_conditions
 from refsw.evaluation.anchors.folder import Run
-from refsw.evaluation.reports import figures
+from refsw.evaluation.reports import figures, loss_figures, palette
 from refsw.extras import optional
 
 OTHERS = ("MPLBACKEND", "MATPLOTLIBRC")
@@ -62,6 +62,19 @@ def _from_dict(told: dict[str, Any]) -> Run:
     return Run(Path(told["folder"]), parse_conditions(told["conditions"]), {}, {}, told["records"])
 
 
+def _files(run: Run, anchor: Run | None) -> dict[str, bytes]:
+    """Every figure as PNG and SVG."""
+    made = figures.plots_of(run, anchor)
+    for test in run.conditions.tests:
+        made |= {f"{test.name}{last}": figure for last, figure in loss_figures.plots_of(run, test).items()}
+    return {
+        f"{name}.{kind}": palette.as_bytes(figure, kind)
+        for name, figure in made.items()
+        for kind in ("png", "svg")
+        if figure is not None
+    }
+
+
 def main() -> None:
     """Draw the runs that standard input holds, onto standard output."""
     run, anchor = json.load(sys.stdin)
@@ -72,7 +85,7 @@ def main() -> None:
         matplotlib = optional("matplotlib")
         matplotlib.rcdefaults()  # whatever files of settings there are
         matplotlib.rcParams["svg.hashsalt"] = "refsw"
-        files = figures.plots_of(_from_dict(run), None if anchor is None else _from_dict(anchor))
+        files = _files(_from_dict(run), None if anchor is None else _from_dict(anchor))
         made = {"files": {name: base64.b64encode(data).decode() for name, data in files.items()}}
     except RefswError as error:
         made = {"refused": str(error)}

@@ -23,7 +23,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Records", state(run)),
         ("Conditions", f"{run.conditions.document.get('source', run.conditions.name)}; "
                        f"SHA-256 {run.conditions.digest[:16]}"),
-        *(("Codec", f"{codec.name}: {configuration(codec)}") for codec in _used(run)),
+        *(("Codec", f"{name}: {told}") for name, told in _used(run).items()),
+        *(("Channel", told) for told in _channels(run)),
         ("Versions", versions),
         ("Machine", f"{environment.get('processor', 'unknown')}, {environment.get('system', 'unknown')}, "
                     f"Python {environment.get('python', 'unknown')}"),
@@ -67,9 +68,18 @@ def configuration(codec: CodecChoice) -> str:
     return f"{told}; {codec.parameter} {values}" if codec.parameter else told
 
 
-def _used(run: Run) -> list[CodecChoice]:
+def _used(run: Run) -> dict[str, str]:
+    """What codecs are, by name; one that is lost and repaired in many ways is there once."""
     names = dict.fromkeys(name for test in run.conditions.tests for name in test.codecs)
-    return [run.conditions.codecs[name] for name in names]
+    own = [run.conditions.codecs[name].coding.name for name in names]
+    return {name: configuration(run.conditions.codecs[name]) for name in own}
+
+
+def _channels(run: Run) -> list[str]:
+    """What loses packets, and how often that is drawn."""
+    found = (codec.link for codec in run.conditions.codecs.values() if codec.link is not None)
+    told = (f"{link.setting}; {link.realisations} realisations, seed {link.seed}" for link in found)
+    return list(dict.fromkeys(told))
 
 
 def _short(value: str) -> str:

@@ -39,7 +39,7 @@ class Line:
 
 def lines_of(run: Run, test: Test, metric: str, *, anchor: bool = False) -> Iterator[Line]:
     """Curves of a test; points without a value (SNR of a lossless codec) are left out."""
-    for codec in test.codecs:
+    for codec in (name for name in test.codecs if run.conditions.codecs[name].link is None):
         for layer in test.layers:
             found = sorted(
                 (r[RATE], r["metrics"][metric])
@@ -64,17 +64,14 @@ def metrics_of(run: Run, test: Test) -> list[str]:
     ]
 
 
-def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:
-    """The curves and the ratios of each test as PNG and SVG, by the names of their files."""
-    made = {}
+def plots_of(run: Run, anchor: Run | None = None) -> dict[str, Any]:
+    """The curves and the ratios of each test, by the names of their files without their last part."""
+    made: dict[str, Any] = {}
     for test in run.conditions.tests:
         metrics = metrics_of(run, test)
         # Quality, the metric that the task is known by, and the SNR.
         first = list(dict.fromkeys([*metrics[:2], *metrics[-1:]]))
-        found = {test.name: rate_quality(run, test, first, anchor), f"{test.name}{RATIOS}": ratios(run, test)}
-        for name, figure in found.items():
-            for kind in ("png", "svg") if figure is not None else ():
-                made[f"{name}.{kind}"] = palette.as_bytes(figure, kind)
+        made |= {test.name: rate_quality(run, test, first, anchor), f"{test.name}{RATIOS}": ratios(run, test)}
     return made
 
 
@@ -106,22 +103,22 @@ class _Plan:
         layer, codec = self.layers.index(line.layer), self.codecs.index((line.codec, line.anchor))
         number = codec if self.by_layer else layer
         return {
-            **_marker(number),
+            **marker(number),
             "linestyle": "-" if self.by_layer else DASHES[codec % len(DASHES)],
             "linewidth": 1.2 if line.anchor else 1.8,
             "markersize": 5 if line.anchor else 6,
-            "markerfacecolor": "white" if line.anchor else _marker(number)["color"],
+            "markerfacecolor": "white" if line.anchor else marker(number)["color"],
             "clip_on": False,
         }
 
-    def legends(self, told: Mapping[bool, str], wide: float) -> list[_Legend]:
+    def legends(self, told: Mapping[bool, str], wide: float) -> list[Legend]:
         """One for the layers and one for the codecs, or that of the codecs alone."""
         names = [f"{told[whose]}{codec}" for codec, whose in self.codecs]
-        marks = [_key(**_marker(i)) for i in range(len(self.codecs if self.by_layer else self.layers))]
+        marks = [key(**marker(i)) for i in range(len(self.codecs if self.by_layer else self.layers))]
         if self.by_layer:
-            return [_Legend(marks, names, wide)]
-        dashes = [_key(color=palette.INK, linestyle=DASHES[i % len(DASHES)]) for i in range(len(names))]
-        return [_Legend(marks, self.layers, wide), _Legend(dashes, names, wide)]
+            return [Legend(marks, names, wide)]
+        dashes = [key(color=palette.INK, linestyle=DASHES[i % len(DASHES)]) for i in range(len(names))]
+        return [Legend(marks, self.layers, wide), Legend(dashes, names, wide)]
 
 
 def _plan(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None) -> _Plan:
@@ -153,14 +150,14 @@ def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | Non
     if not plan.codecs:
         return None
     wide = WIDTH * len(metrics) + 0.8
-    figure, grid = _framed(run, test, plan.legends(labels(run, anchor), wide), (len(plan.rows), len(metrics)))
+    figure, grid = framed(run, test, plan.legends(labels(run, anchor), wide), (len(plan.rows), len(metrics)))
     for panels, layers in zip(grid, plan.rows, strict=True):
         for panel, (metric, lines) in zip(panels, plan.lines.items(), strict=True):
             for line in lines:
                 if line.layer in layers:
                     panel.plot(line.rates, line.values, **plan.style(line))
             _logarithmic(panel)
-            _dress(panel, f"{layers[0]}: {axis_name(metric)}" if plan.by_layer else axis_name(metric))
+            dress(panel, f"{layers[0]}: {axis_name(metric)}" if plan.by_layer else axis_name(metric))
     return figure
 
 
@@ -179,36 +176,41 @@ def ratios(run: Run, test: Test) -> Any:
         }
         for i in range(len(codecs))
     ]
-    legend = _Legend([patch(**style) for style in styles], [codec.title or codec.name for codec in codecs], wide)
-    figure, grid = _framed(run, test, [legend], (1, 1), wide)
+    legend = Legend([patch(**style) for style in styles], [codec.title or codec.name for codec in codecs], wide)
+    figure, grid = framed(run, test, [legend], (1, 1), wide)
     panel, width = grid[0][0], 0.8 / len(codecs)
     for number, (codec, style) in enumerate(zip(codecs, styles, strict=True)):
         known = points(run, test, codec.name)
         there = [i for i, layer in enumerate(test.layers) if (layer, None) in known]
         places = [i + (number - (len(codecs) - 1) / 2) * width for i in there]
         panel.bar(places, [100 * known[test.layers[i], None]["rate"] for i in there], width, **style)
-    _dress(panel, "compression rate (% of the features before coding)")
+    dress(panel, "compression rate (% of the features before coding)")
     # A dollar sign would begin a formula.
     names = [short(layer, int(LETTERS * wide / len(test.layers))).replace("$", r"\$") for layer in test.layers]
     panel.set_xticks(range(len(names)), names)
     return figure
 
 
-def _framed(
-    run: Run, test: Test, legends: Sequence[_Legend], panels: tuple[int, int], wide: float | None = None
+def framed(
+    run: Run,
+    test: Test,
+    legends: Sequence[Legend],
+    panels: tuple[int, int],
+    wide: float | None = None,
+    tall: float = PANEL,
 ) -> tuple[Any, Any]:
     """A figure with its title and legends, and its (rows, columns) of empty panels."""
     rows, columns = panels
     wide = wide or WIDTH * columns + 0.8
     below = sum(legend.height for legend in legends) + 0.1
-    high = ABOVE + rows * PANEL + (rows - 1) * BETWEEN + AXIS + below
+    high = ABOVE + rows * tall + (rows - 1) * BETWEEN + AXIS + below
     dpi = min(130, MOST_PIXELS / high)
     figure = optional("matplotlib.figure").Figure(figsize=(wide, high), dpi=dpi, facecolor="white")
     optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
         left=0.7 / wide, right=1 - 0.2 / wide, top=1 - ABOVE / high, bottom=(AXIS + below) / high,
-        wspace=0.2, hspace=BETWEEN / PANEL,
+        wspace=0.2, hspace=BETWEEN / tall,
     )  # fmt: skip
     own = next(r for r in run.records if r["test"] == test.name)
     absent, wanted = missing_of(run)[test.name]
@@ -226,7 +228,7 @@ def _framed(
     return figure, grid
 
 
-class _Legend:
+class Legend:
     """Entries in as many columns as there is room for; `height` in inches."""
 
     def __init__(self, handles: Sequence[Any], names: Sequence[str], wide: float) -> None:
@@ -236,6 +238,7 @@ class _Legend:
         self.height = ROW * -(-len(handles) // self.columns)
 
     def draw(self, figure: Any, place: float) -> None:
+        """Draw it with its lower edge at a share of the height."""
         options = {"frameon": False, "labelcolor": palette.INK, "fontsize": 8.5, "borderpad": 0, "borderaxespad": 0}
         # A label that begins with an underscore would be left out: texts are set afterwards.
         legend = figure.legend(
@@ -255,13 +258,15 @@ def short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most * 2 // 3 - 3]}...{text[-(most // 3) :]}"
 
 
-def _marker(number: int) -> dict[str, str]:
+def marker(number: int) -> dict[str, str]:
+    """Colour and marker of a line; the same for the same number."""
     # One on after each round of the colours: the eighth has the colour of the first, and another marker.
     colours, marks = palette.COLOURS, palette.MARKERS
     return {"color": colours[number % len(colours)], "marker": marks[(number + number // len(colours)) % len(marks)]}
 
 
-def _key(**style: Any) -> Any:
+def key(**style: Any) -> Any:
+    """An entry of a legend."""
     return optional("matplotlib.lines").Line2D([], [], **style)
 
 
@@ -276,8 +281,9 @@ def _logarithmic(axes: Any) -> None:
     axes.set_xlabel("bits per element (logarithmic)", color=palette.INK, fontsize=9)
 
 
-def _dress(axes: Any, title: str) -> None:
-    axes.set_title(shown(title), loc="left", fontsize=10, color=palette.INK, parse_math=False)
+def dress(axes: Any, title: str) -> None:
+    """The house style of a panel; its title may have lines."""
+    axes.set_title(shown(title, lines=True), loc="left", fontsize=10, color=palette.INK, parse_math=False)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.grid(color=palette.FAINT, linewidth=0.7)
     axes.set_axisbelow(True)

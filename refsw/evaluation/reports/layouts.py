@@ -42,7 +42,8 @@ def _pairs(
     run: Run, test: Test, layouts: tuple[RepackLayout, RepackLayout]
 ) -> Iterator[tuple[CodecChoice, CodecChoice]]:
     """Codecs that differ in the layout alone."""
-    own = [run.conditions.codecs[name] for name in test.codecs if not run.conditions.codecs[name].external]
+    every = (run.conditions.codecs[name] for name in test.codecs)
+    own = [codec for codec in every if not codec.external and codec.link is None]
     kinds = [(codec, *_kind(codec)) for codec in own]
     for first, layout, kind in kinds:
         for second, other, same in kinds:

@@ -18,7 +18,7 @@ from refsw.evaluation.reports.tables import Section
 from refsw.text import for_html, shown
 
 TEMPLATE = Path(__file__).parent / "page.html"
-OPEN = ("Rate and quality", "Without a swept parameter", "Tiled against quilted")
+OPEN = ("Rate and quality", "Without a swept parameter", "Tiled against quilted", "Losses")
 FIRST = 3  # facts that are shown unasked: run, records, conditions
 FLOAT_BITS = 32
 AXES = {
@@ -71,7 +71,9 @@ def _fact(fact: tuple[str, str]) -> str:
 
 def _test(run: Run, anchor: Run | None, test: Test) -> dict[str, Any]:
     told = labels(run, anchor)
-    points = [_point(record, "run", told[False]) for record in run.records if record["test"] == test.name]
+    # Curves over rate: a point with losses has its place in tables and plots over loss.
+    own = [r for r in run.records if r["test"] == test.name and "realisations" not in r]
+    points = [_point(record, "run", told[False]) for record in own]
     if anchor is not None:
         points += [_point(record, "anchor", told[True]) for record in anchor.records if record["test"] == test.name]
     metrics = figures.metrics_of(run, test)

@@ -23,7 +23,7 @@ from refsw.files import whole_file
 from refsw.text import for_csv, for_markdown
 
 MARKDOWN, CSV, BD_CSV, XLSX, PAGE = "report.md", "results.csv", "bd.csv", "results.xlsx", "index.html"
-SHORT = ("Rate and quality", "Without a swept parameter", "Tiled against quilted")
+SHORT = ("Rate and quality", "Without a swept parameter", "Tiled against quilted", "Losses")
 PARETO = (
     "Of a curve whose quality does not rise with its rate, the points that are better than every cheaper one count."
 )

@@ -86,7 +86,9 @@ def _undated(book: io.BytesIO) -> bytes:
 
 
 def _own(run: Run, test: str, layer: str) -> list[Record]:
-    return [record for record in run.records if (record["test"], record["layer"]) == (test, layer)]
+    """The records of a layer that curves over rate are made of."""
+    own = (record for record in run.records if (record["test"], record["layer"]) == (test, layer))
+    return [record for record in own if "realisations" not in record]
 
 
 def _sheet_name(test: str, layer: str, taken: set[str]) -> str:

@@ -17,7 +17,7 @@ from refsw.evaluation.anchors.conditions import CodecChoice, Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.distortion import task_distortion
 from refsw.evaluation.errors import EvaluationError
-from refsw.evaluation.reports import layouts
+from refsw.evaluation.reports import layouts, losses
 from refsw.evaluation.reports.cells import (
     COUNT,
     EMPTY,
@@ -67,6 +67,7 @@ def sections(run: Run) -> list[Section]:
         Section("Without a swept parameter", tuple(lossless(run, t, fixed(run, t)) for t in tests if fixed(run, t))),
         Section("Tiled against quilted", tuple(t for test in tests for t in layouts.tables(run, test))),
         Section("Performance of the task", tuple(t for test in tests for t in _performance(run, test))),
+        Section("Losses", tuple(t for test in tests for t in losses.tables(run, test))),
         Section("Data volume", tuple(data_volume(run, t, c) for t in tests for c in swept(run, t))),
         Section("Complexity", tuple(t for test in tests for t in (costs(run, test), *seconds(run, test)))),
     ]
@@ -224,16 +225,20 @@ def _of_picture(record: Record) -> float | None:
 def flat_records(run: Run) -> tuple[list[str], list[list[Any]]]:
     """Every record as a row: names of the columns, and the rows; None where a record has nothing."""
     metrics = list(dict.fromkeys(name for record in run.records for name in record["metrics"]))
+    spread = list(dict.fromkeys(name for record in run.records for name in record.get("deviations", {})))
     pristine = list(dict.fromkeys(name for r in run.records for name in r["pristine"] if name != DISTORTION))
     counts = list(dict.fromkeys(name for record in run.records for name in record.get("complexity", {})))
     times = list(dict.fromkeys(name for record in run.records for name in record["times"]))
     columns = [*CSV_FIRST, *CSV_RATES, *metrics, *(f"{n} without coding" for n in pristine)]
+    columns += [*(["lost", "realisations"] if spread else []), *(f"deviation of {n}" for n in spread)]
     columns += [f"D of {n} (%)" for n in pristine] + [f"{n} of an item" for n in counts] + [f"{n} (s)" for n in times]
     rows = []
     for record in run.records:
         row = [record.get(name) for name in (*CSV_FIRST, *CSV_RATES)]
         row += [record["metrics"].get(name) for name in metrics]
         row += [record["pristine"].get(name) for name in pristine]
+        row += [record.get(name) for name in (("lost", "realisations") if spread else ())]
+        row += [record.get("deviations", {}).get(name) for name in spread]
         row += [distortion_of(record, name) for name in pristine]
         row += [record.get("complexity", {}).get(name) for name in counts]
         row += [record["times"].get(name) for name in times]

@@ -16,9 +16,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A group of channels and a band of rows of a tensor (C, H, W), all columns."""
+    """A group of channels, in a row or by their numbers, and a band of rows of a tensor (C, H, W), all columns."""
 
-    channels: slice
+    channels: slice | Array
     rows: slice
 
 

@@ -9,6 +9,7 @@ import pytest
 from anchor_runs import compared, conditions, document, edit_records, run
 
 from refsw.errors import UsageError
+from refsw.evaluation.anchors import codecs
 from refsw.evaluation.anchors.conditions import parse_conditions, with_codec
 from refsw.evaluation.anchors.crosscheck import Verdict, crosscheck
 from refsw.evaluation.anchors.folder import GROUPS, open_run
@@ -187,7 +188,7 @@ def test_a_trace_is_a_point_with_what_it_lost(tmp_path):
         ({"methods": [{"method": "halrtc", "options": {"rank": 3}}]}, "halrtc has no option rank"),
         ({"methods": ["altec"]}, "altec needs weights"),
         ({"methods": [{"method": "caltec"}, "caltec"]}, "is there twice: give methods names"),
-        ({"packets": {"columns": 3}}, "'rows' is a required property|columns"),
+        ({"packets": {"columns": 3}}, "channel.packets"),
         ({"realisations": 0}, "0 is less than the minimum"),
         ({"speed": 1}, "'speed' was unexpected"),
         ([], "channel"),
@@ -261,3 +262,43 @@ def test_gains_by_hand(reported):
     assert tables.gain(mean, none, "fidelity") == pytest.approx((0.1 * a / 2 + 0.2 * (a + b) / 2) / 0.3)
     assert tables.gain(none, none, "fidelity") == 0
     assert tables.gain(mean, None, "fidelity") is None
+
+
+PARTS = {"levels": {"preset": "fast", "choices": {"quantizer": "uniform", "payload": "zlib", "parts": [5, 3]}}}
+
+
+def test_packets_may_be_the_parts_of_the_bitstream(tmp_path):
+    channel = CHANNEL | {"packets": {"parts": True}, "methods": ["none", "linear"]}
+    made = conditions(codecs=PARTS, test={"codecs": ["levels"], "channel": channel, "layers": ["early", "both"]})
+    _, failures = run(tmp_path, made)
+    assert failures == []
+    found = by_place(tmp_path)
+    for layer in ("early", "both"):
+        assert 0.1 < found[layer, "linear", 0.3]["lost"] < 0.5
+        assert found[layer, "none", 0.0]["lost"] == 0
+
+
+@pytest.mark.parametrize("range_scope", ["sample", "channel"])
+def test_a_lost_part_is_what_a_decoder_does_not_give(range_scope):
+    """Its channels and rows, and zeros in their place; channels that the parameter set gives are never lost."""
+    features = np.random.default_rng(0).random((2, 7, 9, 8)).astype(np.float32)
+    features[:, 2] = 0.5
+    choices = PARTS["levels"]["choices"] | {"range_scope": range_scope}
+    channel = CHANNEL | {"packets": {"parts": True}, "methods": ["none"], "loss_rates": [1.0], "realisations": 1}
+    made = conditions(
+        codecs={"levels": {"preset": "fast", "choices": choices}}, test={"codecs": ["levels"], "channel": channel}
+    )
+    codec = made.codecs[made.tests[0].codecs[0]]
+    bitstream = codecs.encode(features, "early", codec.coding, None)
+    decoded = codecs.decode(bitstream, features, codec.coding, None)
+    sets = codecs.parameter_sets(bitstream)
+    (found,) = realisations(decoded, ("a", "b"), codec.link, 1.0, "early", "", sets)
+    known = np.zeros(features.shape, bool)
+    known[:, 2] = range_scope == "channel"
+    assert np.array_equal(found.repaired, np.where(known, decoded, 0))
+    assert found.lost == (~known).sum()
+
+
+def test_packets_are_parts_only_of_codecs_that_cut_samples():
+    with pytest.raises(UsageError, match="codec levels cuts no samples into parts"):
+        asked({"packets": {"parts": True}})

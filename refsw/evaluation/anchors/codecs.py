@@ -11,6 +11,7 @@ bitstream. Exit codes are checked, and so are the shape, the dtype and the finit
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 
 from refsw.errors import CodecError, FeatureError, UsageError
 from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.features.parameters import Parameters
 from refsw.payload import commands
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import DTYPES, Array
@@ -112,6 +114,16 @@ def decode(bitstream: bytes, features: Features, codec: CodecChoice, value: floa
         return {name: np.require(array, requirements="W") for name, array in decoded.items()}
     writable: Array = np.require(decoded, requirements="W")
     return writable
+
+
+def parameter_sets(bitstream: bytes) -> dict[str, Parameters]:
+    """The parameter sets of a bitstream of refsw, by tensor."""
+    import refsw
+
+    with refsw.Decoder(io.BytesIO(bitstream)) as decoder:
+        for _ in decoder:
+            pass
+        return dict(decoder.parameters)
 
 
 def portable(features: Features) -> Features:

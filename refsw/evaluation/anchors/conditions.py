@@ -351,6 +351,11 @@ def _linked(codec: CodecChoice, entry: Any) -> Iterator[CodecChoice]:
     """A codec over a channel: one for each of its values, each burst length and each method."""
     for value in codec.values:
         for link, (parameter, values) in links(entry, codec.name, codec.parameter, value):
+            if link.is_in_parts:
+                config = None if codec.external else codec.config(value)
+                if config is None or (config.parts is None and config.packet_bytes is None):
+                    told = "cuts no samples into parts: choices: {parts: [ROWS, CHANNELS]}, or packet_bytes"
+                    raise UsageError(f"codec {codec.name} {told}")
             title = f"{codec.title or codec.name}: {link.setting}: {link.title}"
             yield replace(codec, name=link.label, title=title, parameter=parameter, values=tuple(values), link=link)
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import refsw
 from refsw.errors import UsageError
+from refsw.features.parameters import Parameters
 from refsw.resilience import (
     METHODS,
     Channel,
@@ -45,7 +46,7 @@ class Link:
     Args:
         codec, parameter, value: what is coded: a codec of the conditions, at one point.
         model: of the channel; `burst` and `traces` are of some models only.
-        rows, channels: of a packet.
+        rows, channels: of a packet; 0 where packets are the parts that the codec cuts samples into (9.10).
         interleave: packets between two that are neighbours in the tensor.
         method, options: concealment; `name` and `title` are as tables show it.
         realisations: how often the losses are drawn.
@@ -73,9 +74,17 @@ class Link:
         """Channel and packets for people."""
         model = {"iid": "independent losses", "trace": "measured losses"}.get(self.model)
         model = model or f"bursts of {self.burst:g} packets"
-        packet = f"{self.rows} row{'s' * (self.rows != 1)}"
-        packet += f" of {self.channels} channels" if self.channels != 1 else " of a channel"
-        return f"{model}, packets of {packet}" + (f", interleaved by {self.interleave}" if self.interleave > 1 else "")
+        if self.is_in_parts:
+            packet = "a packet a part"
+        else:
+            packet = f"packets of {self.rows} row{'s' * (self.rows != 1)}"
+            packet += f" of {self.channels} channels" if self.channels != 1 else " of a channel"
+        return f"{model}, {packet}" + (f", interleaved by {self.interleave}" if self.interleave > 1 else "")
+
+    @property
+    def is_in_parts(self) -> bool:
+        """Whether packets are parts of the bitstream."""
+        return not self.rows
 
     @property
     def label(self) -> str:
@@ -83,7 +92,7 @@ class Link:
         point = "" if self.value is None else f"-{self.parameter}{self.value:g}"
         burst = "" if self.burst is None else f"{self.burst:g}"
         model = {"gilbert-elliott": "burst"}.get(self.model, self.model) + burst
-        packet = f"r{self.rows}" + (f"c{self.channels}" if self.channels != 1 else "")
+        packet = "parts" if self.is_in_parts else f"r{self.rows}" + f"c{self.channels}" * (self.channels != 1)
         packet += f"i{self.interleave}" if self.interleave > 1 else ""
         told = json.dumps(self.as_dict(), sort_keys=True).encode()
         return f"{self.codec}{point}+{model}+{packet}+{self.name}.{hashlib.sha256(told).hexdigest()[:DIGITS]}"
@@ -94,9 +103,19 @@ class Link:
             return Trace.read(Path(self.traces[int(loss) - 1]))
         return Iid(loss) if self.burst is None else GilbertElliott(loss, self.burst)
 
-    def packets(self, shape: tuple[int, ...]) -> list[Packet]:
-        """Packets of a tensor (C, H, W) in the order of sending."""
-        return interleaved(part_packets(shape, self.channels, self.rows), self.interleave)
+    def packets(self, shape: tuple[int, ...], parameters: Parameters | None = None) -> list[Packet]:
+        """Packets of a tensor (C, H, W) in the order of sending; where they are parts, of its parameter set.
+
+        Raises:
+            UsageError: the samples do not come in parts.
+        """
+        if not self.is_in_parts:
+            return interleaved(part_packets(shape, self.channels, self.rows), self.interleave)
+        if parameters is None or parameters.parts is None:
+            raise UsageError(f"codec {self.codec} cuts no samples into parts")
+        geometry = parameters.parts
+        parts = [Packet(parameters.part_channels(i), geometry.band(i)) for i in parameters.part_numbers]
+        return interleaved(parts, self.interleave)
 
     def concealment(self, layer: str, tensor: str) -> Method:
         """The method for a tensor of a layer.
@@ -197,8 +216,8 @@ def links(entry: Mapping[str, Any] | list[Any], codec: str, parameter: str, valu
             for method in channel["methods"]:
                 given: Mapping[str, Any] = {"method": method} if isinstance(method, str) else method
                 link = Link(
-                    codec, parameter, value, model, burst, tuple(traces or ()), packets["rows"],
-                    packets.get("channels", 1), packets.get("interleave", 1), given["method"],
+                    codec, parameter, value, model, burst, tuple(traces or ()), packets.get("rows", 0),
+                    packets.get("channels", int("rows" in packets)), packets.get("interleave", 1), given["method"],
                     given.get("options", {}), given.get("name", given["method"]), given.get("title", ""),
                     channel.get("realisations", DEFAULT_REALISATIONS), channel.get("seed", 0),
                 )  # fmt: skip

@@ -14,7 +14,7 @@ from refsw.errors import UsageError
 from refsw.evaluation.anchors.codecs import TOKENS, Features
 from refsw.evaluation.anchors.folder import pack
 from refsw.evaluation.anchors.links import Link
-from refsw.features.config import EncoderConfig
+from refsw.features.parameters import Parameters
 from refsw.resilience import conceal_features, received_mask
 from refsw.syntax.codes import RangeScope
 from refsw.tensor.axes import Array, Axes
@@ -51,13 +51,13 @@ def realisations(
     loss: float,
     layer: str,
     axes: str = "",
-    config: EncoderConfig | None = None,
+    parameters: Mapping[str, Parameters] | None = None,
 ) -> Iterator[Arrived]:
     """Lose and repair what was decoded.
 
     The losses of an item depend on seed, realisation and item alone: all methods and codecs repair the same ones. Every
     item meets the channel in the middle of a stream. What is lost is set to the minimum of its range first, as a
-    receiver without concealment has it.
+    receiver without concealment has it; where packets are parts, to zero, as a decoder has it (9.10.4).
 
     Args:
         decoded: items along the first axis.
@@ -65,18 +65,22 @@ def realisations(
         link, loss: the channel at its loss rate.
         layer: for methods that have learnt something of it.
         axes: letters of the axes; "" for the usual ones.
-        config: of the codec that ranges are those of; None if it is not refsw's.
+        parameters: parameter sets by tensor, of a bitstream of refsw.
+
+    Raises:
+        UsageError: packets are parts, and there are none.
     """
     tensors = dict(decoded) if isinstance(decoded, Mapping) else {"": decoded}
+    own = parameters or {}
+    sets = {name: own[name] if name else next(iter(own.values())) for name in tensors} if own else {}
     letters = {name: axes or (TOKENS if array.ndim == len(TOKENS) else None) for name, array in tensors.items()}
     found = {name: Axes.parse(letters[name], array.shape) for name, array in tensors.items()}
-    by_channel = config is not None and config.range_scope is RangeScope.CHANNEL
     for number in range(link.realisations):
         received = {name: np.empty(array.shape, np.bool_) for name, array in tensors.items()}
         for place, item in enumerate(items):
-            for name, mask in _masks(found, item, link, loss, number).items():
+            for name, mask in _masks(found, item, link, loss, number, sets).items():
                 received[name][place] = found[name].from_canonical(mask)
-        damaged = {name: _damaged(tensors[name], received[name], found[name], by_channel) for name in tensors}
+        damaged = {name: _damaged(tensors[name], received[name], found[name], link, sets.get(name)) for name in tensors}
         methods = {name: link.concealment(layer, name) for name in tensors}
         start = time.process_time()
         repaired = {
@@ -97,25 +101,31 @@ def realisations(
         )
 
 
-def _masks(found: Mapping[str, Axes], item: str, link: Link, loss: float, number: int) -> dict[str, Array]:
+def _masks(
+    found: Mapping[str, Axes], item: str, link: Link, loss: float, number: int, sets: Mapping[str, Parameters]
+) -> dict[str, Array]:
     """What was received of each tensor of an item, (C, H, W); its packets go one after the other, tensor by tensor."""
     name = int.from_bytes(hashlib.sha256(item.encode()).digest()[:8], "big")
     rng = np.random.default_rng([link.seed, number, name])
-    packets = {tensor: link.packets(axes.canonical_shape) for tensor, axes in found.items()}
+    packets = {tensor: link.packets(axes.canonical_shape, sets.get(tensor)) for tensor, axes in found.items()}
     count = sum(map(len, packets.values()))
     lost = iter(link.channel(loss).losses(count, rng, from_start=False).tolist())
-    return {
+    masks = {
         tensor: received_mask(axes.canonical_shape, packets[tensor], [next(lost) for _ in packets[tensor]])
         for tensor, axes in found.items()
     }
+    for tensor, p in sets.items():
+        masks[tensor][p.constant_channels] = True  # the parameter set gives them
+    return masks
 
 
-def _damaged(array: Array, received: Array, axes: Axes, by_channel: bool) -> Array:
-    """Features with the minimum of its sample, or of its channel, in the place of what was lost."""
+def _damaged(array: Array, received: Array, axes: Axes, link: Link, p: Parameters | None) -> Array:
+    """Features with the minimum of the range, or zero, in the place of what was lost."""
+    by_channel = p is not None and p.range_scope is RangeScope.CHANNEL
     filled = array.copy()
     for place, sample in enumerate(array):
         canonical = axes.to_canonical(sample)
-        least = canonical.min(axis=(1, 2) if by_channel else None, keepdims=True)
+        least = canonical.min(axis=(1, 2) if by_channel else None, keepdims=True) * (not link.is_in_parts)
         filled[place] = axes.from_canonical(np.where(axes.to_canonical(received[place]), canonical, least))
     return filled
 

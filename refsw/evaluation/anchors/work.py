@@ -42,6 +42,7 @@ from refsw.evaluation.anchors.orders import (
 )
 from refsw.evaluation.anchors.points import deviation
 from refsw.evaluation.errors import DatasetError, EvaluationError
+from refsw.features.parameters import Parameters
 
 PRISTINE = "_pristine"
 
@@ -54,7 +55,7 @@ class _Here(threading.local):
     fingerprint: Any = None
     features_of: tuple[Any, ...] = ()
     features: Features | None = None
-    coded: tuple[str, Features, bytes, Features, dict[str, float]] | None = None
+    coded: tuple[str, Features, bytes, Features, Mapping[str, Parameters], dict[str, float]] | None = None
     intact: dict[int, Any] = {}  # noqa: RUF012 (replaced, never changed)
     shapes: dict[Any, tuple[int, ...]] = {}  # noqa: RUF012 (replaced, never changed)
     digest: str = ""
@@ -280,12 +281,11 @@ def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
 def _lose(job: Job, task: Task, codec: CodecChoice, link: Link) -> Result:
     """As `_code`, with losses: outputs of an item are a list, one for each realisation."""
     start = time.perf_counter()
-    features, bitstream, decoded, spans = _coded(job, task, codec.coding)
+    features, bitstream, decoded, parameters, spans = _coded(job, task, codec.coding)
     outputs: list[list[Any]] = [[] for _ in job.items]
     drawn, total, picture, spent, network = [], hashlib.sha256(digest(decoded).encode()), None, 0.0, 0.0
-    config = None if codec.external else codec.coding.config(link.value)
     loss = float(job.value or 0)
-    for found in losses.realisations(decoded, job.items, link, loss, job.layer, job.axes, config):
+    for found in losses.realisations(decoded, job.items, link, loss, job.layer, job.axes, parameters):
         begin = time.perf_counter()
         for i, (item, one) in enumerate(zip(job.items, _apart(found.repaired, job), strict=True)):
             if not found.whole[i]:
@@ -316,8 +316,13 @@ def _lose(job: Job, task: Task, codec: CodecChoice, link: Link) -> Result:
     return Result(job, record | {"times": spans}, bitstream if job.keep else None)
 
 
-def _coded(job: Job, task: Task, codec: CodecChoice) -> tuple[Features, bytes, Features, dict[str, float]]:
-    """Features, bitstream and decoded features of a group, kept for the other links of the same codec."""
+def _coded(
+    job: Job, task: Task, codec: CodecChoice
+) -> tuple[Features, bytes, Features, Mapping[str, Parameters], dict[str, float]]:
+    """Features, bitstream and decoded features of a group, kept for the other links of the same codec.
+
+    With them the parameter sets of the bitstream by tensor, none of a codec that is not refsw's, and times.
+    """
     features = _features(job, task)
     wanted = digest_of([codec.name, codec.as_dict(), codec.values[0]])
     if _here.coded is None or _here.coded[0] != wanted or _here.coded[1] is not features:
@@ -329,7 +334,8 @@ def _coded(job: Job, task: Task, codec: CodecChoice) -> tuple[Features, bytes, F
         spans = {"encode": times[1] - times[0], "decode": times[2] - times[1]}
         if _here.extraction is not None:
             spans["extraction"] = _here.extraction
-        _here.coded, _here.intact = (wanted, features, bitstream, decoded, spans), {}
+        sets = {} if codec.external else codecs.parameter_sets(bitstream)
+        _here.coded, _here.intact = (wanted, features, bitstream, decoded, sets, spans), {}
     return _here.coded[1:]
 
 

@@ -35,6 +35,7 @@ COMMANDS = {
     "depacketize": ("refsw.cli.depacketize", "Take a bitstream, or what came of it, out of a capture."),
     "send": ("refsw.cli.send", "Send a bitstream over RTP."),
     "receive": ("refsw.cli.receive", "Receive a bitstream over RTP: the samples that came, and which did not."),
+    "conceal": ("refsw.cli.conceal", "Features that packets of were lost: repair them, train ALTeC, lose some."),
     "model": ("refsw.cli.model", "Update models: code differences, apply them, look into them."),
     "conformance": ("refsw.cli.conformance", "Test a decoder against the conformance vectors."),
     "crosscheck": ("refsw.cli.crosscheck", "Decode one bitstream with every decoder present, and compare."),

@@ -32,11 +32,15 @@ METHODS: Mapping[str, type[Method]] = {
 
 
 def find_method(name: str, **options: Any) -> Method:
-    """A method by its name, with its options.
+    """A method by its name, with its options; `altec=FILE` is ALTeC with the weights of a file.
 
     Raises:
         UsageError: there is no such method, it has no such option, lacks one, or one is of the wrong kind.
+        FeatureError, OSError: the file holds no weights, or cannot be read.
     """
+    name, equals, file = name.partition("=")
+    if equals:
+        options = {"weights": file} | options
     if name not in METHODS:
         raise UsageError(f"no concealment method {name}: {', '.join(METHODS)}")
     known = {field.name: field for field in fields(METHODS[name])}  # type: ignore[arg-type]

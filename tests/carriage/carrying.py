@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,3 +88,9 @@ def held(tensors: dict[str, Array], name: str = "x") -> list[bool]:
     masks = tensors[f"{name}@mask"].reshape(len(tensors[f"{name}@mask"]), -1)
     assert (masks.all(1) == masks.any(1)).all()
     return [bool(held) for held in masks.all(1)]
+
+
+def load(path: Path) -> dict[str, Array]:
+    """The tensors of a .npz file."""
+    with np.load(path) as file:
+        return dict(file)

@@ -22,7 +22,7 @@ from refsw.carriage.output import Arrays
 from refsw.carriage.reception import Receiver
 from refsw.errors import DfcError, UsageError
 from refsw.syntax.units import crc32
-from tests.carriage.carrying import bitstream, carry, held, parsed
+from tests.carriage.carrying import bitstream, carry, held, load, parsed
 from tests.carriage.relay import Relay
 
 
@@ -74,7 +74,7 @@ def test_two_processes_and_a_network_that_loses_a_tenth(tmp_path: Path, receivin
         send(data, relay.port, tmp_path, "--packet-bytes", "100", "--rate", "100")
         code, said = one.end()
     assert code == 0, said
-    tensors = np.load(one.file)
+    tensors = load(one.file)
     assert f"{len(relay.forwarded)} of" in said
     sent = parsed(relay.forwarded + relay.dropped)
     start = next(p for p in sent if p.kind.session).timestamp
@@ -102,7 +102,7 @@ def test_ctrl_c_leaves_a_whole_file_of_what_came(tmp_path: Path, receiving: Any)
     one.process.send_signal(signal.SIGINT)
     code, said = one.end()
     assert code == 0, said
-    tensors = np.load(one.file)
+    tensors = load(one.file)
     assert tensors["x"].tobytes() == refsw.decode(data).tobytes()
     assert held(tensors) == [True] * 6
     assert "not every unit came" in said

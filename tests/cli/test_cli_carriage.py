@@ -11,6 +11,7 @@ from test_cli import Run, run  # noqa: F401 - a fixture
 
 import refsw
 from refsw.carriage.captures import CaptureWriter, read_capture
+from tests.carriage.carrying import load
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_a_bitstream_goes_into_a_capture_and_comes_out_again(
     for output in ("y.npz", "y.safetensors", "y.npy"):
         run("depacketize", f"x.{suffix}", "-o", output).ok()
     assert np.load(tmp_path / "y.npy").tobytes() == features.tobytes()
-    assert np.load(tmp_path / "y.npz")["tensor0"].tobytes() == features.tobytes()
+    assert load(tmp_path / "y.npz")["tensor0"].tobytes() == features.tobytes()
 
 
 def test_what_is_lost_is_in_the_mask_and_in_the_counts(run: Run, features: np.ndarray, tmp_path: Path) -> None:  # noqa: F811
@@ -52,14 +53,32 @@ def test_what_is_lost_is_in_the_mask_and_in_the_counts(run: Run, features: np.nd
     said = run("depacketize", "less.pcap", "-o", "y.npz", "--save-mask", "--json").ok()
     counts = json.loads(said.out)
     assert (counts["lost"], counts["samples"], counts["complete"]) == (2, 8, False)
-    found = np.load(tmp_path / "y.npz")
+    found = load(tmp_path / "y.npz")
     mask = found["tensor0@mask"]
     assert sorted(found) == ["tensor0", "tensor0@first", "tensor0@mask"]
     assert found["tensor0"].tobytes() == np.where(mask, features, np.float32(0)).tobytes()
     assert mask.reshape(10, -1).all(1).sum() == 8
     said = run("depacketize", "less.pcap", "-o", "z.npz", "--conceal", "zero").ok()
     assert "2 lost" in said.out
-    assert sorted(np.load(tmp_path / "z.npz")) == ["tensor0"]
+    assert sorted(load(tmp_path / "z.npz")) == ["tensor0"]
+
+
+def test_what_is_missing_of_a_sample_in_parts_is_estimated(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    x = np.random.default_rng(3).random((3, 4, 8, 8), dtype=np.float32) + 1
+    data = refsw.encode(x, payload="zlib", quantizer="uniform", parts=(2, 1))
+    (tmp_path / "p.dfc").write_bytes(data)
+    run("packetize", "p.dfc", "-o", "p.pcap", "--packet-bytes", "100", "--repeat", "0").ok()
+    without(tmp_path / "p.pcap", tmp_path / "less.pcap", {7, 11})
+    run("depacketize", "less.pcap", "-o", "y.npz", "--save-mask").ok()
+    run("depacketize", "less.pcap", "-o", "z.npz", "--save-mask", "--conceal", "linear").ok()
+    plain, filled = load(tmp_path / "y.npz"), load(tmp_path / "z.npz")
+    mask = plain["tensor0@mask"]
+    assert mask.any(axis=(1, 2, 3)).all()
+    assert not mask.all()
+    assert filled["tensor0@mask"].tobytes() == mask.tobytes()
+    assert plain["tensor0"][mask].tobytes() == filled["tensor0"][mask].tobytes()
+    assert (plain["tensor0"][~mask] == 0).all()
+    assert (filled["tensor0"][~mask] > 0.5).all()
 
 
 def test_parameter_sets_travel_in_a_session_description(run: Run, features: np.ndarray, tmp_path: Path) -> None:  # noqa: F811

@@ -186,7 +186,10 @@ class Depacketizer:
     def _agrees(self, data: bytes | memoryview) -> bool:
         """Whether a session description is of the bitstream, and has more than the one before."""
         said = bytes(data[: JOIN_SAMPLE.start]) + bytes(data[JOIN_SAMPLE.stop : -4])
-        session = None if said == self._said else _session_of(data)
+        try:
+            session = None if said == self._said else _session_of(data)
+        except UnsupportedError:  # of another bitstream, then
+            return False
         assert self.session is not None
         if session is None or (session.header, session.clock) != (self.session.header, self.session.clock):
             return False

@@ -346,4 +346,19 @@ def _nothing(c: Catalog) -> None:
          {"bytes": {"packet": 0, "byte": 33, "to": "77"}})  # fmt: skip
     none("nothing-model", "A session description of model updates", "malformed", nothing,
          {"session": {"packet": 0, "header": "8944464301000601c6a12b6f"}})  # fmt: skip
+    none("unsupported-version", "A bitstream of another major version", "unsupported", "bitstream.version-major",
+         {"session": {"packet": 0, "header": "8944464302000301a96370c4"}})  # fmt: skip
+    none("unsupported-profile", "A bitstream of a profile that is not known", "unsupported",
+         "bitstream_header.profile_idc", {"session": {"packet": 0, "header": "894446430109c8019c09ea20"}})  # fmt: skip
+    c.capture(
+        "carriage-unsupported-unit",
+        "A unit of an unknown type that must not be passed over",
+        [fps(), data(), other(99, "01", skippable=0), data()],
+        kind="unsupported",
+        violates="unit.unknown",
+    )
+    wrong = [fps(digests="T"), data(), data(seed=1), digest()]
+    c.capture("carriage-digest-wrong", "A digest that differs from the samples, all of which came", wrong,
+              kind="invalid", violates="digest.value", send={"aggregate": False},
+              edit=[{"bytes": {"packet": 5, "byte": 28, "to": "00", "crc": True}}])  # fmt: skip
     none("nothing-packets", "A capture without packets", "malformed", nothing, {"drop": [0, 1, 2, 3, 4]})

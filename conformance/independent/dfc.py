@@ -1,4 +1,4 @@
-"""Both decoders behind one function, for whoever hands over bitstreams of any profile: features and model updates."""
+"""All decoders behind one function, for whoever hands over bitstreams of any profile: features and model updates."""
 import sys
 from pathlib import Path
 
@@ -6,14 +6,15 @@ import ml_dtypes
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import dfc_decoder
+from dfc_units import OF_MODELS
 
-PROFILE_BYTE, MODEL = 6, 6
+PROFILE_BYTE = 6
 
 
 def decode(data, base=None, model=None):
     """Arrays by name; base is the path of the model that updates start from, model the digest (9.6) of the receiver's
     model for features, in hexadecimal digits; None if there is none."""
-    if data[PROFILE_BYTE:PROFILE_BYTE + 1] != bytes([MODEL]):
+    if not OF_MODELS.intersection(data[PROFILE_BYTE:PROFILE_BYTE + 1]):
         return dfc_decoder.decode(data, model and bytes.fromhex(model))
     import dfc_models
 

@@ -18,8 +18,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from dfc_decoder import (CAPACITY, METADATA, MODEL, MODEL_DATA, MODEL_HEADER, STORAGE, TYPES, XZ, Reject, Units, expand,
-                         known, need)
+from dfc_units import CAPACITY, METADATA, MODEL, MODEL_DATA, MODEL_HEADER, STORAGE, TYPES, XZ, Units, known
+from dfc_values import expand
+from dfc_video import Reject, need
 
 MODES = UNCHANGED, REMOVED, COPY, QUANTIZED_DIFFERENCE, QUANTIZED, EXACT_DIFFERENCE, EXACT = range(7)     # 6.2
 SOURCED, QUANTIZING = (UNCHANGED, QUANTIZED_DIFFERENCE, EXACT_DIFFERENCE), (QUANTIZED_DIFFERENCE, QUANTIZED)
@@ -75,14 +76,14 @@ class Updates(Units):
 class Update:
     """A model_header and the units of its values."""
     def __init__(self, r, stream):
-        p, self.stream, self.minor, self.units, self.done = "model_header.", stream, stream.minor, [], 0
+        p, self.stream, self.later, self.units, self.done = "model_header.", stream, stream.later, [], 0
         self.base_digest, self.base_count, self.entries, self.added, self.room = None, 0, [], 0, 1 << 20
         _ = self.text(r, 8), self.text(r, 8)            # network_id, model_version
         if r.u(1):
             _, self.base_digest, self.base_count = self.text(r, 8), r.b(32), r.ue()
         stream.limit("model-tensors", self.base_count)
         self.result_digest = r.b(32)
-        self.step = r.u(4), known(r.u(2), range(3), p + "step_multiplier", self.minor)
+        self.step = r.u(4), known(r.u(2), range(3), p + "step_multiplier", self.later)
         for i in range(self.base_count):
             e = SimpleNamespace(new=False, source=i, name=None, type=None, shape=None)
             self.read_mode(r, e, p + "tensor_mode", p + "tensor_step_multiplier", p + "copy_entry")
@@ -93,7 +94,7 @@ class Update:
             parts = re.split(r"[/\\]", e.name)
             need(".." not in parts, "model.name-path")
             need(len(parts) == 1 or parts[0] and not parts[0].endswith(":"), "model.name-path")
-            e.type = TYPES[known(r.u(4), range(len(TYPES)), p + "new_element_type", self.minor)]
+            e.type = TYPES[known(r.u(4), range(len(TYPES)), p + "new_element_type", self.later)]
             e.shape = [r.ue() for _ in range(r.u(4))]
             need(prod(n or 1 for n in e.shape) <= 1 << 40, "model.new-shape")
             if r.u(1):
@@ -115,9 +116,9 @@ class Update:
         self.added += new
         need(self.added <= self.room, "model.expansion")
     def read_mode(self, r, e, mode, multiplier, copy):
-        e.mode, e.step = known(r.u(3), MODES, mode, self.minor), self.step
+        e.mode, e.step = known(r.u(3), MODES, mode, self.later), self.step
         if e.mode in QUANTIZING and r.u(1):
-            e.step = r.u(4), known(r.u(2), range(3), multiplier, self.minor)
+            e.step = r.u(4), known(r.u(2), range(3), multiplier, self.later)
         if e.mode == COPY:
             e.copy = r.ue(len(self.entries) - 1, copy)
         self.entries.append(e)
@@ -168,7 +169,7 @@ class Values:
         first, count = r.ue(), r.ue() + 1
         need(first == update.done and first + count <= len(update.coded), "model.coded-order")
         self.tensors, update.done = update.coded[first:first + count], first + count
-        self.coder = known(r.u(2), CODERS, "model_data.model_coder", update.minor)
+        self.coder = known(r.u(2), CODERS, "model_data.model_coder", update.later)
         if self.coder == RANS:
             self.read_rans(r, "model_data.")
         else:

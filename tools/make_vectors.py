@@ -17,7 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vectors.catalog import DRAFTS, ROOT, SUITES, VECTORS, Builder, Built, manifests
+from vectors.catalog import ROOT, SUITES, VECTORS, Builder, Built
+from vectors.manifests import DRAFTS, manifests
 from vectors.recipes import catalog
 from vectors.store import Store
 

@@ -14,7 +14,7 @@ from refsw.models.payload import DataContent
 from refsw.models.reader import ModelReader
 from refsw.models.state import Model
 from refsw.profiles import LEVELS
-from refsw.syntax.codes import ElementType, ModelCoder, TensorMode
+from refsw.syntax.codes import ElementType, ModelCoder, TensorMode, ValueQuantizer
 from refsw.syntax.structure import TraceRow
 from refsw.tensor.axes import Array
 
@@ -53,6 +53,9 @@ XZ = [
     "bytes.lzma-memory",
     "bytes.size",
 ]
+LEVELS_OF = ["model.planes", "model.levels", "model.level-range"]
+DEPENDENT = ["model.parity-symbols", "model.quantizer-state", "model.second-frequencies"]
+RESIZED = ["model.source-shape", "model.source-part"]
 LABELS = ["model.label-axes", "model.label-count", "model.labels"]
 PREDICTION = ["model.predictor-taps", "model.prediction", "model.prediction-range"]
 
@@ -80,6 +83,7 @@ def observe_update(data: bytes, base: Mapping[str, Array] | None) -> Evidence:
         types = set() if base is None else {kind.element_type for kind in Model(base).types.values()}
         found.requirements = {*ALWAYS, *ALWAYS_UPDATES, *of_syntax(rows, reader.header), *_of(contents, types)}
         found.requirements |= {"model.passed-over"} if outcome.passed else set()
+        found.requirements |= set(RESIZED) if applier.resized else set()
         found.requirements |= _of_levels(contents, LEVELS[reader.header.level].model_tensors)
     except DfcError as error:
         found.error = error
@@ -136,6 +140,10 @@ def _of_data(unit: DataContent) -> Iterator[str]:
         yield from XZ
         return
     yield from RANS
+    if unit.quantizer is not ValueQuantizer.PLAIN:
+        yield from LEVELS_OF
+    if unit.quantizer is ValueQuantizer.DEPENDENT:
+        yield from DEPENDENT
     if unit.values["label_flag"]:
         yield from LABELS
     if any(unit.values["predictor"]):

@@ -45,6 +45,7 @@ class Applier:
         self.digest = digest_of(self.digests) if base is not None else None
         self.seen: list[Directory] = []
         self.applied = 0
+        self.resized = False
         self.outcome: Outcome | None = None
         self.texts: Mapping[str, str] | None = None
         self._texts: Mapping[str, str] | None = None
@@ -97,6 +98,7 @@ class Applier:
             raise
         self.model, self.digests = self._place.model(), self._run.digests
         self.digest = self._run.directory.result_digest
+        self.resized |= self._run.resized
         self.applied += 1
         self._run = self._place = None
 

@@ -65,6 +65,11 @@ class UpdateRun:
         self._check_size(accepted)
 
     @property
+    def resized(self) -> bool:
+        """10.3.4 Whether a source has another shape."""
+        return cost.source_bytes(entry for entry in self.entries if entry is not None) > 0
+
+    @property
     def types(self) -> list[TensorType]:
         """Types of the tensors of the result, in the order of the directory."""
         return [entry.type for entry in self.entries if entry is not None]

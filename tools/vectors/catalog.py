@@ -35,7 +35,6 @@ SUITES = ROOT / "conformance" / "suites"
 ALSO: dict[str, list[str]] = json.loads((Path(__file__).parent / "also.json").read_text())
 END = {"unit": "end"}
 VVC, MODEL_DIGEST, CARRIAGE = "VVC", "model digest", "carriage"
-VERSION = "1.1.0"
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Catalog:
     def update(
         self, name: str, title: str, units: Iterable[Unit], *, base: str | None = None, area: str = "model",
         kind: str = "valid", violates: str | None = None, requirements: tuple[str, ...] = (), end: bool = True,
-        start: str | None = None, revision: int = 1, **header: Any,
+        start: str | None = None, revision: int = 1, profile: str = "MODEL", **header: Any,
     ) -> str:  # fmt: skip
         """A bitstream of model updates.
 
@@ -123,11 +122,22 @@ class Catalog:
             start: the base of the first update, where it is another one than the receiver's.
         """
         listed = [*units, END | {"set": {"tensor_count": 0, "sample_count": []}}] if end else [*units]
-        arguments = {"profile": "MODEL", "base": base, "units": listed} | header
+        arguments = {"profile": profile, "base": base, "units": listed} | header
         arguments |= {} if start is None else {"start": start}
         whole = f"{name}_r{revision}"
         return self.add(
-            Recipe(whole, title, area, kind, "model", "updates", arguments, violates, requirements, seed_of(name))
+            Recipe(
+                whole,
+                title,
+                area,
+                kind,
+                profile.lower().replace("_", "-"),
+                "updates",
+                arguments,
+                violates,
+                requirements,
+                seed_of(name),
+            )
         )
 
     def capture(
@@ -293,18 +303,20 @@ class Builder:
         """
         recipe = self.catalog.recipes[name]
         data = self.make(name)
-        base = self.base(recipe) if recipe.suite == "model" else None
+        base = self.base(recipe) if recipe.suite in ("model", "model-extended") else None
         model = None if base is None else self.model(base)
         sdp = self.sessions.get(name)
         evidence = observe(data, None if model is None else as_arrays(model), model=recipe.model, sdp=sdp)
         if (recipe.kind == "valid") != (evidence.error is None):
             raise ValueError(f"{name} is {recipe.kind}, to break {recipe.violates}: {evidence.error}")
+        told = recipe.suite.upper().replace("-", "_")
+        profile = recipe.arguments.get("bitstream", {}).get("profile", told)
         entry: dict[str, Any] = {
             "id": recipe.id,
             "area": recipe.area,
             "kind": recipe.kind,
             "title": recipe.title,
-            "profile": evidence.profile or recipe.arguments.get("bitstream", {}).get("profile", recipe.suite.upper()),
+            "profile": evidence.profile or profile,
             "level": evidence.level or 1,
             "file": f"{recipe.suite}/{recipe.id}.{suffix_of(recipe)}",
             "bytes": len(data),
@@ -414,36 +426,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("write it as bits")
     return value
-
-
-TITLES = {
-    "intra": "HEVC, intra pictures only",
-    "inter": "HEVC with inter prediction",
-    "lossless": "Byte codecs: stored, zlib, gzip, LZMA; and all that does not depend on the codec",
-    "image": "Still-image codecs: PNG, JPEG, JPEG 2000",
-    "extended": "Payload codecs of every family in one bitstream",
-    "model": "Model updates: profile MODEL, with the base that each starts from",
-    "vvc": "VVC, whose decoding is optional",
-    "resilient": "Samples in parts: profile RESILIENT",
-    "complete": "Profile COMPLETE: every payload codec with every extension",
-    "carriage": "Captures of RTP packets, with the samples and masks that a receiver puts out",
-}
-DRAFTS = {"resilient", "complete", "carriage"}
-"""Suites of version 1.1, whose vectors may change until it is published."""
-
-
-def manifests(built: Iterable[Built]) -> dict[str, str]:
-    """The text of every suite, by name."""
-    suites: dict[str, list[dict[str, Any]]] = {}
-    for vector in built:
-        suites.setdefault(vector.recipe.suite, []).append(plain(vector.entry))
-    out = {}
-    for name, vectors in sorted(suites.items()):
-        head: dict[str, Any] = {"suite": name, "version": VERSION, "specification": "1.0", "title": TITLES[name]}
-        if name in DRAFTS:
-            head |= {"version": "0.1.0", "specification": "1.1", "draft": True}
-        lines = ",\n".join(json.dumps(vector) for vector in sorted(vectors, key=lambda v: v["id"]))
-        text = json.dumps(head)[:-1] + f', "vectors": [\n{lines}\n]}}\n'
-        json.loads(text)
-        out[name] = text
-    return out

@@ -104,17 +104,32 @@ def safetensors(model: Model) -> bytes:
 
 
 def elements(kind: str, shape: Sequence[int], mode: str, step: Sequence[Any], values: Sequence[int],
-             source: Tensor | None) -> Tensor:  # fmt: skip
-    """10.4 The tensor that values give."""
+             source: Tensor | None, grid: int | None = None) -> Tensor:  # fmt: skip
+    """10.4 The tensor that values give, those of levels with their grid."""
     before = words_of(source) if source else [0] * len(values)
+    if source and len(before) != len(values):
+        before = part(before, source.shape, shape)
     if mode in ("QUANTIZED", "QUANTIZED_DIFFERENCE"):
         digits, m = step[0], MULTIPLIERS[step[1]]
-        parts = [float(v * m) / float(10**digits) for v in values]
+        g, h = (1, 1) if grid is None else (grid, 1024)
+        parts = [float(v * m * g) / float(h * 10**digits) for v in values]
         if mode == "QUANTIZED_DIFFERENCE":
             assert source is not None
             parts = [number(source.type, b) + d for b, d in zip(before, parts, strict=True)]
         return tensor_of(kind, shape, [round_to(s, kind) for s in parts])
     return tensor_of(kind, shape, [b + v for b, v in zip(before, values, strict=True)])
+
+
+def part(words: Sequence[int], old: Sequence[int], new: Sequence[int]) -> list[int]:
+    """10.3.4 The elements at the same indices in another shape, zeros where there are none."""
+    out = []
+    for place in range(math.prod(new)):
+        rest, number, inside, weight = place, 0, True, 1
+        for a, b in zip(reversed(old), reversed(new), strict=True):
+            rest, index = divmod(rest, b)
+            inside, number, weight = inside and index < a, number + index * weight, weight * a
+        out.append(words[number] if inside else 0)
+    return out
 
 
 # --- 10.6 ---

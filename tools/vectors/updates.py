@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from refsw.syntax.codes import ElementType, ModelCoder, StepMultiplier, TensorMode
+from refsw.syntax.codes import ElementType, ModelCoder, StepMultiplier, TensorMode, ValueQuantizer
 from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER
-from vectors import diffs, plain
+from vectors import diffs, plain, planes
 from vectors.bases import BASES
 from vectors.formats import xz_of
 from vectors.plain import TOTAL, Model, Tensor
@@ -140,7 +140,7 @@ class UpdateAssembler(Assembler):
     def result(self, unit: Unit, entries: list[Names], base: Model, data: list[Unit]) -> Model:
         """10.9.2 The model after the update."""
         sources = [base[name] for name in plain.canonical(base)]
-        values = [tensor for d in data for tensor in d["tensors"]]
+        values = [tensor for d in self.from_levels(entries, data) for tensor in d["tensors"]]
         given: list[Tensor | None] = []
         for e in entries:
             kind, shape = e.get("type", "FLOAT32"), e["shape"]
@@ -154,14 +154,29 @@ class UpdateAssembler(Assembler):
                 given.append(Tensor(kind, tuple(shape), source.raw))
             else:
                 told = values.pop(0)
+                grid = told.get("grid") if isinstance(told, dict) else None
                 if isinstance(told, dict) and "values" in told:
                     told = told.get("gives", told["values"])
                 if isinstance(told, dict) and told.get("value") == 0 and source is None:
                     given.append(Tensor(kind, tuple(shape), bytes(told["times"] * plain.SIZES[kind])))
                     continue
                 step = e.get("step", unit.get("step", [4, "ONE"]))
-                given.append(plain.elements(kind, shape, e["mode"], step, expanded(told), source))
+                given.append(plain.elements(kind, shape, e["mode"], step, expanded(told), source, grid))
         return {e["name"]: tensor for e, tensor in zip(entries, given, strict=True) if tensor is not None}
+
+    def from_levels(self, entries: list[Names], data: list[Unit]) -> list[Unit]:
+        """10.6.7 The units with values in the place of levels."""
+        coded = [e for e in entries if e["mode"] not in ("UNCHANGED", "REMOVED", "COPY")]
+        out = []
+        for unit in data:
+            count = len(unit["tensors"])
+            own, coded = coded[:count], coded[count:]
+            if "quantizer" in unit:
+                found = planes.values(levels_of(unit, own), 1 << unit.get("lanes", 0), unit["quantizer"] == "DEPENDENT")
+                grid = unit.get("grid", 1024)
+                unit = unit | {"tensors": [{"values": v, "grid": grid} for v in found]}
+            out.append(unit)
+        return out
 
     # --- model data ---
 
@@ -181,7 +196,8 @@ class UpdateAssembler(Assembler):
         else:
             payload = self.rans(unit, tensors, values)
         payload = spoiled(payload, unit.get("payload", []))
-        body = self.body(MODEL_DATA, values | {"model_payload": payload}, unit)
+        active = {"profile_idc": int(self.profile)}
+        body = self.body(MODEL_DATA, values | {"model_payload": payload}, unit, active)
         self.put(MODEL_TYPES["values"], body, unit)
 
     def xz(self, unit: Unit, values: list[int]) -> bytes:
@@ -205,7 +221,7 @@ class UpdateAssembler(Assembler):
         rows = unit.get("predictors", [])
         if unit.get("tables") == ALONE:  # whatever the number of values, there are neither words nor raw bits
             tensors = [t | {"values": []} for t in tensors]
-        coded = [self.coded(t, rows) for t in tensors]
+        coded = [self.coded(t, rows, levels="quantizer" in unit) for t in tensors]
         contexts = [c for t, own in zip(tensors, coded, strict=True) for c in self.contexts(t, len(own))]
         labels = [label for t in tensors for group in t.get("labels", []) for label in group]
         values |= {
@@ -222,7 +238,18 @@ class UpdateAssembler(Assembler):
             "frequency_precision": unit.get("precision", 13),
             "label_lanes_log2": unit.get("label_lanes", 0),
         }
-        split = [plain.symbol(v) for own in coded for v in own]
+        values |= {"value_quantizer": ValueQuantizer[unit.get("quantizer", "PLAIN")], "grid": unit.get("grid", 1024)}
+        dependent = unit.get("quantizer") == "DEPENDENT"
+        turns = [0] * len(contexts)
+        if "quantizer" in unit:
+            tensors_of = levels_of(unit, [{"mode": "EXACT"}] * len(tensors))
+            order = planes.order(tensors_of)
+            split = [planes.symbol(tensors_of[t].levels[i], dependent) for t, i in order]
+            starts = [sum(map(len, coded[:t])) for t in range(len(coded))]
+            contexts = [contexts[starts[t] + i] for t, i in order]
+            turns = planes.quantizers(tensors_of, 1 << unit.get("lanes", 0), dependent)
+        else:
+            split = [plain.symbol(v) for own in coded for v in own]
         symbols = [s for s, _ in split]
         given = unit.get("tables") or [None] * (max(contexts, default=0) + 1)
         tables = [table for told in given for table in _apart(told)]
@@ -236,21 +263,39 @@ class UpdateAssembler(Assembler):
                 table["frequency"] = full[i - 1]["frequency"]
         for name in ("symbol_end", "first_symbol", "rest_symbol", "frequency_class", "frequency_bits"):
             values[name] = [table[name] for table in full]
+        seconds = self.seconds(unit, full, symbols, contexts, turns) if dependent else []
+        for name in ("symbol_end", "first_symbol", "rest_symbol", "frequency_class", "frequency_bits"):
+            values[f"second_{name}"] = [table[name] for table in seconds]
         frequencies = [table["frequency"] for table in full]
         payload = b""
         if len(full) > values["table_count_minus1"] + 1:
             payload, values["label_word_count"] = packed(
                 plain.rans(frequencies[-1:], [0] * len(labels), labels, 1 << unit.get("label_lanes", 0))
             )
-        main, values["word_count"] = packed(plain.rans(frequencies, contexts, symbols, 1 << unit.get("lanes", 0)))
+        rows, chosen = frequencies, contexts
+        if dependent:
+            rows = [row for pair in zip(frequencies, [s["frequency"] for s in seconds], strict=True) for row in pair]
+            chosen = [2 * c + q for c, q in zip(contexts, turns, strict=True)]
+        main, values["word_count"] = packed(plain.rans(rows, chosen, symbols, 1 << unit.get("lanes", 0)))
         bits = "".join(raw for _, raw in split)
         bits += "0" * (-len(bits) % 8)
         return payload + main + int("1" + bits, 2).to_bytes(len(bits) // 8 + 1, "big")[1:]
 
-    def coded(self, tensor: Names, rows: list[list[list[int]]]) -> list[int]:
-        """The values that are decoded: with a predictor, residuals."""
+    def seconds(self, unit: Unit, tables: list[Names], symbols: list[int], contexts: list[int],
+                turns: list[int]) -> list[Names]:  # fmt: skip
+        """10.6.2 The elements of the second tables, with the frequencies that hold."""
+        found: list[Names] = []
+        for i, table in enumerate(tables):
+            own = [s for s, c, q in zip(symbols, contexts, turns, strict=True) if c == i and q]
+            found.append(self.table(unit, i, planes.second(unit, i) if table["symbol_end"] else 0, own))
+            if found[-1]["frequency"] is None:
+                found[-1]["frequency"] = table["frequency"] if table["symbol_end"] else found[i - 1]["frequency"]
+        return found
+
+    def coded(self, tensor: Names, rows: list[list[list[int]]], *, levels: bool) -> list[int]:
+        """What is decoded: levels, or values, with a predictor residuals."""
         told = expanded(tensor["values"])
-        if not tensor.get("predictor") or tensor.get("residuals"):
+        if levels or not tensor.get("predictor") or tensor.get("residuals"):
             return told
         return plain.residuals(told, rows[tensor["predictor"] - 1])
 
@@ -294,6 +339,17 @@ class UpdateAssembler(Assembler):
             bits.append((f >> (c - 1 - n)) - (1 << n) if c else 0)
         return {"symbol_end": end, "first_symbol": first, "rest_symbol": rest - first, "frequency_class": size,
                 "frequency_bits": bits, "frequency": frequency}  # fmt: skip
+
+
+def levels_of(unit: Unit, entries: list[Names]) -> list[planes.Levels]:
+    """The levels of a unit, whose tensors have these entries."""
+    rows = unit.get("predictors", [])
+    tensors = [t if isinstance(t, dict) and "values" in t else {"values": t} for t in unit["tensors"]]
+    return [
+        planes.Levels(expanded(t["values"]), rows[t["predictor"] - 1] if t.get("predictor") else [],
+                      e["mode"] in ("EXACT", "EXACT_DIFFERENCE"))
+        for t, e in zip(tensors, entries, strict=True)
+    ]  # fmt: skip
 
 
 def _numbered(entry: Names) -> list[Names]:

@@ -9,7 +9,8 @@ from vectors.catalog import Catalog
 MODULES = (
     "elements", "truncations", "units", "tensors", "quantizers", "pairs", "bytecodecs", "compressed", "images",
     "image_containers", "hevc", "hevc_broken", "hevc_tools", "hevc_headers", "hevc_references", "hevc_substreams",
-    "vvc", "order", "levels", "models", "model_coders", "model_broken", "model_syntax", "texts", "mended", "outcomes",
+    "vvc", "order", "levels", "models", "model_coders", "model_levels",
+    "model_broken", "model_syntax", "texts", "mended", "outcomes",
     "parts", "parts_broken", "captures",
 )  # fmt: skip
 

@@ -98,10 +98,11 @@ def compare_features(
             else:
                 _header(found, content, given[name], axes[name], told_axes=told_axes)
         elif isinstance(content, UnitContent):
-            name = _name_of(content.parameters, given)
+            name = _name_of(content.tensor, given)
+            begins = content.part is None or content.first_sample >= counts[content.tensor.name]
             if not found.others and name is not None:
-                _unit(found, content, given[name], _pictures(content, reader), name)
-            counts[content.parameters.name] += content.samples
+                _unit(found, content, given[name], _pictures(content, reader), name, begins=begins)
+            counts[content.tensor.name] += content.samples * begins
     _missing(found, counts, given, axes)
     return found
 
@@ -143,43 +144,72 @@ def _missing(found: Comparison, counts: Mapping[str, int], given: Mapping[str, A
             found.others.append(Mismatch(name, Checkpoint.HEADER, what, str(wanted), str(count)))
 
 
-def _unit(found: Comparison, content: UnitContent, x: Array, pictures: Array, name: str) -> None:
-    p = content.parameters
+def _unit(
+    found: Comparison, content: UnitContent, x: Array, pictures: Array, name: str, *, begins: bool
+) -> None:  # fmt: skip
+    p, whole = content.parameters, content.tensor
     allowed = allowed_by(content)
     if any(content.pictures):
         found.add_rule(allowed.rule)
     samples = zip(levels_of(content, pictures), content.ranges, strict=True)
     for number, (levels, limits) in enumerate(samples, content.first_sample):
-        if p.axes.has_samples and number >= len(x):
+        if whole.axes.has_samples and number >= len(x):
             return  # the number of samples tells
-        given = p.axes.to_canonical(x[number] if p.axes.has_samples else x)
+        given = whole.axes.to_canonical(x[number] if whole.axes.has_samples else x)
         got = elements_of(p, levels, limits)
+        channels, first_row = np.arange(whole.axes.channels), 0
+        if content.part is not None:  # 9.10: a band of rows of some channels; constant channels are in no part
+            assert whole.parts is not None
+            if begins and len(whole.constant_channels):
+                _constant_channels(found, whole, name, number, given)
+            rows = whole.parts.band(content.part)
+            channels, first_row = whole.part_channels(content.part), rows.start
+            given = given[channels, rows]
         found.add_errors(given, got)
-        place = _Place(name, p, number, given, got)
+        place = _Place(name, p, whole, number, given, got, channels, first_row)
         if p.quantizer is Quantizer.NONE:
             place.exact(found)
         else:
             place.quantized(found, all_levels(p, levels), limits, allowed)
 
 
+def _constant_channels(found: Comparison, whole: Parameters, name: str, number: int, given: Array) -> None:
+    """The channels of a sample that the parameter set alone gives."""
+    for c in whole.constant_channels:
+        own = given[c : c + 1]
+        value = np.broadcast_to(np.float32(whole.ranges[c][0]), own.shape).astype(own.dtype)
+        place = _Place(name, whole, whole, number, own, value, np.array([c]), 0)
+        place.constant(found, slice(None), whole.ranges[c][0])
+
+
 @dataclass
 class _Place:
-    """One sample: what was given, and what came."""
+    """One sample, or a part of it: what was given, and what came.
+
+    Args:
+        p: what it is decoded with.
+        whole: the parameter set of the tensor.
+        channels, first_row: where it stands in the sample.
+    """
 
     name: str
     p: Parameters
+    whole: Parameters
     sample: int
     given: Array
     got: Array
+    channels: Array
+    first_row: int
 
     def mismatch(self, what: str, index: tuple[int, ...], differing: int, level: int | None = None) -> Mismatch:
         """An error at (channel, row, column)."""
-        c, y, x = (int(i) for i in index)
+        a, b = shown_element(self.given[index]), shown_element(self.got[index])
+        c, y, x = int(self.channels[index[0]]), self.first_row + int(index[1]), int(index[2])
         roles = dict(zip((AxisRole.C, AxisRole.H, AxisRole.W), (c, y, x), strict=True))
-        there = [roles.get(role, self.sample) for role in self.p.axes.roles]
+        there = [roles.get(role, self.sample) for role in self.whole.axes.roles]
         return Mismatch(
-            self.name, Checkpoint.TENSOR, what, shown_element(self.given[c, y, x]), shown_element(self.got[c, y, x]),
-            tuple(there), self.sample if self.p.axes.has_samples else None, c, y, x, expected_level=level,
+            self.name, Checkpoint.TENSOR, what, a, b, tuple(there),
+            self.sample if self.whole.axes.has_samples else None, c, y, x, expected_level=level,
             differing=differing, elements=self.given.size,
         )  # fmt: skip
 
@@ -207,7 +237,7 @@ class _Place:
                 continue
             clipped += _outside(x, own)
             if own[0] == own[1]:
-                self._constant(found, part, own[0])
+                self.constant(found, part, own[0])
                 continue
             over = excess(levels[part], x, *own, p.quantizer, p.bit_depth)
             limit = limit_of(allowed, x, *own, p.quantizer, p.bit_depth)
@@ -248,7 +278,8 @@ class _Place:
         at = (int(index[0]) + (part.start or 0), int(index[1]), int(index[2]))
         found.add_wrong(self.mismatch(what, at, int(np.count_nonzero(wrong))))
 
-    def _constant(self, found: Comparison, part: slice, value: float) -> None:
+    def constant(self, found: Comparison, part: slice, value: float) -> None:
+        """Elements that shall all be one."""
         with np.errstate(over="ignore"):
             wrong = self.given[part].astype(np.float32) != np.float32(value)
         if wrong.any():

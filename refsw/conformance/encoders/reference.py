@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from refsw.errors import UsageError
 from refsw.features.config import EncoderConfig
 from refsw.features.encoder import Encoder
@@ -15,6 +17,7 @@ from refsw.features.tensors import TensorSpec
 from refsw.models.config import DiffConfig
 from refsw.models.diff import diff_models
 from refsw.payload.base import EncoderSettings
+from refsw.syntax.codes import Quantizer
 from refsw.tensor.axes import Array, Axes
 
 OF_MODELS = {"digits", "step", *(f.name for f in fields(DiffConfig))} - {"config"}
@@ -60,6 +63,10 @@ def encode(
 
 def _features(tensors: Mapping[str, Array], axes: Mapping[str, str], config: EncoderConfig, jobs: int) -> bytes:
     parsed = {name: Axes.parse(axes[name], array.shape) for name, array in tensors.items()}
+    if config.quantizer is Quantizer.LOG_NONNEGATIVE and any(
+        (x.astype(np.float32) < 0).any() for x in tensors.values()
+    ):
+        raise UsageError("the quantizer takes no negative elements")
     series = {name: array if parsed[name].has_samples else array[None] for name, array in tensors.items()}
     specs = {
         name: TensorSpec(

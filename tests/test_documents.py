@@ -48,6 +48,7 @@ SMALLER = {
     "anchor run mini": f"anchor run {HERE}/evaluation/small.yaml",
     "--hevc-encoder 'PROGRAM ... {input} ... {output}'": f"--hevc-encoder '{ENCODER}'",
     "--hevc-decoder 'PROGRAM ... {input} ... {output}'": "--hevc-decoder 'dec265 -q {input} -o {output}'",
+    "'./myencoder {input} {output} {options}'": "'./myencoder {input} {output} {options}' --id 'axes-nhwc*' --no-rates",
     "'mycodec enc ": f"'{sys.executable} {HERE}/evaluation/copy_codec.py encode ",
     "'mycodec dec ": f"'{sys.executable} {HERE}/evaluation/copy_codec.py decode ",
 }
@@ -103,7 +104,13 @@ def made(tmp_path_factory: pytest.TempPathFactory, streams: dict[str, bytes]) ->
     save_file(weights | {"conv.weight": weights["conv.weight"] + np.float32(0.01)}, folder / "V1.safetensors")
     (folder / "conformance" / "suites").mkdir(parents=True)
     making.small_suite(folder / "conformance" / "suites", streams)
-    (script,) = (b.text for b in BLOCKS if b.place.startswith("docs/conformance.md") and b.kind == "python")
+    script, encoder = (b.text for b in BLOCKS if b.place.startswith("docs/conformance.md") and b.kind == "python")
+    program(folder / "myencoder", f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n{encoder}")
+    (folder / "myencoder.py").write_text(
+        "from refsw.conformance.encoders.reference import encode as reference\n"
+        "from refsw.errors import FeatureError as Refused\n"
+        "def encode(tensors, axes):\n    return reference(tensors, axes=axes, choices={'payload': 'zlib'})\n"
+    )
     program(folder / "mydecoder", f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n{script}")
     (folder / "mydecoder.py").write_text(
         "import refsw\nfrom refsw.features.decoder import decode_by_name\n"
@@ -181,6 +188,12 @@ def test_every_command_runs_as_it_stands(block: Block, place: Path) -> None:
 @of_kind("python")
 def test_every_program_in_python_runs(block: Block, place: Path) -> None:
     if block.place.startswith("docs/conformance.md"):
+        if "myencoder" in block.text:
+            (place / "options").write_text('{"axes": {"conv.weight": "NCHW"}}')
+            save_file({"conv.weight": np.ones((2, 3, 4, 5), np.float32)}, place / "in")
+            assert run(["./myencoder", "in", "out", "options"], place).returncode == 0
+            assert refsw.decode((place / "out").read_bytes()).shape == (2, 3, 4, 5)
+            return
         assert run(["./mydecoder", "features.dfc", "out"], place).returncode == 0
         assert (place / "out").stat().st_size > 18 * 4 * 16 * 24 * 4
         return

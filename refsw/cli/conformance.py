@@ -69,7 +69,7 @@ def _load(
     help="Name, command with {input}, {output} and, for model updates, {base}, module:function, or a command that "
     "talks in JSON lines.",
 )
-@run_options
+@run_options("conformance-report")
 @click.option(
     "--strict-errors",
     is_flag=True,

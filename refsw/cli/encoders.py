@@ -37,7 +37,7 @@ KINDS = ("valid", "exact", "invalid")
     "--rates/--no-rates", default=True, show_default=True, help="Compare rates with those of refsw's presets."
 )
 @click.option("--list", "as_list", is_flag=True, help="Only list the inputs that are selected.")
-@run_options
+@run_options("encoder-report")
 @click.pass_context
 def encode_command(
     context: click.Context, /, encoder: str, suite: Path | None, claims: tuple[str, ...], choices: tuple[str, ...],

@@ -65,9 +65,6 @@ class InProcess:
         ready = dict.fromkeys(taken(self.function), True)
         return Run(exit_code=reply["exit"], text=reply.get("message", ""), ready=ready)
 
-    def start(self, _: Limits) -> None:
-        pass
-
     def close(self) -> None:
         pass
 

@@ -3,7 +3,8 @@
 A level q stands for a place on the scale of its quantizer: t(x) = (2^n - 1) (x - min) / (max - min), or the same with
 logarithms. The quantizer is held to |q - t(x)| <= 1/2; a lossy payload may add an error, whose root mean square over
 the pictures of a unit is bounded by the step of its transform coefficients: that of the greatest QP of its slices, or
-those of its tables. Where the step is not known, the error has to be below that of the mean of the sample alone.
+those of its tables. Where the step is not known, the bound lies between the error of the mean of the sample alone, its
+deviation, and that of elements that have nothing to do with it, the square root of two times that.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ SLACK = 1e-3
 """Levels that the arithmetic of an encoder may be off where a number is half-way between two levels."""
 ROUNDING = 1.0
 """Levels that the rounding of reconstructed samples, and in-loop filters, may add."""
+UNRELATED = 1.25
+"""Deviations of a sample that a payload may be off whose step is not known."""
 JPEG_TABLES = b"\xff\xdb"
 
 
@@ -56,7 +59,7 @@ def allowed_by(content: UnitContent) -> Allowed:
         return _by_qp(content)
     if codec is PayloadCodec.JPEG:
         return _by_tables(bytes(content.payload))
-    return Allowed(None, f"the step of {codec.name} is not known: below the deviation of the sample")
+    return Allowed(None, f"the step of {codec.name} is not known: 5/4 of the deviation of the sample")
 
 
 def _by_qp(content: UnitContent) -> Allowed:
@@ -66,9 +69,9 @@ def _by_qp(content: UnitContent) -> Allowed:
         configuration = parse_configuration(content.parameters.configuration)
         qps = [one.qp for one in slices_of(split(content.payload), configuration, every_qp=True)]
     except DfcError:
-        return Allowed(None, "slice headers do not parse: below the deviation of the sample")
+        return Allowed(None, "slice headers do not parse: 5/4 of the deviation of the sample")
     if any(pps.qp_delta for pps in configuration.every_pps):
-        return Allowed(None, "the QP of HEVC changes within pictures: below the deviation of the sample")
+        return Allowed(None, "the QP of HEVC changes within pictures: 5/4 of the deviation of the sample")
     qp = max(qp for qp in qps if qp is not None)
     step = 2.0 ** ((qp - 4) / 6 + content.parameters.bit_depth - 8)
     return Allowed(step, f"HEVC at QP {qp}: root mean square {step + ROUNDING:.3g} levels")
@@ -125,4 +128,4 @@ def limit_of(allowed: Allowed, x: Array, low: float, high: float, quantizer: Qua
         return 0.0
     if allowed.step is not None:
         return allowed.step + ROUNDING
-    return float(places(x, low, high, quantizer, bit_depth)[0].std()) + ROUNDING
+    return UNRELATED * float(places(x, low, high, quantizer, bit_depth)[0].std()) + ROUNDING

@@ -45,6 +45,7 @@ ENCODER = (
     "--output-depth {bit_depth} --fps 25 --keyint 1 --qp {qp} --ipratio 1 --ctu 16 --output {output}"
 )
 SMALLER = {
+    "anchor run mini-loss": f"anchor run {HERE}/evaluation/small-loss.yaml",
     "anchor run mini": f"anchor run {HERE}/evaluation/small.yaml",
     "--hevc-encoder 'PROGRAM ... {input} ... {output}'": f"--hevc-encoder '{ENCODER}'",
     "--hevc-decoder 'PROGRAM ... {input} ... {output}'": "--hevc-decoder 'dec265 -q {input} -o {output}'",

@@ -55,10 +55,13 @@ class _Inpainting:
         inside = np.s_[edge : edge + tensor.shape[1], edge : edge + tensor.shape[2]]
         pictures = np.pad(self._pictures(((tensor - low) / span).clip(0, 1)), around, mode="edge")
         holes = np.pad((~received).astype(np.uint8), around, mode="edge")
-        found = np.array(np.broadcast_to((beside(tensor, received) - low) / span, tensor.shape))
+        some = received.any(axis=(1, 2))
+        found = np.zeros(tensor.shape)
+        if not some.all():
+            found[~some] = (beside(tensor, received) - low) / span
         cv2 = optional("cv2")
         flag = getattr(cv2, self.flag)
-        for channel in np.flatnonzero(holes.any(axis=(1, 2)) & received.any(axis=(1, 2))):
+        for channel in np.flatnonzero(holes.any(axis=(1, 2)) & some):
             painted = cv2.inpaint(pictures[channel], holes[channel], self.radius, flag)
             found[channel] = self._elements(painted[inside])
         estimate: Array = found * span + low

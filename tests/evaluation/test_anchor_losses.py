@@ -10,7 +10,7 @@ from anchor_runs import compared, conditions, document, edit_records, run
 
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import codecs
-from refsw.evaluation.anchors.conditions import parse_conditions, with_codec
+from refsw.evaluation.anchors.conditions import find_conditions, load_conditions, parse_conditions, with_codec
 from refsw.evaluation.anchors.crosscheck import Verdict, crosscheck
 from refsw.evaluation.anchors.folder import GROUPS, open_run
 from refsw.evaluation.anchors.losses import check_shapes, realisations
@@ -302,3 +302,11 @@ def test_a_lost_part_is_what_a_decoder_does_not_give(range_scope):
 def test_packets_are_parts_only_of_codecs_that_cut_samples():
     with pytest.raises(UsageError, match="codec levels cuts no samples into parts"):
         asked({"packets": {"parts": True}})
+
+
+def test_the_mini_conditions_ship():
+    for package in ("yaml", "jsonschema"):
+        pytest.importorskip(package, reason=f"conditions need {package}")
+    made = load_conditions(find_conditions("mini-loss"))
+    assert len(list(made.points())) == 20
+    assert {made.codecs[name].link.is_in_parts for test in made.tests for name in test.codecs} == {False, True}

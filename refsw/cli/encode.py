@@ -39,6 +39,7 @@ from refsw.features.config import (
     EncoderConfig,
 )
 from refsw.features.encoder import Encoder
+from refsw.features.packets import with_measured_parts
 from refsw.features.ranges import with_measured_ranges
 from refsw.features.sources import Source, open_features, piped_npy
 from refsw.features.tensors import TensorSpec
@@ -83,6 +84,9 @@ from refsw.tensor.axes import Axes
 @click.option(
     "--samples-per-unit", type=int, help="Samples that share a unit (in profile inter, that predict another)."
 )
+@click.option("--parts", metavar="ROWSxCHANNELS", help="Cut samples into parts, each in a unit of its own.")
+@click.option("--packet-bytes", type=int, metavar="N",
+              help="Cut samples into the largest parts whose units have at most N bytes.")  # fmt: skip
 @click.option("--profile", type=click.Choice(list(PROFILES)), help="Profile.  [default: the narrowest]")
 @click.option("--level", type=click.Choice(list(LEVELS)), help="Level.  [default: the narrowest]")
 @click.option(
@@ -110,8 +114,9 @@ def command(features: Path, output: Path, preset: str, axes: str | None, name: s
         parsed = {s.name: Axes.parse(_axes_for(axes, s), s.shape) for s in sources}
         specs = {}
         for source in sources:
-            # Without an iteration to spare, the samples are read twice: for the ranges and for coding.
+            # Without an iteration to spare, the samples are read again for each: the ranges, the parts, and coding.
             own = with_measured_ranges(config, parsed[source.name], source.samples(parsed[source.name]))
+            own = with_measured_parts(own, parsed[source.name], source.dtype, source.samples(parsed[source.name]))
             specs[source.name] = TensorSpec(source.shape, source.dtype, parsed[source.name].letters, own)
         counted = _Counter(stack.enter_context(output_stream(output)))
         series = {s.name: s.samples(parsed[s.name]) for s in sources}
@@ -131,7 +136,7 @@ def _open(path: Path, name: str, config: EncoderConfig, stack: ExitStack) -> lis
             return open_features(path, name)
     two_passes = config.range_scope is not RangeScope.SAMPLE and config.quantizer is not Quantizer.NONE
     stream = stack.enter_context(input_stream(path))
-    if two_passes and config.ranges is None and not stream.seekable():
+    if ((two_passes and config.ranges is None) or config.packet_bytes is not None) and not stream.seekable():
         spooled = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         shutil.copyfileobj(stream, spooled, 1 << 20)
         spooled.seek(0)
@@ -182,6 +187,7 @@ def _choices(options: dict[str, Any]) -> dict[str, Any]:
     parsers: dict[str, Callable[[Any], Any]] = {
         "ranges": _ranges,
         "grid": _grid,
+        "parts": _parts,
         "channel_order": _channel_order,
         "model_digest": digest_of_model,
         "metadata": _metadata,
@@ -214,6 +220,10 @@ def _pair(text: str, separator: str, usage: str) -> tuple[int, int]:
 
 def _grid(text: str) -> tuple[int, int]:
     return _pair(text, "x", "--grid ROWSxCOLUMNS")
+
+
+def _parts(text: str) -> tuple[int, int]:
+    return _pair(text, "x", "--parts ROWSxCHANNELS")
 
 
 def _channel_order(text: str) -> ChannelOrder | tuple[int, ...]:

@@ -236,12 +236,15 @@ def sending_order(parts: Parts) -> list[int]:
 
 
 def _part_range(p: Parameters, part: Array, limits: Range | None) -> Range | None:
-    """That of the sample; a constant part has one of its own, where ranges are by sample."""
+    """That of the sample; a part all of whose elements are one end of it has that for a range, and no pictures.
+
+    Any other number would be quantized with the sample, and so is no constant.
+    """
     if limits is None or p.range_scope is not RangeScope.SAMPLE:
         return limits
     low, high = element_range(part)
-    constant = low == high and (p.quantizer is not Quantizer.LOG_NONNEGATIVE or low == 0)
-    return binary32_range(low, high, p.quantizer) if constant else limits
+    ends = limits[:1] if p.quantizer is Quantizer.LOG_NONNEGATIVE else limits
+    return (low, low) if low == high and low in ends else limits
 
 
 @contextmanager

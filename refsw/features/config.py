@@ -39,6 +39,8 @@ class DigestScope(StrEnum):
     SAMPLE = "sample"
 
 
+LEAST_PACKET = 64
+"""Bytes; less leaves no room for a payload."""
 LOWEST_QP, HIGHEST_QP = 0, 63
 """Beyond 51 a QP makes sense only where `match_step` shifts it down again."""
 
@@ -135,6 +137,13 @@ class EncoderConfig:
             raise UsageError(f"samples per unit {self.samples_per_unit}: at least 1")
         if self.parts is not None and min(self.parts) < 1:
             raise UsageError(f"parts {self.parts[0]}x{self.parts[1]}: rows and channels, each at least 1")
+        if self.packet_bytes is not None:
+            if self.parts is not None:
+                raise UsageError("parts are given, or found for packets, not both")
+            if self.packet_bytes < LEAST_PACKET:
+                raise UsageError(f"packets of {self.packet_bytes} bytes: at least {LEAST_PACKET}")
+            if self.settings.command is not None:
+                raise UsageError("with an external encoder, sizes are not known beforehand: take explicit parts")
         if self.samples_per_unit > 1 and (self.parts is not None or self.packet_bytes is not None):
             raise UsageError("samples that come in parts do not share units: one sample per unit")
 

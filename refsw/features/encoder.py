@@ -16,6 +16,7 @@ from refsw.features.assembly import OpenSample
 from refsw.features.coding import CodedUnit, encode_units
 from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.held import Held
+from refsw.features.packets import with_measured_parts
 from refsw.features.parameters import Parameters, check_limits, to_values
 from refsw.features.plan import make_plan
 from refsw.features.pool import Pool
@@ -301,6 +302,7 @@ def encode(
         with about(name):
             parsed = Axes.parse(axes if axes is None or len(axes) == array.ndim else None, array.shape)
             own = with_measured_ranges(base, parsed, array if parsed.has_samples else array[None])
+            own = with_measured_parts(own, parsed, array.dtype, array if parsed.has_samples else array[None])
         specs[name] = TensorSpec(array.shape, array.dtype, parsed.letters, own)
     out = io.BytesIO()
     with Encoder(out, specs, base, jobs=jobs) as encoder:

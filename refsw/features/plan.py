@@ -36,6 +36,8 @@ def make_plan(name: str, number: int, axes: Axes, dtype: np.dtype[Any], config: 
         names = ", ".join(map(str, allowed))
         raise UsageError(f"{config.payload.name} takes levels of {names} bits, not {config.bit_depth}")
     scope = RangeScope.SEQUENCE if config.quantizer is Quantizer.NONE else config.range_scope
+    if config.packet_bytes is not None:
+        raise UsageError("parts for packets need all samples beforehand: take explicit parts (rows, channels)")
     parts = parts_of(axes, config)
     parameters = Parameters(
         id=number,

@@ -26,6 +26,7 @@ LAYERS = [
     {"payload"},
     {"features"},
     {"models"},
+    {"bitstream"},
     {"validation", "inspection"},
     {"resilience", "carriage"},
     {"conformance", "evaluation"},

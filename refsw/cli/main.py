@@ -29,6 +29,9 @@ NO_SUCH_PLACE = {
 COMMANDS = {
     "encode": ("refsw.cli.encode", "Code feature tensors as a DFC bitstream."),
     "decode": ("refsw.cli.decode", "Decode a bitstream to feature tensors."),
+    "extract": ("refsw.cli.extract", "Some samples, tensors or parts of a bitstream, as a bitstream."),
+    "concat": ("refsw.cli.concat", "Join bitstreams of the same tensors, or model updates in order."),
+    "strip": ("refsw.cli.strip", "A bitstream without digests or metadata."),
     "inspect": ("refsw.cli.inspect", "Show what is in a bitstream, down to every syntax element."),
     "validate": ("refsw.cli.validate", "Check a bitstream against every requirement of the specification."),
     "packetize": ("refsw.cli.packetize", "Write the RTP packets that carry a bitstream to a capture."),

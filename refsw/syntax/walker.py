@@ -103,6 +103,12 @@ class BitstreamWalker(Generic[_Content]):
                 break
         self._finish()
 
+    def with_units(self) -> Iterator[tuple[Unit, list[_Content | MetadataContent]]]:
+        """Every unit, unknown ones included, with what it holds; for a reporter that raises."""
+        while self.state is not State.END and (unit := self.units.read_unit()) is not None:
+            yield unit, list(self.interpret(unit))
+        self._finish()
+
     def _finish(self) -> None:
         if self.state is not State.END:
             self.report(

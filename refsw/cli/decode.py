@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import click
@@ -23,12 +24,14 @@ from refsw.cli.common import (
 )
 from refsw.errors import ErrorClass, SemanticError, UsageError
 from refsw.features.decoder import Decoder, DecoderLimits, Sample
+from refsw.features.dump import KINDS, PICTURES, described
+from refsw.features.dump import dump as dump_of
 from refsw.features.parameters import Parameters
 from refsw.features.random_access import decode_samples
 from refsw.features.reception import Losses
 from refsw.features.sinks import SUFFIXES, Sink
 from refsw.profiles import Allowance
-from refsw.syntax.codes import ElementType, Level
+from refsw.syntax.codes import ElementType, Level, Quantizer
 
 
 @click.command(name="decode")
@@ -42,6 +45,8 @@ from refsw.syntax.codes import ElementType, Level
               help="Take what has come of a bitstream with units missing or damaged; the rest is zero.")  # fmt: skip
 @click.option("--save-mask", "mask", type=OUTPUT,
               help="With --incomplete: which elements have come, as tensors of booleans.")  # fmt: skip
+@click.option("--dump", metavar="levels,pictures",
+              help="Write levels or pictures too, as NAME@levels and NAME@pictures.")  # fmt: skip
 @click.option(
     "--hevc-decoder", metavar="COMMAND", help="External HEVC decoder, such as 'dec265 -q {input} -o {output}'."
 )
@@ -64,6 +69,7 @@ def command(
     samples: str | None,
     incomplete: bool,
     mask: Path | None,
+    dump: str | None,
     hevc_decoder: str | None,
     model: str | None,
     max_level: int,
@@ -85,11 +91,14 @@ def command(
         raise UsageError("--hevc-decoder: an empty command")
     if samples is not None and jobs > 1:
         raise UsageError("--jobs has no effect with --samples, which are decoded one after the other")
+    kinds = _kinds(dump, whole=samples is None and not incomplete)
     if samples is not None and incomplete:
         raise UsageError("--samples asks for whole samples, and --incomplete for what there is of all")
     digest = digest_of_model(model) if model else None
     with ExitStack() as stack:
         stream, out = stack.enter_context(input_stream(bitstream)), stack.enter_context(output_stream(output))
+        if kinds and not stream.seekable():
+            raise UsageError("--dump reads the bitstream a second time: from a file, not a pipe")
         sink = stack.enter_context(Sink(None if output == PIPE else output, suffix))
         masks = None
         if mask is not None:
@@ -116,6 +125,13 @@ def command(
             parameters |= {name: p for name, p in decoder.parameters.items() if p.axes.has_samples}
         if not parameters and incomplete:
             raise _nothing_came()
+        if kinds:
+            stream.seek(0)
+            for name, array in dump_of(stream, kinds, hevc_decoder):
+                sink.add(name, array)
+            for (name, p), kind in product(list(parameters.items()), kinds):
+                if kind == PICTURES or p.quantizer is not Quantizer.NONE:
+                    parameters[f"{name}@{kind}"] = described(p, kind)
         sink.write(parameters, out)
         if masks is not None:
             masks.write({name: replace(p, element_type=ElementType.BOOL) for name, p in parameters.items()}, mask_out)
@@ -123,6 +139,22 @@ def command(
     say(f"{output}: {shapes}", output)
     if incomplete:
         say(f"{output}: {_told(decoder.losses)}", output)
+
+
+def _kinds(text: str | None, *, whole: bool) -> tuple[str, ...]:
+    """What is to be dumped.
+
+    Raises:
+        UsageError: there is no such thing, or it cannot be had here.
+    """
+    if text is None:
+        return ()
+    kinds = tuple(dict.fromkeys(text.split(",")))
+    if not set(kinds) <= set(KINDS):
+        raise UsageError(f"--dump {text}: {' or '.join(KINDS)}, or both with a comma")
+    if not whole:
+        raise UsageError("--dump is of all samples, and of whole ones: without --samples and --incomplete")
+    return kinds
 
 
 def _nothing_came() -> SemanticError:

@@ -3,8 +3,8 @@
 What is mutated is the code that decides how a bitstream decodes. Left out, by rule: docstrings, annotations, texts and
 numbers that only words and places of an error are made of; `strict` of zip, which asks for what is so by
 construction; `repr` of fields; traces; functions that only an encoder, a validator, random access, the receiver's own
-limits (11.4), the choice of a library, or an external program uses, or that only choose which requirement the error
-for refused data names (`OTHERS`).
+limits (11.4), the choice of a library, or an external program uses, or that only take arrays of a caller for tensors or
+choose which requirement the error for refused data names (`OTHERS`).
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from pathlib import Path
 MODULES = (
     "profiles.py",
     "syntax/bits.py", "syntax/codes.py", "syntax/declaration.py", "syntax/structure.py", "syntax/structures.py",
-    "syntax/units.py",
-    "tensor/axes.py", "tensor/dequantize.py", "tensor/repack.py",
+    "syntax/units.py", "syntax/walker.py",
+    "tensor/axes.py", "tensor/dequantize.py", "tensor/repack.py", "tensor/parts.py",
     "features/parameters.py", "features/reader.py", "features/decoder.py", "features/reconstruct.py",
-    "features/digest.py",
+    "features/assembly.py", "features/digest.py",
     "payload/base.py", "payload/nal.py", "payload/parameter_sets.py", "payload/slices.py", "payload/bytecodecs.py",
     "payload/images.py", "payload/image_headers.py", "payload/hevc.py", "payload/ffmpeg.py", "payload/registry.py",
     "payload/vvc.py",
+    "syntax/model_structures.py",
     "models/state.py", "models/arithmetic.py", "models/directory.py", "models/labels.py", "models/prediction.py",
     "entropy/rans.py", "entropy/rawbits.py", "models/symbols.py", "models/tables.py", "models/payload.py",
     "models/reader.py",
@@ -48,13 +49,15 @@ OTHERS = {
     "tensor/axes.py": {"Axes.parse", "Axes.to_canonical", "element_type_of", "contiguous_parts"},
     "tensor/dequantize.py": {"log_ceilings"},
     "tensor/repack.py": {"pack", "choose_grid", "order_by_similarity", "order_by_mean"},
-    "features/parameters.py": {"to_values"},
-    "features/decoder.py": {"sample_time", "model_mismatch", "Decoder._account", "Decoder.__exit__",
-    "Decoder.__enter__",
-                            "DecoderLimits"},
+    "features/parameters.py": {"to_values", "_extension"},
+    "features/assembly.py": {"Assembler.check"},
+    "features/decoder.py": {
+        "sample_time", "model_mismatch", "Decoder._account", "Decoder._account_absent", "Decoder.__enter__",
+        "Decoder.__exit__", "DecoderLimits",
+    },
     "features/digest.py": {"RunningDigest.take"},
     "payload/base.py": {"EncoderSettings", "DecoderSettings", "guarded"},
-    "payload/bytecodecs.py": {"ByteCodec.encode", "ByteCodec._compress", "_dictionary"},
+    "payload/bytecodecs.py": {"ByteCodec.encode", "ByteCodec._compress", "ByteCodec._refused", "_dictionary"},
     "payload/images.py": {"ImageCodec.encode", "ImageCodec._encode_one"},
     "payload/hevc.py": {
         "HevcCodec.encode", "HevcCodec._by_command", "annex_b", "hevc_configuration", "_hashes_agree",
@@ -65,7 +68,9 @@ OTHERS = {
     "payload/slices.py": {"header_places", "_filters"},
     "payload/parameter_sets.py": {"Promises", "bits_of"},
     "payload/vvc.py": {"VvcCodec.encode", "VvcCodec._compare"},
-    "models/state.py": {"type_of", "model_of", "plain_names", "Model.__init__", "Model.nbytes", "TensorType.nbytes"},
+    "models/state.py": {
+        "type_of", "model_of", "plain_names", "Model.__init__", "Model.nbytes", "Model._as_coded", "TensorType.nbytes",
+    },
     "models/arithmetic.py": {"quantize", "word_differences", "Rounding", "Step.__post_init__", "Step.__str__"},
     "models/directory.py": {"_wanted"},
     "models/prediction.py": {"Predictor.residuals", "Predictor.bits"},
@@ -73,13 +78,13 @@ OTHERS = {
     "entropy/rawbits.py": {"pack"},
     "models/symbols.py": {"to_symbols", "_near", "_classify", "pack_raw"},
     "models/payload.py": {"_Rans._error"},
-    "models/apply.py": {"_no_base"},
+    "models/apply.py": {"_no_base", "Applier._check_base", "changed", "apply_update"},
     "models/update.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range"},
 }  # fmt: skip
 WORDS = {"expected", "got", "doc", "offset", "strict", "repr"}
 PLACES = {"offset", "payload_offset", "last"}
 ELSEWHERE = {
-    "DEFAULT_AXES", "self._lost", "self._damaged", "IN_MEMORY",
+    "DEFAULT_AXES", "self._lost", "self._damaged", "self.violated", "IN_MEMORY",
     "MAX_AXES", "MAX_EXTENT", "MAX_NAME_BYTES", "MAX_DIGITS", "EXACT_INTEGER", "_BELOW", "_REACH", "SAMPLE_RUNS",
     "FULL_TAPS", "ENCODER_LIMIT", "ENCODER_COEFFICIENT", "FRACTION", "(CLASS_COST, HEAD_COST)", "SMALL", "FEW", "CHUNK",
     "LZMA_DICTIONARIES", "LZMA_LEAST_DICTIONARY", "NAMES", "BEHIND", "NO_LATENCY", "LOOKED_UP", "LZMA_LARGEST_BITS",

@@ -21,11 +21,13 @@ import argparse
 import hashlib
 import importlib.abc
 import importlib.util
+import io
 import json
 import os
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -41,14 +43,15 @@ SECONDS, MEMORY = 60, 4 << 30  # of CPU
 ENOUGH = 0.95
 KILLED, BY_ERROR, SURVIVED = "killed", "killed by strict errors", "survived"
 VIDEO, IMAGES, LOSSLESS, MODELS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}, {"MODEL"}
-EVERY = VIDEO | IMAGES | LOSSLESS | {"EXTENDED"}
-OF_MODELS = ("models/", "entropy/")
+MANY = {"EXTENDED", "RESILIENT", "COMPLETE"}  # payload codecs
+EVERY = VIDEO | IMAGES | LOSSLESS | MANY
+OF_MODELS = ("models/", "entropy/", "syntax/model_structures.py")
 USERS = {
-    "models/": MODELS, "entropy/": MODELS,
+    "models/": MODELS, "entropy/": MODELS, "syntax/model_structures.py": MODELS,
     "features/": EVERY, "tensor/": EVERY, "payload/": EVERY,
-    "payload/bytecodecs.py": LOSSLESS | {"EXTENDED"} | MODELS,
-    "payload/images.py": IMAGES | {"EXTENDED"}, "payload/image_headers.py": IMAGES | {"EXTENDED"},
-    **{f"payload/{name}.py": VIDEO | {"EXTENDED"} for name in ("nal", "parameter_sets", "slices", "hevc", "ffmpeg")},
+    "payload/bytecodecs.py": LOSSLESS | MANY | MODELS,
+    "payload/images.py": IMAGES | MANY, "payload/image_headers.py": IMAGES | MANY,
+    **{f"payload/{name}.py": VIDEO | MANY for name in ("nal", "parameter_sets", "slices", "hevc", "ffmpeg")},
 }  # fmt: skip
 """The profiles whose bitstreams get to a module, by the start of its path; of several, the last. Others: all."""
 
@@ -150,6 +153,8 @@ def judge(data: bytes, vector: dict[str, Any]) -> tuple[str, str]:
     try:
         if vector["profile"] == "MODEL":
             decoded = judged_model(data, ROOT / "test_vectors" / base["file"] if base else None)
+        elif "session" in vector:
+            decoded = received(data, ROOT / "test_vectors" / vector["session"]["file"])
         else:
             decoded = refsw.decode(data, model_digest=bytes.fromhex(vector.get("model", "")) or None)
     except refsw.DfcError as error:
@@ -180,17 +185,33 @@ def judge(data: bytes, vector: dict[str, Any]) -> tuple[str, str]:
 
 
 def judged_model(data: bytes, base: Path | None) -> str:
-    """The digest of the model after its updates, computed apart from the code that is mutated."""
+    """The digest of the model after its updates, from the file of it, computed apart from the code that is mutated."""
     from vectors.plain import Tensor, digest
 
-    from refsw.conformance.models import apply
+    from refsw.conformance.models import load_model
+    from refsw.models.apply import apply_stream
+    from refsw.models.files import ModelFiles, open_model
     from refsw.models.state import type_of
 
     tensors = {}
-    for name, array in apply(data, base).items():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        with ModelFiles(path, {}) as files:
+            start = open_model(base) if base else None
+            files.finish(apply_stream(start, io.BytesIO(data), results=files.next))
+        loaded = load_model(path)
+    for name, array in loaded.items():
         kind = type_of(name, array)
         tensors[name] = Tensor(kind.element_type.name, kind.shape, array.astype(kind.dtype, copy=False).tobytes())
     return digest(tensors).hex()
+
+
+def received(data: bytes, session: Path) -> dict[str, Any]:
+    """What a receiver of a capture puts out, masks and all (13.6.9)."""
+    from refsw.carriage.output import receive_capture
+    from refsw.carriage.sdp import parse_sdp
+
+    return receive_capture(io.BytesIO(data), parse_sdp(session.read_bytes()))
 
 
 class Examiner:

@@ -211,6 +211,11 @@ class Decoder:
         self._meter.charge(content, self.header.profile)
         self._check_output(content.payload_offset)
 
+    def _account_absent(self, put: Put) -> None:
+        if put.received is not None and len(put.missing) == len(put.parameters.part_numbers):
+            self._meter.absent(put.parameters)
+            self._check_output(None)
+
     def _check_output(self, offset: int | None) -> None:
         if self._meter.output > self.limits.output_bytes:
             raise CapacityError(
@@ -239,9 +244,7 @@ class Decoder:
 
     def _sample(self, put: Put) -> Sample:
         p, index = put.parameters, put.index
-        if len(put.missing) == len(p.part_numbers) and put.received is not None:
-            self._meter.absent(p)
-            self._check_output(None)
+        self._account_absent(put)
         for kind in p.digests:
             running = self._digests[p.id, kind]
             if put.received is not None:

@@ -72,7 +72,6 @@ class ByteCodec:
 
     def expand(self, payload: memoryview, size: int) -> bytes:
         """8.2 What compressed data expand to: exactly `size` bytes."""
-        name = self.payload_codec.name.lower()
         if self.payload_codec is PayloadCodec.LZMA:
             expander: Any = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=LZMA_MEMORY)
         else:
@@ -81,15 +80,7 @@ class ByteCodec:
         try:
             raw: bytes = expander.decompress(payload, size + 1)
         except (zlib.error, lzma.LZMAError, MemoryError) as error:
-            if self.payload_codec is PayloadCodec.LZMA and _dictionary(payload) > LZMA_DICTIONARY:
-                raise payload_error(
-                    "bytes.lzma-memory",
-                    "payload",
-                    "a dictionary of at most 64 MiB",
-                    "a larger one",
-                    ErrorClass.RESOURCE_LIMIT,
-                ) from error
-            raise payload_error("bytes.format", "payload", f"{name} data that decodes", str(error)) from error
+            raise self._refused(payload, error) from error
         if len(raw) != size or not expander.eof:
             got = f"{len(raw)} bytes" if len(raw) < size else "more bytes, or no end of the data"
             raise payload_error("bytes.size", "payload", f"{size} bytes and the end", got, ErrorClass.LENGTH_MISMATCH)
@@ -108,6 +99,14 @@ class ByteCodec:
         if self.payload_codec is PayloadCodec.LZMA and not _is_plain_xz(payload):
             raise payload_error("bytes.xz", "payload", "one .xz block with LZMA2 as its only filter", "another")
         return raw
+
+    def _refused(self, payload: memoryview, error: Exception) -> PayloadError:
+        """The requirement that data break which a library refuses."""
+        if self.payload_codec is PayloadCodec.LZMA and _dictionary(payload) > LZMA_DICTIONARY:
+            expected = "a dictionary of at most 64 MiB"
+            return payload_error("bytes.lzma-memory", "payload", expected, "a larger one", ErrorClass.RESOURCE_LIMIT)
+        expected = f"{self.payload_codec.name.lower()} data that decodes"
+        return payload_error("bytes.format", "payload", expected, str(error))
 
     def check(
         self, configuration: bytes, payload: memoryview, count: int, picture_format: PictureFormat

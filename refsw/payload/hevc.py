@@ -109,12 +109,12 @@ class HevcCodec:
             errors += nal.check_nal_types(nals)
             _check_count(list(nal.pictures_of(nals)), count)
             for unit in slices.slices_of(nals, parsed):
-                place = 8 * unit.nal.place
+                offset = 8 * unit.nal.place
                 if picture_format.intra_only and unit.type != slices.SLICE_I:
-                    errors.append(inter_error(place, f"slice_type {unit.type}"))
+                    errors.append(inter_error(offset, f"slice_type {unit.type}"))
                 if unit.qp is not None and unit.qp > slices.MAX_QP:
                     expected = f"SliceQpY of at most {slices.MAX_QP} at {picture_format.bit_depth} bits"
-                    errors.append(payload_error("hevc.qp", "payload", expected, str(unit.qp), offset=place))
+                    errors.append(payload_error("hevc.qp", "payload", expected, str(unit.qp), offset=offset))
         except PayloadError as error:
             errors.append(error)
         return errors

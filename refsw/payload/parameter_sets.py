@@ -26,10 +26,12 @@ class Promises:
     Args:
         kept: general_profile_compatibility_flags and constraint flags: each that is 1 is kept by all pictures.
         needs: what a decoder has to have: tier, level, sub-layers, pictures buffered, pictures reordered, latency.
+        decoding: the bits of everything else, which do change it.
     """
 
     kept: int
     needs: tuple[int, ...]
+    decoding: tuple[str, ...]
 
     def cover(self, other: Promises) -> bool:
         """Whether pictures of which the other says the truth keep these as well."""
@@ -60,7 +62,6 @@ class SequenceParameters:
     precise_offsets: bool
     persistent_rice: bool
     promises: Promises
-    decoding: tuple[str, ...]  # the bits of everything else: what makes pictures others
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,8 @@ def parse_sps(nal: bytes) -> SequenceParameters:
         vps_id, sps_id, chroma, height, width, max(coded_width - width, coded_height - height), depth,
         max(blocks - 1, 0).bit_length(), poc_bits, bool(adaptive_offset), tuple(short_term), long_term,
         bool(temporal_motion), bool(pcm), forbidden, bypass_tools, precise_offsets, rice,
-        Promises(kept, (tier, level, sub_layers, *buffers[-1][:2], buffers[-1][2] or NO_LATENCY)),
-        tuple(bits[start:end] for start, end in zip(marks[::2], marks[1::2], strict=True)),
+        Promises(kept, (tier, level, sub_layers, *buffers[-1][:2], buffers[-1][2] or NO_LATENCY),
+                 tuple(bits[start:end] for start, end in zip(marks[::2], marks[1::2], strict=True))),
     )  # fmt: skip
 
 

@@ -94,7 +94,7 @@ class SharedSets:
     def _add_sequence(self, vps: bytes, sps: bytes) -> None:
         parsed = parse_sps(sps)
         for _, other in self._sequences.values():
-            if parsed.decoding != other.decoding:
+            if parsed.promises.decoding != other.promises.decoding:
                 raise payload_error(
                     "hevc.configuration",
                     ELEMENT,

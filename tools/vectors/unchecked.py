@@ -30,7 +30,6 @@ ENOUGH = 50
 """Errors that are passed over; a decoder that makes more is in a loop that only the check ends."""
 BOUNDS = {"model.expansion", "model.label-count", "model.lanes", "model.new-shape"}
 FOLLOWS = {
-    "bytes.lzma-memory": {"bytes.format"},
     "hevc.decodes": {"hevc.picture-count"},
     "vvc.pictures": {"vvc.optional"},
 }

@@ -29,9 +29,8 @@ MODULES = (
     "payload/vvc.py",
     "syntax/model_structures.py",
     "models/state.py", "models/arithmetic.py", "models/directory.py", "models/labels.py", "models/prediction.py",
-    "entropy/rans.py", "entropy/rawbits.py", "models/symbols.py", "models/tables.py", "models/payload.py",
-    "models/reader.py",
-    "models/apply.py",
+    "entropy/rans.py", "entropy/rawbits.py", "models/symbols.py", "models/tables.py",
+    "models/quantizers.py", "models/levels.py", "models/payload.py", "models/reader.py", "models/apply.py",
     "models/update.py",
 )  # fmt: skip
 """Of the package."""
@@ -77,6 +76,7 @@ OTHERS = {
     "entropy/rans.py": {"encode", "Tables.encoding"},
     "entropy/rawbits.py": {"pack"},
     "models/symbols.py": {"to_symbols", "_near", "_classify", "pack_raw"},
+    "models/levels.py": {"to_level_symbols", "Planes.gather"},
     "models/payload.py": {"_Rans._error"},
     "models/apply.py": {"_no_base", "Applier._check_base", "changed", "apply_update"},
     "models/update.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range"},

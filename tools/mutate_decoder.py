@@ -42,7 +42,7 @@ EQUIVALENT = ROOT / "tools" / "equivalent_mutants.json"
 SECONDS, MEMORY = 60, 4 << 30  # of CPU
 ENOUGH = 0.95
 KILLED, BY_ERROR, SURVIVED = "killed", "killed by strict errors", "survived"
-VIDEO, IMAGES, LOSSLESS, MODELS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}, {"MODEL"}
+VIDEO, IMAGES, LOSSLESS, MODELS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}, {"MODEL", "MODEL_EXTENDED"}
 MANY = {"EXTENDED", "RESILIENT", "COMPLETE"}  # payload codecs
 EVERY = VIDEO | IMAGES | LOSSLESS | MANY
 OF_MODELS = ("models/", "entropy/", "syntax/model_structures.py")
@@ -151,7 +151,7 @@ def judge(data: bytes, vector: dict[str, Any]) -> tuple[str, str]:
 
     base = vector.get("base")
     try:
-        if vector["profile"] == "MODEL":
+        if vector["profile"] in MODELS:
             decoded = judged_model(data, ROOT / "test_vectors" / base["file"] if base else None)
         elif "session" in vector:
             decoded = received(data, ROOT / "test_vectors" / vector["session"]["file"])
@@ -169,7 +169,7 @@ def judge(data: bytes, vector: dict[str, Any]) -> tuple[str, str]:
         return f"crash: {type(error).__name__} {error}", ""
     if vector["kind"] != "valid":
         return "accepted", ""
-    if vector["profile"] == "MODEL":
+    if vector["profile"] in MODELS:
         return ("", "") if decoded == vector["expected"]["model"]["digest"] else ("another model", "")
     expected = vector["expected"]["tensors"]
     arrays = decoded if isinstance(decoded, dict) else {expected[0]["name"]: decoded}

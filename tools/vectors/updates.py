@@ -353,10 +353,10 @@ def levels_of(unit: Unit, entries: list[Names]) -> list[planes.Levels]:
 
 
 def _numbered(entry: Names) -> list[Names]:
-    """{"numbered": n} stands for n empty tensors, named by their numbers, that are copies of entry 0."""
+    """{"numbered": n, "copy": i} stands for n empty tensors, named by their numbers, that are copies of entry i (0)."""
     if "numbered" not in entry:
         return [entry]
-    one = {"type": "BOOL", "shape": [0], "mode": "COPY", "copy": 0}
+    one = {"type": "BOOL", "shape": [0], "mode": "COPY", "copy": entry.get("copy", 0)}
     return [one | {"name": f"{i:03x}"} for i in range(entry["numbered"])]
 
 

@@ -146,6 +146,12 @@ def _jpeg_broken(c: Catalog) -> None:
     }
     for name, (image, what) in heads.items():
         _image(c, f"jpeg-frame.{name}", f"JPEG with {what}", "JPEG", image, "image.format")
+    before = _jpeg(sos=b"", scan=b"", eoi=b"")
+    for name, rest, what in (
+        ("segments", b"", "a segment"), ("fill", b"\xff", "a fill byte"), ("marker", b"\xff\xda", "a marker"),
+        ("length", b"\xff\xda\0", "half a length"), ("comment", jpeg.segment(0xFE, b""), "an empty comment"),
+    ):  # fmt: skip
+        _image(c, f"jpeg-cut.{name}", f"JPEG that ends with {what} before its scan", "JPEG", before + rest, rule)
 
 
 def _png_sizes(c: Catalog) -> None:

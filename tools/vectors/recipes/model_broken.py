@@ -394,6 +394,9 @@ def _levels(c: Catalog) -> None:
     _bad(c, "level-tensors.above", "4097 tensors at level 1", "level.model-tensors",
          [update({}, new("", "BOOL", [0], "EXACT"), {"numbered": 4096}, full=True), values([])], None,
          kind="limit")  # fmt: skip
+    _bad(c, "level-tensors.sum", "A tensor of the base and 4096 new ones at level 1", "level.model-tensors",
+         [update({}, new("", "BOOL", [0], "EXACT"), {"numbered": 4095, "copy": 1}), values([])],
+         kind="limit")  # fmt: skip
 
 
 def _damage(c: Catalog) -> None:

@@ -36,6 +36,7 @@ def register(c: Catalog) -> None:
              [fps(codec="LZMA"), data(payload=xz_of(b"")[:12].hex() + "0140808accc78cdf")], area="payload",
              kind="invalid", violates="bytes.format")  # fmt: skip
     _hevc(c)
+    _sets_alone(c)
 
 
 def _hevc(c: Catalog) -> None:
@@ -54,3 +55,21 @@ def _hevc(c: Catalog) -> None:
     }.items():  # fmt: skip
         c.stream(f"hevc-{name}", what, [fps(**(ONE_BLOCK | {"C": count})), data(payload=payload)],
                  area="hevc", profile="INTER", kind="invalid", violates=violates)  # fmt: skip
+
+
+def _sets_alone(c: Catalog) -> None:
+    """8.4.1, 8.4.8 Parameter sets that are wrong where no sample has pictures, so that no HEVC decoder sees them."""
+    for name in (
+        "configuration-order", "configuration-other.pps", "configuration-pps.id", "configuration-pps.sps",
+        "configuration-sps.16", "configuration-sps.id", "configuration-sps.short", "configuration-two.vps",
+        "configuration-vps.id", "bit.depth-more", "bit.depth-other", "chroma.format-1", "cropping-columns",
+        "cropping-rows", "nal.header-configuration", "nal.length-configuration", "picture.size-height",
+        "picture.size-width", "picture.size-window", "profile-alignment", "profile-chroma.list", "profile-pps.later",
+        "profile-precision.flag", "profile-sps.later", "pps-longer", "sps-block.128", "sps-block.8", "sps-longer",
+        "sps-short.term.far", "sps-size.columns", "sps-size.rows", "sps-transform.large", "sps-transform.small",
+        "start.code-configuration",
+    ):  # fmt: skip
+        recipe = c.recipes[f"hevc-{name}_r1"]
+        tensor = recipe.arguments["units"][0] | {"ranges": [[1.0, 1.0]]}
+        c.stream(f"hevc-constant.{name}", f"{recipe.title}, where all samples are constant", [tensor, data(payload="")],
+                 area="hevc", profile="INTRA", kind="invalid", violates=recipe.violates)  # fmt: skip

@@ -11,9 +11,14 @@ from dfc_units import OF_MODELS
 PROFILE_BYTE = 6
 
 
-def decode(data, base=None, model=None):
+def decode(data, base=None, model=None, sdp=None):
     """Arrays by name; base is the path of the model that updates start from, model the digest (9.6) of the receiver's
-    model for features, in hexadecimal digits; None if there is none."""
+    model for features, in hexadecimal digits; sdp the path of the session description, if data is a capture of packets
+    (13.6.9); None if there is none."""
+    if sdp is not None:
+        import dfc_carriage
+
+        return dfc_carriage.decode(data, Path(sdp).read_text())
     if not OF_MODELS.intersection(data[PROFILE_BYTE:PROFILE_BYTE + 1]):
         return dfc_decoder.decode(data, model and bytes.fromhex(model))
     import dfc_models

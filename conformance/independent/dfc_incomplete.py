@@ -68,8 +68,8 @@ class Incomplete(Decoder):
         """The CRCs of what is missing are not known."""
 
     def put_out(self, join=None):
-        """Arrays and masks by name of the tensor, of the samples from the first on that came, or from the index join on;
-        that first index; and what is missing: (name, sample, part), with None for the part of a tensor without parts."""
+        """Arrays and masks by name of the tensor, of the samples from the first that came, or from join on;
+        that index; and what is missing: (name, sample, part), with None for the part of a tensor without parts."""
         tensors, counts = list(self.tensors.values()), self.counts_at_end
         firsts = [min(t.samples, default=0) for t in tensors]
         if join is not None:
@@ -82,11 +82,11 @@ class Incomplete(Decoder):
                  for t, first, stop in zip(tensors, firsts, stops, strict=True)]
         size = sum(len(span) * t.elements for t, span in zip(tensors, spans, strict=True))
         need(size <= CAPACITY, "level.capacity", exit_code=69)
-        for t, span in zip(tensors, spans, strict=True):
+        for t, span, first in zip(tensors, spans, firsts, strict=True):
             pairs = [as_far_as_it_came(t, t.samples.get(index)) for index in span]
             out.arrays[t.name] = t.stack([t.put_out(values) for values, _ in pairs], STORAGE[t.type])
             out.masks[t.name] = t.stack([t.put_out(there) for _, there in pairs], bool)
-            out.first[t.name] = span.start
+            out.first[t.name] = first
             for index in span:
                 parts = t.samples[index].came if index in t.samples else ()
                 lacking = [part for part in range(t.parts) if part not in parts]

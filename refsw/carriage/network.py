@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from refsw.carriage.fragments import Carried
 from refsw.carriage.packetizer import Sent
 from refsw.carriage.reception import ReceivedSample, Receiver
-from refsw.errors import UsageError
+from refsw.errors import DfcError, UsageError
 
 DEFAULT_PORT = 5004
 BUFFER = 1 << 23
@@ -177,12 +177,12 @@ class LiveReceiver:
         try:
             while not self._ended(loop.time()):
                 await asyncio.sleep(TICK)
-                self._queue(self._receiver.packets.flush(loop.time() - HOLD))
+                self._accept(lambda: self._receiver.packets.flush(loop.time() - HOLD))
         except asyncio.CancelledError:
             pass  # told to stop: what has come is put out
         finally:
             transport.close()
-            self._queue(self._receiver.packets.finish())
+            self._accept(self._receiver.packets.finish)
             self._work.put(None)
             thread.join()
         if self._error is not None:
@@ -198,9 +198,15 @@ class LiveReceiver:
 
     def _take(self, data: bytes) -> None:
         arrival = asyncio.get_running_loop().time()
-        self._queue(self._receiver.packets.put(data, arrival))
+        self._accept(lambda: self._receiver.packets.put(data, arrival))
 
-    def _queue(self, carried: list[Carried]) -> None:
+    def _accept(self, work: Callable[[], list[Carried]]) -> None:
+        """What can be used now goes to the thread; what ends the reception is kept for whoever waits for that."""
+        try:
+            carried = work()
+        except DfcError as error:
+            self._error = self._error or error
+            return
         if not carried:
             return
         size = sum(len(item.data) for item in carried)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import signal
 import socket
@@ -163,8 +164,19 @@ def test_what_is_unsupported_ends_a_reception_with_its_error() -> None:
     session[14 + 5], session[14 + 6] = 9, 99
     session[14 + 8 : 14 + 12] = crc32(bytes(session[14 : 14 + 8])).to_bytes(4, "big")
     session[-4:] = crc32(bytes(session[14:-4])).to_bytes(4, "big")
-    with pytest.raises(DfcError):
+    with pytest.raises(DfcError) as caught:
         live([bytes(session)])
+    assert (caught.value.requirement, caught.value.exit_code) == ("bitstream_header.profile_idc", 69)
+
+
+def test_noise_of_many_sources_does_not_end_a_reception() -> None:
+    rng, packets = random.Random(6), []
+    for packet in carry(bitstream()):
+        packets += [packet, rng.randbytes(rng.randrange(200)), packet[:8] + rng.randbytes(4) + packet[12:]]
+    tensors, receiver = live(packets)
+    assert receiver.complete
+    assert held(tensors) == [True] * 8
+    assert receiver.statistics.ignored + receiver.statistics.foreign >= 40
 
 
 @pytest.mark.parametrize(

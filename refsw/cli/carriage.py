@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import click
 
 from refsw.carriage.output import Conceal, Output, receiver_of
-from refsw.carriage.packetizer import SenderConfig
+from refsw.carriage.packetizer import Packetizer, SenderConfig
 from refsw.carriage.reception import Receiver
 from refsw.carriage.sdp import SessionParameters, parse_sdp
 from refsw.carriage.statistics import Statistics
@@ -94,6 +94,16 @@ def sender_config(options: dict[str, Any]) -> SenderConfig:
     if options["out_of_band"] and options["sdp_out"] is None:
         raise UsageError("--out-of-band: the parameter sets need --sdp-out")
     return SenderConfig(**{name: value for name, value in given.items() if value is not None})
+
+
+def check_rate(packetizer: Packetizer, options: dict[str, Any]) -> None:
+    """Refuse a rate for a bitstream that says itself when its samples are, once its parameter sets are known.
+
+    Raises:
+        UsageError: it does.
+    """
+    if options["rate"] is not None and packetizer.source.rate is not None:
+        raise UsageError("--rate: the bitstream has a time axis, which says when its samples are")
 
 
 def session_parameters(options: dict[str, Any]) -> SessionParameters:

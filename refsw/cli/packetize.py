@@ -10,7 +10,7 @@ import click
 from refsw.carriage.captures import RECEIVER, SUFFIXES, CaptureWriter
 from refsw.carriage.packetizer import Packetizer
 from refsw.carriage.sdp import SessionParameters, make_sdp
-from refsw.cli.carriage import sender_config, sending, write_sdp
+from refsw.cli.carriage import check_rate, sender_config, sending, write_sdp
 from refsw.cli.common import OUTPUT, distinct, input_stream, output_stream, say
 from refsw.errors import UsageError
 
@@ -35,6 +35,7 @@ def command(bitstream: Path, output: Path, as_json: bool, **options: Any) -> Non
         with output_stream(output) as out:
             capture = CaptureWriter(out, output.suffix)
             for sent in packetizer:
+                check_rate(packetizer, options)
                 for i, packet in enumerate(sent.packets):
                     capture.write(sent.seconds + i * PACKET_GAP, packet)
                     count, size = count + 1, size + len(packet)

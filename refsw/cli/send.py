@@ -11,7 +11,7 @@ import click
 from refsw.carriage.network import parse_url, send
 from refsw.carriage.packetizer import Packetizer
 from refsw.carriage.sdp import SessionParameters, make_sdp
-from refsw.cli.carriage import sender_config, sending, write_sdp
+from refsw.cli.carriage import check_rate, sender_config, sending, write_sdp
 from refsw.cli.common import input_stream, say
 
 
@@ -30,6 +30,7 @@ def command(bitstream: Path, url: str, speed: float, as_json: bool, **options: A
         packetizer = Packetizer(stream, config)
         units = iter(packetizer)
         first = next(units)  # the parameter sets are known with it
+        check_rate(packetizer, options)
         if options["sdp_out"] is not None:
             sets = tuple(packetizer.source.parameter_sets.values())
             session = SessionParameters(config.payload_type, place.port, config.ssrc, parameter_sets=sets)

@@ -81,6 +81,18 @@ def test_what_is_missing_of_a_sample_in_parts_is_estimated(run: Run, tmp_path: P
     assert (filled["tensor0"][~mask] > 0.5).all()
 
 
+def test_a_time_axis_says_when_samples_are(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    x = np.random.default_rng(3).random((3, 4, 8, 8), dtype=np.float32)
+    (tmp_path / "t.dfc").write_bytes(refsw.encode(x, payload="zlib", axes="TCHW", time_scale=50))
+    for words in (("packetize", "t.dfc", "-o", "t.rtp"), ("send", "t.dfc", "rtp://127.0.0.1:9")):
+        assert "time axis" in run(*words, "--rate", "25").failed(2).err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.dfc"]
+    run("packetize", "t.dfc", "-o", "t.rtp").ok()
+    with (tmp_path / "t.rtp").open("rb") as file:
+        stamps = [int.from_bytes(one.payload[4:8], "big") for one in read_capture(file)]
+    assert sorted({(stamp - stamps[0]) % 2**32 for stamp in stamps}) == [0, 1800, 3600, 5400]
+
+
 def test_parameter_sets_travel_in_a_session_description(run: Run, features: np.ndarray, tmp_path: Path) -> None:  # noqa: F811
     run("packetize", "x.dfc", "-o", "x.pcap", "--sdp-out", "x.sdp", "--out-of-band", "--payload-type", "111").ok()
     assert "sprop-parameter-sets=" in (tmp_path / "x.sdp").read_text()

@@ -17,7 +17,7 @@ from refsw.features.decoder import DecoderLimits
 from refsw.profiles import Allowance
 from refsw.syntax.bits import BitWriter
 from refsw.syntax.carriage_structures import PacketType
-from refsw.syntax.codes import Level, UnitType
+from refsw.syntax.codes import Level, RangeScope, UnitType
 from refsw.syntax.units import crc32, pack_unit
 from tests.carriage.carrying import (
     PLAIN,
@@ -228,6 +228,45 @@ def test_a_sample_after_very_many_that_are_missing_is_beyond_bounds() -> None:
     tensors, receiver = receive([*PACKETS[:-2], forged])
     assert [e.requirement for e in receiver.problems] == ["carriage.bounds"]
     assert held(tensors) == [True] * SAMPLES
+
+
+def data_unit(tensor: int, sample: int) -> bytes:
+    """A unit with a sample of a tensor of 100 elements of 8 bits, as `bitstream` makes them, all of level 0."""
+    body = BitWriter()
+    for value in (tensor, sample, 0):
+        body.ue(value)
+    body.align()
+    return pack_unit(UnitType.FEATURE_DATA, body.getvalue() + bytes(100))
+
+
+def described_place(packets: list[bytes]) -> int:
+    """Where a session description stands in the middle, whose number a forged packet can take."""
+    return next(i for i, packet in enumerate(parsed(packets)) if packet.kind.session and i > 6)
+
+
+@pytest.mark.parametrize(("tensor", "sample"), [(0, 3), (1, 3), (0, 2)], ids=["again", "again, other", "before"])
+def test_samples_that_came_or_are_past_are_not_taken(tensor: int, sample: int) -> None:
+    config = replace(PLAIN, range_scope=RangeScope.SEQUENCE, ranges=((-5.0, 5.0),))
+    data = encoded({"x": features(6, 2, 5, 10), "y": features(6, 2, 5, 10, seed=1)}, config)
+    whole, packets = refsw.decode(data), carry(data)
+    place = described_place(packets)
+    packets[place] = packet_of(data_unit(tensor, sample), sample, SOURCE.first_sequence + place)
+    tensors, receiver = receive(packets)
+    assert [error.requirement for error in receiver.problems] == ["carriage.samples"]
+    for name, array in whole.items():
+        assert tensors[name].tobytes() == array.tobytes()
+
+
+def test_units_without_samples_have_to_come_at_the_time_of_some_access_unit() -> None:
+    place = described_place(PACKETS)
+    metadata = pack_unit(UnitType.METADATA, b"\0\1k\0\1t")
+    for ticks, used in ((3000 * 4, True), (3000 * 4 + 1, False)):
+        packets = list(PACKETS)
+        forged = bytearray(packet_of(metadata, 0, SOURCE.first_sequence + place))
+        forged[4:8] = ((SOURCE.timestamp_base + ticks) % 2**32).to_bytes(4, "big")
+        packets[place] = bytes(forged)
+        _, receiver = receive(packets)
+        assert [error.requirement for error in receiver.problems] == ([] if used else ["carriage.time-agrees"])
 
 
 # --- out of band ---

@@ -7,6 +7,8 @@ from typing import Any
 from refsw.conformance.reports import More
 from refsw.text import for_html, for_markdown
 
+FEW = 12
+"""Rows of a table that is shown without being asked for."""
 HEAD = ("Input", "Bytes", "of the tensors", "Profile", "Level", "Narrower", "MSE", "Greatest error", "Time")
 
 
@@ -68,10 +70,11 @@ def _html(name: str, title: str, told: str, head: tuple[str, ...], rows: list[li
         "<tr>" + "".join(f"<td{_numeric(i)}>{for_html(text)}</td>" for i, text in enumerate(row)) + "</tr>"
         for row in rows
     )
+    opened = " open" if len(rows) <= FEW else ""
     return (
-        f"<h2 id='{name}'>{for_html(title)}</h2><p class='soft'>{for_html(told)}</p><details><summary>"
-        f"<span>{len(rows)} inputs</span></summary><div class='scroll' tabindex='0'><table><tr>{first}</tr>{body}"
-        "</table></div></details>"
+        f"<h2 id='{name}'>{for_html(title)}</h2><p class='soft'>{for_html(told)}</p>"
+        f"<details{opened}><summary><span>{len(rows)} inputs</span></summary>"
+        f"<div class='scroll' tabindex='0'><table><tr>{first}</tr>{body}</table></div></details>"
     )
 
 

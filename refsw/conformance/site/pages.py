@@ -186,10 +186,11 @@ def _line(program: Program) -> str:
         return ""
     points = [(100 * i / (len(shares) - 1), 48 - 44 * share) for i, share in enumerate(shares)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    versions = f"{program.versions} version{'s' * (program.versions != 1)}"
     told = f"PASS from {100 * shares[0]:.1f} % to {100 * shares[-1]:.1f} % in {len(shares)} runs"
     return (
         f"<svg class='line' viewBox='-2 0 104 52' preserveAspectRatio='none' role='img' aria-label='{told}'>"
-        f"<polyline points='{line}'/></svg><p class='soft'>{told}, {program.versions} versions.</p>"
+        f"<polyline points='{line}'/></svg><p class='soft'>{told}, {versions}.</p>"
     )
 
 
@@ -266,7 +267,7 @@ def _failed(entry: Entry) -> str:
             told.add(name)
         rows.append(
             f"<tr id='{for_html(case['id'])}'><th scope='row'>{anchors}<a href='#{for_html(case['id'])}'>"
-            f"{for_html(case['id'])}</a></th><td data-label='Outcome' class='no'>{case['outcome']}</td>"
+            f"{for_html(case['id'])}</a></th><td data-label='Outcome' class='no tag'>{case['outcome']}</td>"
             f"<td data-label='Reason'>{for_html(case['reason'], REASON)}</td>"
             f"<td data-label='About'>{for_html(', '.join(case['about']), REASON)}</td></tr>"
         )

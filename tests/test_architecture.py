@@ -83,6 +83,14 @@ def test_imports_run_downwards(path: Path) -> None:
             assert level(name.split(".")[1]) <= own, f"{path.name} imports {name}"
 
 
+@pytest.mark.parametrize("name", ["encoders", "site"])
+def test_rooms_within_conformance_are_above_the_engine_and_beside_one_another(name: str) -> None:
+    own = PACKAGE / "conformance" / name
+    for path in (PACKAGE / "conformance").rglob("*.py"):
+        if own not in path.parents:
+            assert not [n for n in imports(path, top_only=False) if n.startswith(f"refsw.conformance.{name}")], path
+
+
 def modules(root: Path) -> dict[str, Path]:
     """The modules below a folder, by the names by which those in it import one another."""
     top = root.parent if (root / "__init__.py").exists() else root

@@ -35,7 +35,9 @@ from refsw.syntax.codes import (
     RepackLayout,
     TensorMode,
     UnitType,
+    ValueQuantizer,
 )
+from refsw.syntax.structure import Edition
 from refsw.syntax.structures import (
     END_OF_BITSTREAM,
     FEATURE_DATA,
@@ -304,7 +306,11 @@ def values_unit(first: int, count: int = 1, **changes: Any) -> bytes:
         values["model_payload"] = (
             labels + bytes(2 * values["label_word_count"]) + states + bytes(2 * values["word_count"])
         )
-    return pack_unit(UnitType.MODEL_DATA, pack_body(MODEL_DATA, values))
+    # What levels need is written in bitstreams of profile MODEL_EXTENDED alone.
+    none = [0] * len(values["symbol_end"])
+    values = {f"second_{name}": none for name in ("symbol_end", "first_symbol", "rest_symbol")} | {"grid": 1} | values
+    profile = Profile.MODEL_EXTENDED if "value_quantizer" in values else Profile.MODEL
+    return pack_unit(UnitType.MODEL_DATA, pack_body(MODEL_DATA, values, edition=Edition.of(profile)))
 
 
 TWO = {
@@ -336,6 +342,8 @@ def updates() -> Streams:
         coder = coded_zeros(TWO, elements, log2)
         data = [values_unit(n, **coder) for n in range(most)]
         yield f"rANS, {1 << log2} lanes", bitstream(Profile.MODEL, [head, *data], [])
+        data = [values_unit(n, value_quantizer=ValueQuantizer.DEPENDENT, **coder) for n in range(most)]
+        yield f"levels, {1 << log2} lanes", bitstream(Profile.MODEL_EXTENDED, [head, *data], [])
     tables = {
         "table_count_minus1": 255, "symbol_end": [2] * 256, "first_symbol": [0] * 256, "rest_symbol": [0] * 256,
         "frequency_class": [[0, 1 + t % 8] for t in range(256)],
@@ -344,10 +352,14 @@ def updates() -> Streams:
     head = header([(f"{n:02}", (1,), coded, 0) for n in range(20)])
     coder = coded_zeros(tables, 1, 0)
     yield "256 tables", bitstream(Profile.MODEL, [head, *(values_unit(n, **coder) for n in range(20))], [])
+    pairs = [values_unit(n, value_quantizer=ValueQuantizer.DEPENDENT, **coder) for n in range(15)]
+    yield "256 pairs of tables", bitstream(Profile.MODEL_EXTENDED, [head, *pairs], [])
     rows = [[[3] * (p + 1) for p in range(63)]]
     taps = {"predictor_count": 1, "predictor_taps_minus2": [62], "predictor_coefficient": rows, "predictor": [1]}
     head = header([("x", (1 << 20,), coded, 0)])
     yield "64 taps", bitstream(Profile.MODEL, [head, values_unit(0, lanes_log2=6, **taps)], [])
+    planes = values_unit(0, lanes_log2=6, value_quantizer=ValueQuantizer.EVEN, **taps)
+    yield "64 planes", bitstream(Profile.MODEL_EXTENDED, [head, planes], [])
     groups = {"label_group_count": [15], "group_first_axis": [list(range(15))], "group_last_axis": [list(range(15))],
               "label_flag": 1, "symbol_end": [1, 1], "first_symbol": [0] * 2, "rest_symbol": [0] * 2,
               "frequency_class": [[0]] * 2, "frequency_bits": [[0]] * 2}  # fmt: skip

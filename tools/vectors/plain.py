@@ -107,8 +107,6 @@ def elements(kind: str, shape: Sequence[int], mode: str, step: Sequence[Any], va
              source: Tensor | None, grid: int | None = None) -> Tensor:  # fmt: skip
     """10.4 The tensor that values give, those of levels with their grid."""
     before = words_of(source) if source else [0] * len(values)
-    if source and len(before) != len(values):
-        before = part(before, source.shape, shape)
     if mode in ("QUANTIZED", "QUANTIZED_DIFFERENCE"):
         digits, m = step[0], MULTIPLIERS[step[1]]
         g, h = (1, 1) if grid is None else (grid, 1024)
@@ -120,16 +118,16 @@ def elements(kind: str, shape: Sequence[int], mode: str, step: Sequence[Any], va
     return tensor_of(kind, shape, [b + v for b, v in zip(before, values, strict=True)])
 
 
-def part(words: Sequence[int], old: Sequence[int], new: Sequence[int]) -> list[int]:
+def part(tensor: Tensor, new: Sequence[int]) -> Tensor:
     """10.3.4 The elements at the same indices in another shape, zeros where there are none."""
-    out = []
+    words, old, out = words_of(tensor), tensor.shape, list[int]()
     for place in range(math.prod(new)):
         rest, number, inside, weight = place, 0, True, 1
         for a, b in zip(reversed(old), reversed(new), strict=True):
             rest, index = divmod(rest, b)
             inside, number, weight = inside and index < a, number + index * weight, weight * a
         out.append(words[number] if inside else 0)
-    return out
+    return tensor_of(tensor.type, new, out)
 
 
 # --- 10.6 ---

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from refsw.syntax.codes import ElementType, ModelCoder, StepMultiplier, TensorMode, ValueQuantizer
+from refsw.syntax.codes import ElementType, ModelCoder, Profile, StepMultiplier, TensorMode, ValueQuantizer
 from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER
 from vectors import diffs, plain, planes
 from vectors.bases import BASES
@@ -145,6 +145,9 @@ class UpdateAssembler(Assembler):
         for e in entries:
             kind, shape = e.get("type", "FLOAT32"), e["shape"]
             source = sources[e["source"]] if e["mode"] in SOURCED else None
+            if source is not None and self.profile is Profile.MODEL_EXTENDED and e["mode"] != "UNCHANGED":
+                resized = math.prod(source.shape) != math.prod(shape)
+                source = plain.part(source, shape) if resized else source
             if e["mode"] == "REMOVED":
                 given.append(None)
             elif e["mode"] == "COPY":

@@ -21,6 +21,7 @@ PROFILE_CODECS: dict[Profile, frozenset[PayloadCodec]] = {
     Profile.EXTENDED: _HEVC | _BYTES | _IMAGES | {PayloadCodec.VVC},
     Profile.MODEL: frozenset(),
     Profile.RESILIENT: _HEVC | _BYTES,
+    Profile.NATIVE: frozenset({PayloadCodec.NATIVE}) | _BYTES,
     Profile.COMPLETE: frozenset(PayloadCodec),
     Profile.MODEL_EXTENDED: frozenset(),
 }
@@ -41,6 +42,7 @@ class Extension(StrEnum):
 
 PROFILE_EXTENSIONS: dict[Profile, frozenset[Extension]] = dict.fromkeys(Profile, frozenset[Extension]()) | {
     Profile.RESILIENT: frozenset({Extension.PARTS}),
+    Profile.NATIVE: frozenset({Extension.PARTS}),
     Profile.COMPLETE: frozenset(Extension),
 }
 """11.2 The extensions that a profile allows."""

@@ -5,6 +5,7 @@ Nothing is judged here: the decoders of features and of model updates report eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -87,6 +88,7 @@ def validate(
     hevc_decoder: str | None = None,
     base: Model | None = None,
     allowance: Allowance | None = None,
+    known: Mapping[bytes, bytes] | None = None,
 ) -> Report:
     """Check a bitstream against every requirement, in memory bounded by its level.
 
@@ -96,6 +98,7 @@ def validate(
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         base: the model that model updates start from; without it their values cannot be checked.
         allowance: work and memory for a bitstream of its length; what asks for more is not decoded, but unsupported.
+        known: what bitstreams name by digest, by SHA-256 digest (8.6.3).
     """
     allowance = allowance or Allowance()
     report = Report()
@@ -121,7 +124,7 @@ def validate(
                     report.updates += isinstance(content, Directory)
             else:
                 limits = DecoderLimits(allowance=allowance)
-                _features(Decoder(units, limits, hevc_decoder, report=note), report)
+                _features(Decoder(units, limits, hevc_decoder, report=note, known=known or {}), report)
     except _EnoughError:
         pass
     except DfcError as error:

@@ -58,6 +58,14 @@ LISTS: dict[str, list[str]] = {
         "part.missing",
     ],
     "byte codecs": ["bytes.size", "bytes.format", "bytes.xz", "bytes.trailing", "bytes.lzma-memory", "bytes.bool"],
+    "native": [
+        f"{ELEMENTS}native_configuration", "native.configuration", "native.named", f"{ELEMENTS}native_parameters",
+        "native.parameters", "native.channels", "native.points", "native.codes", "native.reference",
+        "native.samples", "native.sample", f"{ELEMENTS}native_sample", "native.classes", "native.zero",
+        "native.state-range", "native.class-run", "native.lanes", "native.order", "native.expected", "native.context",
+        "native.runs", "native.values", "native.escape", "native.levels", "native.words", "native.final-states",
+        "native.raw-bits", "native.trailing",
+    ],
     "images": [
         "image.length", "image.count", "image.size", "image.grey", "image.format", "image.png",
         "image.png-data", "image.jpeg", "image.jpeg-idct", "image.jpeg-range", "image.jpeg2000",

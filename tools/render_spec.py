@@ -22,6 +22,8 @@ import annex_update
 import checklist
 
 from refsw.inspection import inspect
+from refsw.payload.native.scale import thresholds
+from refsw.payload.native.universal import CODES, POINTS, WEIGHTS
 from refsw.profiles import LEVELS, PROFILE_CODECS, PROFILE_EXTENSIONS, LevelLimits
 from refsw.syntax import codes
 from refsw.syntax.carriage_structures import PACKET_MEANINGS, PacketType
@@ -50,6 +52,7 @@ ENUMERATIONS: tuple[type[IntEnum], ...] = (
     codes.StepMultiplier,
     codes.ModelCoder,
     codes.ValueQuantizer,
+    codes.NativeStart,
 )
 ELEMENT_OF = {
     "UnitType": "unit_type",
@@ -67,6 +70,7 @@ ELEMENT_OF = {
     "ModelCoder": "model_coder",
     "PacketType": "packet_type",
     "ValueQuantizer": "value_quantizer",
+    "NativeStart": "native_start",
 }
 CLAUSE_OF = {"PacketType": "14.3.1"}
 """Where code points are that are not in 6.2."""
@@ -316,8 +320,20 @@ def rendered() -> dict[str, str]:
     parts["example"] = hex_dump("annex-a-example.hex")
     parts["update"] = hex_dump("annex-a-update.hex")
     parts |= annex_update.parts()
+    parts |= native_parts()
     parts |= checklist.parts(_values)
     return parts
+
+
+def native_parts() -> dict[str, str]:
+    """The numbers of 8.6."""
+    rows = {
+        "thresholds": [", ".join(f"{t}" for t in thresholds().tolist()[i : i + 10]) for i in range(0, 47, 10)],
+        "weights": [f"g = {i // 4}, p = {i % 4}:  " + ", ".join(map(str, row)) for i, row in enumerate(WEIGHTS)],
+        "points": [f"b = {b:2}:  " + ", ".join(map(str, row)) for b, row in enumerate(POINTS)],
+        "tables": [f"t = {t:3}:  {codes}" for t, codes in enumerate(CODES)],
+    }
+    return {f"native {name}": "```text\n" + "\n".join(lines) + "\n```\n" for name, lines in rows.items()}
 
 
 def fill(text: str, parts: dict[str, str], used: set[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
@@ -268,3 +269,24 @@ def digest_of_model(text: str) -> bytes:
     model = base_model(Path(text))
     assert model is not None
     return model_digest(model)
+
+
+MOST_NAMED = 1 << 26
+"""Bytes of a file that a bitstream names by its digest."""
+
+
+def named_files(paths: Sequence[Path]) -> dict[bytes, bytes]:
+    """Files that bitstreams name by digest: their contents by SHA-256 digest.
+
+    Raises:
+        UsageError: one is too large for anything that a bitstream names.
+        OSError: one cannot be read.
+    """
+    found = {}
+    for path in paths:
+        with path.open("rb") as file:
+            data = file.read(MOST_NAMED + 1)
+        if len(data) > MOST_NAMED:
+            raise UsageError(f"{path}: more than {MOST_NAMED} bytes; no bitstream names so large a file")
+        found[hashlib.sha256(data).digest()] = data
+    return found

@@ -18,6 +18,7 @@ from refsw.cli.common import (
     distinct,
     input_stream,
     max_work,
+    named_files,
     output_stream,
     progress,
     say,
@@ -59,6 +60,8 @@ from refsw.syntax.codes import ElementType, Level, Quantizer
     default=1 << 36,
     help="Most bytes of decoded samples to accept.  [default: 2^36]",
 )
+@click.option("--with", "named", type=click.Path(path_type=Path), multiple=True,
+              help="A file that the bitstream names by its digest (native parameters); may be repeated.")  # fmt: skip
 @max_work
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the output does not depend on it.")
 @click.option("--json", "as_json", is_flag=True, help="Tell errors as JSON.")
@@ -74,6 +77,7 @@ def command(
     model: str | None,
     max_level: int,
     max_output: int,
+    named: tuple[Path, ...],
     max_work: float,
     jobs: int,
     as_json: bool,
@@ -95,6 +99,7 @@ def command(
     if samples is not None and incomplete:
         raise UsageError("--samples asks for whole samples, and --incomplete for what there is of all")
     digest = digest_of_model(model) if model else None
+    known = named_files(named)
     with ExitStack() as stack:
         stream, out = stack.enter_context(input_stream(bitstream)), stack.enter_context(output_stream(output))
         if kinds and not stream.seekable():
@@ -107,12 +112,15 @@ def command(
         parameters: dict[str, Parameters] = {}
         if samples is None:
             decoder = Decoder(
-                stream, limits=limits, hevc_decoder=hevc_decoder, model_digest=digest, jobs=jobs, incomplete=incomplete
-            )
+                stream, limits=limits, hevc_decoder=hevc_decoder, model_digest=digest, jobs=jobs, incomplete=incomplete,
+                known=known,
+            )  # fmt: skip
             decoded: Iterable[Sample] = decoder
         else:
             first, last = _selection(samples)
-            decoded = decode_samples(stream, first, last, hevc_decoder=hevc_decoder, model_digest=digest, limits=limits)
+            decoded = decode_samples(
+                stream, first, last, hevc_decoder=hevc_decoder, model_digest=digest, known=known, limits=limits
+            )
         for sample in progress(decoded, "decoding"):
             sink.add(sample.tensor, sample.elements)
             if masks is not None:

@@ -11,10 +11,12 @@ from refsw.payload.base import VIDEO
 from refsw.syntax.codes import PayloadCodec, Quantizer, RepackLayout
 
 PAYLOADS_OF = {
-    "qp": VIDEO,
+    "qp": (*VIDEO, PayloadCodec.NATIVE),
+    "native": (PayloadCodec.NATIVE,),
+    "named": (PayloadCodec.NATIVE,),
     "command": VIDEO,
-    "effort": (PayloadCodec.HEVC,),
-    "match_step": (PayloadCodec.HEVC,),
+    "effort": (PayloadCodec.HEVC, PayloadCodec.NATIVE),
+    "match_step": (PayloadCodec.HEVC, PayloadCodec.NATIVE),
     "quality": (PayloadCodec.JPEG,),
     "rate": (PayloadCodec.JPEG2000,),
     "compression_level": (PayloadCodec.ZLIB, PayloadCodec.GZIP, PayloadCodec.LZMA, PayloadCodec.PNG),
@@ -46,6 +48,8 @@ def check_effect(options: Mapping[str, Any], config: EncoderConfig, axes: str | 
         _refuse("match_step", "--quantizer uniform")
     if "effort" in given and "command" in given:
         _refuse("effort", "refsw's own HEVC encoder, not --hevc-encoder")
+    if "named" in given and "native" not in given:
+        _refuse("named", "--native FILE")
     if "grid" in given and config.layout is RepackLayout.SEQUENCE:
         _refuse("grid", "--layout mosaic or quilt")
     if {"clip", "ranges"} <= given:

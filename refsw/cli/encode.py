@@ -25,7 +25,8 @@ from refsw.cli.common import (
     warn,
 )
 from refsw.cli.effect import check_effect
-from refsw.errors import UsageError
+from refsw.errors import DfcError, UsageError
+from refsw.features.choice import settled
 from refsw.features.config import (
     LAYOUTS,
     LEVELS,
@@ -40,9 +41,9 @@ from refsw.features.config import (
 )
 from refsw.features.encoder import Encoder
 from refsw.features.packets import with_measured_parts
-from refsw.features.ranges import with_measured_ranges
 from refsw.features.sources import Source, open_features, piped_npy
 from refsw.features.tensors import TensorSpec
+from refsw.payload.native.configuration import parameters_start
 from refsw.payload.x265 import EFFORTS
 from refsw.syntax.codes import Quantizer, RangeScope
 from refsw.tensor.axes import Axes
@@ -56,7 +57,7 @@ from refsw.tensor.axes import Axes
 @click.option(
     "--qp",
     type=int,
-    help="HEVC quantization parameter, 0 to 51 (to 49 at 12 bits, to 63 with --match-step); smaller is better.  "
+    help="Quantization parameter: with HEVC 0 to 51 (to 49 at 12 bits, to 63 with --match-step); smaller is better.  "
     "[default: 22]",
 )
 @click.option("--axes", help="Letters of the axes, such as NCHW or NHWC (T instead of N: a time axis).  "
@@ -76,7 +77,10 @@ from refsw.tensor.axes import Axes
 @click.option("--channel-order", metavar="own|mean|similarity|I,J,...", help="Order in which channels are laid.")
 @click.option("--match-step/--no-match-step", default=None, help="Shift the QP to the error of the log quantizer.")
 @click.option("--payload", type=click.Choice(list(PAYLOADS)), help="Payload codec.")
-@click.option("--effort", type=click.Choice(list(EFFORTS)), help="Effort of the HEVC encoder.")
+@click.option("--effort", type=click.Choice(list(EFFORTS)), help="Effort of the HEVC or the native encoder.")
+@click.option("--native", "native", type=click.Path(path_type=Path),
+              help="Native parameters of the layer (refsw native train); they are sent.")  # fmt: skip
+@click.option("--named", is_flag=True, default=None, help="With --native: name them by their digest, do not send them.")
 @click.option("--hevc-encoder", "command", metavar="COMMAND", help="External HEVC (or VVC) encoder (spec 8.4.7).")
 @click.option("--quality", type=int, help="JPEG quality, 1 to 100.")
 @click.option("--rate", type=float, help="JPEG 2000 compression ratio; 1 is lossless.")
@@ -115,7 +119,7 @@ def command(features: Path, output: Path, preset: str, axes: str | None, name: s
         specs = {}
         for source in sources:
             # Without an iteration to spare, the samples are read again for each: the ranges, the parts, and coding.
-            own = with_measured_ranges(config, parsed[source.name], source.samples(parsed[source.name]))
+            own = settled(config, parsed[source.name], source.samples(parsed[source.name]))
             own = with_measured_parts(own, parsed[source.name], source.dtype, source.samples(parsed[source.name]))
             specs[source.name] = TensorSpec(source.shape, source.dtype, parsed[source.name].letters, own)
         counted = _Counter(stack.enter_context(output_stream(output)))
@@ -191,6 +195,7 @@ def _choices(options: dict[str, Any]) -> dict[str, Any]:
         "channel_order": _channel_order,
         "model_digest": digest_of_model,
         "metadata": _metadata,
+        "native": _native,
     }
     for key, parse in parsers.items():
         if key in given:
@@ -198,6 +203,15 @@ def _choices(options: dict[str, Any]) -> dict[str, Any]:
     if "time" in given:
         given["time_scale"], given["time_step"] = _pair(given.pop("time"), ":", "--time SCALE:STEP")
     return given
+
+
+def _native(path: Path) -> bytes:
+    data = path.read_bytes()
+    try:
+        parameters_start(data)
+    except DfcError as error:
+        raise UsageError(f"{path}: no native parameters: {error}") from error
+    return data
 
 
 def _ranges(text: str) -> tuple[tuple[float, float], ...]:

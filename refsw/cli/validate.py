@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from refsw.cli.common import base_model, input_stream, max_work, say, say_all
+from refsw.cli.common import base_model, input_stream, max_work, named_files, say, say_all
 from refsw.errors import DfcError, UsageError
 from refsw.features.config import LEVELS, PROFILES
 from refsw.profiles import MODEL_PROFILES, Allowance
@@ -20,6 +20,8 @@ from refsw.validation import Report, validate
 @click.option("--level", type=click.Choice(list(LEVELS)), help="Highest level that the bitstream may declare.")
 @click.option("--hevc-decoder", metavar="COMMAND", help="External HEVC decoder (spec 8.4.7).")
 @click.option("--base", type=click.Path(path_type=Path), help="For model updates: the model that they start from.")
+@click.option("--with", "named", type=click.Path(path_type=Path), multiple=True,
+              help="A file that the bitstream names by its digest; may be repeated.")  # fmt: skip
 @max_work
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 @click.pass_context
@@ -30,6 +32,7 @@ def command(
     level: str | None,
     hevc_decoder: str | None,
     base: Path | None,
+    named: tuple[Path, ...],
     max_work: float,
     as_json: bool,
 ) -> None:
@@ -44,6 +47,7 @@ def command(
             hevc_decoder=hevc_decoder,
             base=base_model(base),
             allowance=Allowance(max_work),
+            known=named_files(named),
         )
     if as_json:
         say_all(json.dumps(report.as_dict(), indent=2))

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from refsw.lazy import lazy
+
 LOWEST = 1 << 16
 CHUNK = 1 << 18
 FEW_LANES = 16
@@ -37,6 +39,7 @@ class Tables:
         """The sum of a row."""
         return 1 << self.precision
 
+    @lazy
     def decoding(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint16]]:
         """For every table and slot: frequency << 16 | slot - start of the symbol; and the symbol."""
         tables, symbols = self.frequencies.shape
@@ -52,7 +55,8 @@ class Tables:
             steps[part] = row[symbol] << 16 | (slots - start[symbol])
         return steps, names
 
-    def encoding(self) -> npt.NDArray[np.uint32]:
+    @lazy
+    def coding(self) -> npt.NDArray[np.uint32]:
         """For every table and symbol: frequency << 16 | start of the symbol; shape (tables, symbols)."""
         starts = np.cumsum(self.frequencies, axis=1) - self.frequencies
         return (self.frequencies << 16 | starts).astype(np.uint32)
@@ -93,7 +97,7 @@ class Decoder:
     """
 
     def __init__(self, tables: Tables, states: States, words: Words, chooser: Chooser | None = None) -> None:
-        self._steps, self._names = tables.decoding()
+        self._steps, self._names = tables.decoding
         self._sure = tables.frequencies.max(axis=1, initial=0) == tables.total
         self._precision = tables.precision
         self._chooser = chooser
@@ -182,26 +186,42 @@ class Decoder:
         return max(0, self.position - len(self.words))
 
 
-def encode(tables: Tables, contexts: Contexts, symbols: npt.NDArray[np.uint16], lanes: int) -> tuple[States, Words]:
-    """Informative: states and words from which `Decoder` gives the symbols.
+class Encoder:
+    """Informative: the inverse of `Decoder`; parts are put in from the last one to the first.
 
     Args:
-        tables: every symbol that occurs has a frequency in its table.
-        contexts, symbols: table and symbol of every value.
         lanes: number of lanes.
     """
-    coding = tables.encoding()
-    width = coding.shape[1]
-    states = np.full(lanes, LOWEST, np.uint32)
-    factor, start, temporary = (np.empty(lanes, np.uint32) for _ in range(3))
-    full = np.empty(lanes, bool)
-    parts: list[Words] = []
-    part = max(1, CHUNK // lanes) * lanes
-    for begin in reversed(range(0, len(symbols), part)):
-        index = contexts[begin : begin + part].astype(np.int32)
-        index *= width
-        index += symbols[begin : begin + part]
-        entries = coding.reshape(-1).take(index)
+
+    def __init__(self, lanes: int) -> None:
+        self.states = np.full(lanes, LOWEST, np.uint32)
+        self._parts: list[Words] = []
+
+    @property
+    def words(self) -> Words:
+        """The words, in the order in which lanes take them."""
+        return np.concatenate(self._parts[::-1]) if self._parts else np.empty(0, np.uint16)
+
+    def put(self, tables: Tables, contexts: Contexts, symbols: npt.NDArray[np.uint16]) -> None:
+        """Symbols that are decoded before those that were put in.
+
+        Args:
+            tables: every symbol that occurs has a frequency in its table.
+            contexts, symbols: table and symbol of every value.
+        """
+        coding, lanes = tables.coding, len(self.states)
+        width = coding.shape[1]
+        part = max(1, CHUNK // lanes) * lanes
+        for begin in reversed(range(0, len(symbols), part)):
+            index = contexts[begin : begin + part].astype(np.int32)
+            index *= width
+            index += symbols[begin : begin + part]
+            self._put(coding.reshape(-1).take(index), tables)
+
+    def _put(self, entries: npt.NDArray[np.uint32], tables: Tables) -> None:
+        states, lanes = self.states, len(self.states)
+        factor, start, temporary = (np.empty(lanes, np.uint32) for _ in range(3))
+        full = np.empty(lanes, bool)
         out = np.empty(len(entries), np.uint16)  # at most one word a value
         place = len(out)
         for first in reversed(range(0, len(entries), lanes)):
@@ -223,5 +243,17 @@ def encode(tables: Tables, contexts: Contexts, symbols: npt.NDArray[np.uint16], 
             np.multiply(t, f, out=t)
             np.add(state, t, out=state)
             np.add(state, c, out=state)
-        parts.append(out[place:])
-    return states, np.concatenate(parts[::-1]) if parts else np.empty(0, np.uint16)
+        self._parts.append(out[place:])
+
+
+def encode(tables: Tables, contexts: Contexts, symbols: npt.NDArray[np.uint16], lanes: int) -> tuple[States, Words]:
+    """Informative: states and words from which `Decoder` gives the symbols.
+
+    Args:
+        tables: every symbol that occurs has a frequency in its table.
+        contexts, symbols: table and symbol of every value.
+        lanes: number of lanes.
+    """
+    encoder = Encoder(lanes)
+    encoder.put(tables, contexts, symbols)
+    return encoder.states, encoder.words

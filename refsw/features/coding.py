@@ -28,6 +28,8 @@ from refsw.tensor.quantize import element_range, quantize, to_binary32
 from refsw.tensor.repack import pack
 
 Range = tuple[float, float]
+STEPPED = (PayloadCodec.HEVC, PayloadCodec.NATIVE)
+"""The payloads whose QP says how great a step is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | Non
     with x - min + 1, so its root mean square over the sample is taken. Six QPs double the step. The QP is
     never raised: where LOG is the coarser one, as with large or signed elements, its error is no aim.
     """
-    if p.payload_codec is not PayloadCodec.HEVC or p.quantizer is not Quantizer.UNIFORM:
+    if p.payload_codec not in STEPPED or p.quantizer is not Quantizer.UNIFORM:
         return 0
     low, high = limits if limits is not None else element_range(values)
     if low == high:
@@ -260,6 +262,8 @@ def _settings(plan: Plan, shift: int) -> EncoderSettings:
     """Those of the plan, with the QP shifted as the first sample wants it."""
     if not shift:
         return plan.settings
+    if plan.parameters.payload_codec is PayloadCodec.NATIVE:
+        return replace(plan.settings, qp=plan.settings.qp + shift)
     low, high = qp_bounds(plan.parameters.bit_depth)
     return replace(plan.settings, qp=min(max(plan.settings.qp + shift, low), high))
 

@@ -70,7 +70,8 @@ class EncoderConfig:
         grid: rows and columns of the grid of channels; None chooses it.
         align: coded sizes are multiples of this; None: 8 with HEVC and VVC, 1 otherwise.
         channel_order: one of `ChannelOrder`, or the channels in order.
-        match_step: with HEVC, shift the QP so that the error is that of the log quantizer at 8 bits.
+        choose_payload: take the native payload where a trial with the first samples tells that it needs fewer bytes.
+        match_step: with HEVC and NATIVE, shift the QP so that the error is that of the log quantizer at 8 bits.
         payload: payload codec.
         settings: for the payload encoder: QP, effort, quality, external command.
         parts: rows and channels of the parts that every sample is cut into (9.10), each a unit of its own, as many as
@@ -95,6 +96,7 @@ class EncoderConfig:
     grid: tuple[int, int] | None = None
     align: int | None = None
     channel_order: ChannelOrder | tuple[int, ...] = ChannelOrder.OWN
+    choose_payload: bool = False
     match_step: bool = False
     payload: PayloadCodec = PayloadCodec.HEVC
     settings: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
@@ -204,6 +206,13 @@ UNIFORM_MOSAIC: dict[str, Any] = {
     "layout": RepackLayout.MOSAIC,
     "match_step": True,
 }
+NATIVE: dict[str, Any] = {
+    "quantizer": Quantizer.UNIFORM,
+    "bit_depth": 12,
+    "layout": RepackLayout.SEQUENCE,
+    "payload": PayloadCodec.NATIVE,
+    "match_step": True,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "anchor": {
         "quantizer": Quantizer.LOG,
@@ -214,5 +223,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "balanced": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="balanced")},
     "best": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="best")},
     "fast": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="fast")},
+    "native": NATIVE | {"settings": EncoderSettings(effort="balanced")},
+    "native-fast": NATIVE | {"settings": EncoderSettings(effort="fast")},
+    "auto": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="balanced"), "choose_payload": True},
 }
 """The presets: `anchor` is the configuration of MM'19, section 4.1.3; the others are measured against it."""

@@ -13,6 +13,7 @@ from refsw.features.reconstruct import UnitContent
 from refsw.payload.base import VIDEO, PictureFormat
 from refsw.payload.codestreams import Demand
 from refsw.payload.images import demands
+from refsw.payload.native.codec import lanes_of
 from refsw.profiles import PROFILE_CODECS, Allowance, Meter
 from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
 
@@ -45,7 +46,10 @@ CODECS: dict[PayloadCodec, Codec] = {
     PayloadCodec.JPEG2000: Codec(40, 14, 200_000),
     PayloadCodec.HEVC: Codec(6, 1, 300_000),
     PayloadCodec.VVC: Codec(12, 1, 300_000),
+    PayloadCodec.NATIVE: Codec(60, 30, 0),
 }
+GROUPS = 16
+NATIVE_TABLES, NATIVE_STEP, LANE_STEP, NATIVE_MEMORY = 100_000_000, 100_000, 15_000, 24 << 20
 TILE, PRECINCT, PACKET = 6_000, 1_200, 60
 TILE_BYTES, PRECINCT_BYTES = 11_000, 650
 IMAGES = PROFILE_CODECS[Profile.IMAGE]
@@ -85,6 +89,9 @@ def unit_cost(content: UnitContent, profile: Profile) -> Cost:
         work += REORDERED * elements + _digests(content.whole) * elements // content.whole.axes.elements
         own = output
     memory = own + pictures_memory(p.payload_codec, pictures, picture_format)
+    if p.payload_codec is PayloadCodec.NATIVE and pictures:
+        work += native_work(content)
+        memory += NATIVE_MEMORY
     if p.payload_codec is PayloadCodec.JPEG2000:
         asked = demands(content.payload)
         work += sum(map(codestream_work, asked))
@@ -118,6 +125,18 @@ def codestream_work(asked: Demand) -> int:
 def codestream_memory(asked: Demand) -> int:
     """Bytes of memory for the same."""
     return TILE_BYTES * asked.tiles + PRECINCT_BYTES * asked.precincts + asked.included
+
+
+def native_work(content: UnitContent) -> int:
+    """Work for the steps and lanes of native samples, and for the tables that they are decoded with."""
+    packing, channels = (
+        content.parameters.packing,
+        content.parameters.packing.pictures(len(content.parameters.coded_channels)),
+    )
+    elements = channels * packing.coded_height * packing.coded_width
+    steps = min(GROUPS, channels) * min(2, packing.coded_height) * min(2, packing.coded_width)
+    work = NATIVE_TABLES if len(content.parameters.configuration) > 1 else 0
+    return work + sum(steps * NATIVE_STEP + -(-elements // lanes) * LANE_STEP for lanes in lanes_of(content.payload))
 
 
 def _size(payload_codec: PayloadCodec, picture_format: PictureFormat) -> int:

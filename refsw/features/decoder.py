@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -100,6 +100,7 @@ class Decoder:
         report: receives every violation; raises by default. If it returns, decoding goes on where it can: samples of
             a tensor that something is wrong with do not come.
         incomplete: take samples of which parts are missing, too; `report` and `wanted` are then left alone.
+        known: what bitstreams name by digest, by SHA-256 digest (8.6.3).
 
     Raises, while iterating:
         DfcError: the input is not conforming, unsupported, or too large.
@@ -115,6 +116,7 @@ class Decoder:
     report: Report = raise_error
     incomplete: bool = False
     losses: Losses = field(init=False, default_factory=Losses)
+    known: Mapping[bytes, bytes] = field(default_factory=dict)
     parameters: dict[str, Parameters] = field(init=False, default_factory=dict)
     metadata: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -132,7 +134,8 @@ class Decoder:
                 got=self.header.level.name,
             )
         # Who reports all violations looks for those as well that decoding alone does not show.
-        self._settings = DecoderSettings(self.hevc_decoder, thorough=self.report is not raise_error)
+        thorough = self.report is not raise_error
+        self._settings = DecoderSettings(self.hevc_decoder, thorough=thorough, known=self.known)
         self._digests: dict[tuple[int, DigestKind], RunningDigest] = {}
         self._reception = Reception(self._reader, self.losses) if self.incomplete else None
         self._assembler = self._reception or Assembler()
@@ -324,6 +327,7 @@ def decode(
     jobs: int = 1,
     hevc_decoder: str | None = None,
     model_digest: bytes | None = None,
+    known: Mapping[bytes, bytes] | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> Array | dict[str, Array]:
     """Decode a whole bitstream.
@@ -333,6 +337,7 @@ def decode(
         jobs: number of processes.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         model_digest: SHA-256 of the receiver's model; features of another one are refused (9.6).
+        known: what bitstreams name by digest, by SHA-256 digest (8.6.3).
         limits: what to accept; 16 GiB of samples by default, so that a small hostile bitstream cannot ask for more.
 
     Returns:
@@ -341,7 +346,9 @@ def decode(
     Raises:
         DfcError: the input is not conforming, unsupported, or too large.
     """
-    arrays = decode_by_name(data, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest, limits=limits)
+    arrays = decode_by_name(
+        data, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest, known=known, limits=limits
+    )
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
@@ -351,12 +358,15 @@ def decode_by_name(
     jobs: int = 1,
     hevc_decoder: str | None = None,
     model_digest: bytes | None = None,
+    known: Mapping[bytes, bytes] | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> dict[str, Array]:
     """Decode a whole bitstream, as `decode`, to the tensors by name, even if there is only one."""
     samples: dict[str, list[Array]] = {}
     with opened(data) as stream:
-        decoder = Decoder(stream, limits, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest)
+        decoder = Decoder(
+            stream, limits, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest, known=known or {}
+        )
         for sample in decoder:
             samples.setdefault(sample.tensor, []).append(sample.elements)
     return {name: _assemble(p, samples.get(name, [])) for name, p in decoder.parameters.items()}

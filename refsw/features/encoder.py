@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Self
 
 from refsw.errors import CoarseStepWarning, UsageError
 from refsw.features.assembly import OpenSample
+from refsw.features.choice import settled
 from refsw.features.coding import CodedUnit, encode_units
 from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.held import Held
@@ -20,7 +21,6 @@ from refsw.features.packets import with_measured_parts
 from refsw.features.parameters import Parameters, check_limits, to_values
 from refsw.features.plan import make_plan
 from refsw.features.pool import Pool
-from refsw.features.ranges import with_measured_ranges
 from refsw.features.reconstruct import decode_unit
 from refsw.features.tensors import CodedTensor, TensorSpec, about, array_of, check_names, level_of, name_of, profile_of
 from refsw.payload.base import DecoderSettings
@@ -72,6 +72,8 @@ class Encoder:
             for number, (key, spec) in enumerate(tensors.items())
         ]
         check_names(self._tensors, base)
+        if any(tensor.config.choose_payload for tensor in self._tensors):
+            raise UsageError("preset auto chooses by samples that are there beforehand: code with refsw.encode")
         if len({tensor.config.samples_per_unit for tensor in self._tensors}) > 1:
             raise UsageError("all tensors have the same number of samples per unit, so that access units stay in order")
         self._by_name = {tensor.name: tensor for tensor in self._tensors}
@@ -301,7 +303,7 @@ def encode(
     for name, array in arrays.items():
         with about(name):
             parsed = Axes.parse(axes if axes is None or len(axes) == array.ndim else None, array.shape)
-            own = with_measured_ranges(base, parsed, array if parsed.has_samples else array[None])
+            own = settled(base, parsed, array if parsed.has_samples else array[None])
             own = with_measured_parts(own, parsed, array.dtype, array if parsed.has_samples else array[None])
         specs[name] = TensorSpec(array.shape, array.dtype, parsed.letters, own)
     out = io.BytesIO()

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refsw.payload.base import EncoderSettings
+from refsw.payload.native.codec import step_of
 from refsw.syntax.codes import AxisRole, PayloadCodec, Quantizer
 from refsw.tensor.axes import CANONICAL, SAMPLE_ROLES, Array, Axes
 
@@ -125,6 +126,8 @@ def codec_step(payload: PayloadCodec, settings: EncoderSettings, bit_depth: int)
         if settings.command is not None and "{qp}" not in settings.command:
             return 0.0  # not known
         return float(2 ** ((settings.qp - 4) / 6 + bit_depth - 8))
+    if payload is PayloadCodec.NATIVE:
+        return step_of(settings.qp, bit_depth) / 256
     if payload is PayloadCodec.JPEG:
         quality = settings.quality
         return JPEG_STEP * (50 / quality if quality < 50 else 2 - quality / 50)

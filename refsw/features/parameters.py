@@ -79,8 +79,9 @@ class Parameters:
         dtype = self.dtype if self.quantizer is Quantizer.NONE else np.dtype(level_dtype(self.bit_depth))
         depth = 8 * dtype.itemsize if self.quantizer is Quantizer.NONE else self.bit_depth
         return PictureFormat(
-            self.packing.coded_height, self.packing.coded_width, depth, dtype, profile not in INTER_PROFILES
-        )
+            self.packing.coded_height, self.packing.coded_width, depth, dtype, profile not in INTER_PROFILES,
+            self.packing.pictures(len(self.coded_channels)),
+        )  # fmt: skip
 
     @lazy
     def coded_channels(self) -> npt.NDArray[np.intp]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from refsw.errors import DfcError, UsageError
 from refsw.features.decoder import IN_MEMORY, Decoder, DecoderLimits, Sample
@@ -18,6 +18,7 @@ def decode_samples(
     *,
     hevc_decoder: str | None = None,
     model_digest: bytes | None = None,
+    known: Mapping[bytes, bytes] | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> Iterator[Sample]:
     """Decode the samples from `first` to `last`, inclusive, of every tensor; other units are passed over.
@@ -29,6 +30,7 @@ def decode_samples(
         first, last: sample indices from 0; `last` None means `first` alone.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         model_digest: SHA-256 of the receiver's model; samples that need another one are refused (9.6).
+        known: what bitstreams name by digest, by SHA-256 digest (8.6.3).
         limits: what to accept.
 
     Raises:
@@ -42,7 +44,7 @@ def decode_samples(
     with opened(data) as stream:
         if not stream.seekable():
             raise UsageError("random access needs a file, not a pipe")
-        decoder = Decoder(stream, limits, hevc_decoder, model_digest, wanted=_selection(first, last))
+        decoder = Decoder(stream, limits, hevc_decoder, model_digest, wanted=_selection(first, last), known=known or {})
         for sample in decoder:
             if first <= sample.index <= last:
                 found[sample.tensor] = sample.index

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ class PictureFormat:
         bit_depth: n of the levels; for tensors without a quantizer, the bits of an element.
         dtype: of the arrays: uint8 or uint16 for levels, else that of the elements.
         intra_only: whether the profile forbids prediction between pictures.
+        channels: pictures of a sample.
     """
 
     height: int
@@ -31,6 +32,7 @@ class PictureFormat:
     bit_depth: int
     dtype: np.dtype[Any]
     intra_only: bool = True
+    channels: int = 1
 
     @property
     def picture_bytes(self) -> int:
@@ -49,6 +51,8 @@ class EncoderSettings:
         rate: JPEG 2000: compression ratio aimed at; 1 is lossless.
         compression_level: of the byte codecs and PNG, 0 to 9.
         command: an external HEVC encoder (see `refsw.payload.external`).
+        native: bytes of the native parameters (8.6.3) of the layer; None: the universal start.
+        named: whether these are named by their digest, and not sent.
     """
 
     qp: int = 22
@@ -57,6 +61,8 @@ class EncoderSettings:
     rate: float = 1.0
     compression_level: int = 9
     command: str | None = None
+    native: bytes | None = None
+    named: bool = False
 
     def __post_init__(self) -> None:
         if self.command is not None and not self.command.strip():
@@ -76,10 +82,12 @@ class DecoderSettings:
     Args:
         command: of an external HEVC decoder; None: by FFmpeg inside this process.
         thorough: HEVC is decoded a second time, to see that the data of no slice segment end early.
+        known: what bitstreams name by digest, by SHA-256 digest.
     """
 
     command: str | None = None
     thorough: bool = False
+    known: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 class Codec(Protocol):

@@ -6,6 +6,7 @@ from refsw.payload.base import Codec
 from refsw.payload.bytecodecs import ByteCodec
 from refsw.payload.hevc import HevcCodec
 from refsw.payload.images import ImageCodec
+from refsw.payload.native.codec import NativeCodec
 from refsw.payload.vvc import VvcCodec
 from refsw.syntax.codes import PayloadCodec
 
@@ -17,6 +18,7 @@ CODECS: dict[PayloadCodec, Codec] = {
     **{code: ImageCodec(code) for code in _IMAGES},
     PayloadCodec.HEVC: HevcCodec(),
     PayloadCodec.VVC: VvcCodec(),
+    PayloadCodec.NATIVE: NativeCodec(),
 }
 
 

@@ -32,6 +32,7 @@ class Profile(IntEnum):
     EXTENDED = 5
     MODEL = 6
     RESILIENT = 8
+    NATIVE = 9
     COMPLETE = 10
     MODEL_EXTENDED = 11
 
@@ -109,6 +110,7 @@ class PayloadCodec(IntEnum):
     JPEG2000 = 6
     HEVC = 7
     VVC = 8
+    NATIVE = 9
 
 
 class DigestKind(IntEnum):
@@ -153,6 +155,14 @@ class ValueQuantizer(IntEnum):
     DEPENDENT = 2
 
 
+class NativeStart(IntEnum):
+    """What the samples of a native payload are decoded with."""
+
+    UNIVERSAL = 0
+    SENT = 1
+    NAMED = 2
+
+
 MEANINGS: dict[type[IntEnum], dict[str, str]] = {
     UnitType: {
         "FEATURE_PARAMETER_SET": "feature parameter set (6.5)",
@@ -172,6 +182,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "EXTENDED": "every payload codec of this version, VVC included",
         "MODEL": "model updates, no features (chapter 10)",
         "RESILIENT": "HEVC, intra pictures only, and byte codecs; parts of samples",
+        "NATIVE": "the native payload and byte codecs; parts of samples",
         "COMPLETE": "every payload codec, and every extension of feature parameter sets",
         "MODEL_EXTENDED": "model updates with levels, and with sources of another shape (chapter 10)",
     },
@@ -228,6 +239,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "JPEG2000": "one JPEG 2000 codestream a picture (8.3)",
         "HEVC": "HEVC byte stream (8.4)",
         "VVC": "VVC byte stream (8.5)",
+        "NATIVE": "integers coded with contexts (8.6)",
     },
     DigestKind: {
         "TENSOR": "the decoded elements of the feature tensor",
@@ -247,6 +259,11 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "TWO": "m = 2",
         "FIVE": "m = 5",
     },
+    NativeStart: {
+        "UNIVERSAL": "universal start (8.6.3)",
+        "SENT": "parameters in the configuration",
+        "NAMED": "parameters that the decoder has, named by their digest",
+    },
     ModelCoder: {
         "RANS": "interleaved range variants of asymmetric numeral systems (10.6)",
         "XZ": "bytes of the values, xz format (10.7)",
@@ -261,7 +278,8 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
 
 SINCE: dict[type[IntEnum], dict[str, int]] = {
     UnitType: {"FEATURE_PART": 1},
-    Profile: {"RESILIENT": 1, "COMPLETE": 1, "MODEL_EXTENDED": 1},
+    Profile: {"RESILIENT": 1, "NATIVE": 1, "COMPLETE": 1, "MODEL_EXTENDED": 1},
+    PayloadCodec: {"NATIVE": 1},
 }
 """5.5 The minor version that brought a code point, where it is not 0.
 

@@ -20,6 +20,7 @@ from refsw.syntax.codes import (
 )
 from refsw.syntax.declaration import Activate, Align, Derive, Element, Include, Repeat, Rest, Structure, When
 from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER, MODEL_LEVELS, SECOND_TABLES
+from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_SAMPLE
 
 SIGNATURE = 0x89444643
 VERSION_MAJOR = 1
@@ -391,6 +392,8 @@ BY_UNIT_TYPE = {
     UnitType.MODEL_DATA: MODEL_DATA,
     UnitType.FEATURE_PART: FEATURE_PART,
 }
+IN_PAYLOADS = (NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_SAMPLE)
+"""Structures within codec_configuration and payload."""
 STRUCTURES = (
     BITSTREAM_HEADER,
     UNIT_HEADER,
@@ -398,5 +401,6 @@ STRUCTURES = (
     FEATURE_EXTENSION,
     MODEL_LEVELS,
     SECOND_TABLES,
+    *IN_PAYLOADS,
     *CARRIAGE_STRUCTURES,
 )

@@ -12,6 +12,7 @@ from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, Unsupport
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.codes import Level, Profile, UnitType, code_points, since
 from refsw.syntax.declaration import Structure, Values
+from refsw.syntax.native_trace import NativeTrace
 from refsw.syntax.structure import (
     FIRST,
     Edition,
@@ -163,7 +164,7 @@ class UnitReader:
 
     def __init__(self, stream: BinaryIO, *, trace: Trace | None = None, report: Report = raise_error) -> None:
         self.source = ByteSource(stream)
-        self.trace = trace
+        self.trace = None if trace is None else NativeTrace(trace)
         self.report = report
         self.chain = self.previous_chain = 0
         self.max_unit_bytes = MAX_UNIT_LENGTH

@@ -116,7 +116,7 @@ def test_coding_takes_about_as_many_bits_as_the_entropy() -> None:
 
 def test_the_decoding_table_has_every_slot_of_every_symbol() -> None:
     rows = random_rows(np.random.default_rng(11), 3)
-    steps, names = as_tables(rows).decoding()
+    steps, names = as_tables(rows).decoding
     for t, row in enumerate(rows):
         part = slice(t * TOTAL, (t + 1) * TOTAL)
         expected = [(s, int(f) << 16 | i) for s, f in enumerate(row) for i in range(f)]

@@ -25,11 +25,18 @@ from refsw.syntax.declaration import (
     evaluate,
 )
 from refsw.syntax.structure import Edition, TraceRow, read_structure, write_structure
-from refsw.syntax.structures import FEATURE_EXTENSION, FEATURE_PARAMETER_SET, MODEL_DATA, MODEL_LEVELS, SECOND_TABLES
+from refsw.syntax.structures import (
+    FEATURE_EXTENSION,
+    FEATURE_PARAMETER_SET,
+    MODEL_DATA,
+    MODEL_LEVELS,
+    NATIVE_PARAMETERS,
+    SECOND_TABLES,
+)
 
 BASE = 8 * 77
 LATEST = Edition.of(Profile.MODEL_EXTENDED)  # the one with the most: its profile has what conditions ask for
-INNER = (FEATURE_EXTENSION, MODEL_LEVELS, SECOND_TABLES)
+INNER = (FEATURE_EXTENSION, MODEL_LEVELS, SECOND_TABLES, NATIVE_PARAMETERS)
 REST = b"the rest"
 # Random values make loops and byte strings of any length; within these the tests stay quick.
 SMALL = {"axis_extent_minus1": 12, "codec_configuration_length": 9, "sample_count_minus1": 6, "text_length": 9}
@@ -39,6 +46,8 @@ SMALL |= {"name_length": 5, "new_axis_count": 4, "coded_tensor_count_minus1": 3,
 SMALL |= {"predictor_taps_minus2": 3, "label_group_count": 4, "table_count_minus1": 3, "symbol_end": 6}
 SMALL |= {"size": 9, "set_size": 9, "set_count": 4}
 SMALL |= {"second_symbol_end": 6}
+SMALL |= {"native_channel_count_minus1": 2, "reference_count": 2, "point_bin_count": 2, "table_count": 2}
+SMALL |= {"token_count_minus1": 2, "class_code_count": 4}
 # How far above its lowest value an element may be, so that 4 groups fit into 16 axes.
 ROOM = {"group_first_axis": 1, "group_last_axis": 2}
 Choose = Callable[[Element, Values], Any]
@@ -210,6 +219,17 @@ FIXED: Values = {
     "set_count": 1,
     "value_quantizer": ValueQuantizer.DEPENDENT,
     "second_symbol_end": 3,
+    "native_channel_count_minus1": 1,
+    "prior_flag": 1,
+    "channel_class_count_minus1": 1,
+    "reference_count": 1,
+    "reference_weight": 1,
+    "weight_flag": 1,
+    "point_bin_count": 1,
+    "table_count": 1,
+    "signed_flag": 1,
+    "class_flag": 1,
+    "class_code_count": 1,
 }
 ROLES = [4, 0, 1]
 ACTIVE = {"range_scope": RangeScope.SAMPLE, "quantizer": Quantizer.LOG, "part_count": 3}
@@ -236,6 +256,10 @@ PLACES = {
     "symbol_end": Place({"t": 0}),
     "frequency_class": Place({"t": 1, "s": 1}),
     "second_frequency_class": Place({"t": 1, "s": 1}),
+    "native_channel_count_minus1": Place(
+        needs={"prior_flag": 0, "channel_class_count_minus1": 0, "reference_count": 0}
+    ),
+    "prior_shift": Place(needs={"class_flag": 0}),
 }
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import UsageError
+from refsw.features.choice import settled
 from refsw.features.config import EncoderConfig
 from refsw.features.encoder import Encoder
-from refsw.features.ranges import with_measured_ranges
 from refsw.features.tensors import TensorSpec
 from refsw.models.config import DiffConfig
 from refsw.models.diff import diff_models
@@ -70,7 +70,7 @@ def _features(tensors: Mapping[str, Array], axes: Mapping[str, str], config: Enc
     series = {name: array if parsed[name].has_samples else array[None] for name, array in tensors.items()}
     specs = {
         name: TensorSpec(
-            array.shape, array.dtype, axes[name], with_measured_ranges(config, parsed[name], series[name])
+            array.shape, array.dtype, axes[name], settled(config, parsed[name], series[name])
         )
         for name, array in tensors.items()
     }  # fmt: skip

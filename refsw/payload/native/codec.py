@@ -1,0 +1,147 @@
+"""8.6 The native payload as a payload codec: the samples of a unit, one after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refsw.errors import DfcError, ErrorClass, PayloadError, UsageError
+from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, payload_error
+from refsw.payload.native.configuration import Known, named_digest, pack_configuration, start_of
+from refsw.payload.native.decoder import SampleDecoder, SampleHeader, read_sample
+from refsw.payload.native.encoder import Costs, SampleEncoder, zero_of
+from refsw.payload.native.parameters import Start
+from refsw.syntax.codes import NativeStart
+from refsw.tensor.axes import Array
+
+QP_OF_STEP_ONE = 4
+QP_OFFSET = 1.7
+"""By so many QPs the step is coarser than that of HEVC, which makes the error the same: see docs/presets.md."""
+LARGEST_STEP = (1 << 24) - 1
+
+
+class NativeCodec:
+    """The payload codec that is made for features."""
+
+    bit_depths = range(1, 17)
+
+    def encode(self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings) -> tuple[bytes, bytes]:
+        """Pictures (P, height, width), those of a sample after those of another -> (configuration, payload)."""
+        configuration = native_configuration(settings)
+        start = start_of(configuration, settings.native)
+        check_channels(start, picture_format)
+        costs, step = Costs(start), step_of(settings.qp, picture_format.bit_depth)
+        encoder = SampleEncoder(start, costs, settings.effort != "fast")
+        samples = pictures.reshape(-1, picture_format.channels, *pictures.shape[1:])
+        return configuration, b"".join(encoder.encode(s, step, zero_of(s, step)) for s in samples)
+
+    def decode(
+        self,
+        configuration: bytes,
+        payload: memoryview,
+        count: int,
+        picture_format: PictureFormat,
+        settings: DecoderSettings,
+    ) -> Array:
+        """8.6.6 The pictures of the samples, as (count, height, width)."""
+        start = _start(configuration, settings.known)
+        _check_channels(start, picture_format)
+        shape = (picture_format.channels, picture_format.height, picture_format.width)
+        top = (1 << picture_format.bit_depth) - 1
+        out = np.empty((count, *shape[1:]), picture_format.dtype)
+        samples = _samples(payload, count, picture_format)
+        for i, header in enumerate(samples):
+            for error in _check(header, start, picture_format):
+                raise error
+            out[i * shape[0] : (i + 1) * shape[0]] = SampleDecoder(start, header, shape).levels(top)
+        return out
+
+    def check(
+        self, configuration: bytes, payload: memoryview, count: int, picture_format: PictureFormat
+    ) -> list[PayloadError]:
+        """8.6: the elements of the samples and their sizes; nothing of what the lanes hold."""
+        try:
+            if named_digest(configuration) is not None:
+                return []  # what parameters a decoder has for it is told when it decodes
+            start = start_of(configuration, None)
+            _check_channels(start, picture_format)
+            samples = _samples(payload, count, picture_format)
+        except PayloadError as error:
+            return [error]
+        return [error for header in samples for error in _check(header, start, picture_format)]
+
+
+def native_configuration(settings: EncoderSettings) -> bytes:
+    """6.16 The configuration that `NativeCodec.encode` uses."""
+    if settings.native is None:
+        return pack_configuration(NativeStart.UNIVERSAL)
+    return pack_configuration(NativeStart.NAMED if settings.named else NativeStart.SENT, settings.native)
+
+
+def step_of(qp: float, bit_depth: int) -> int:
+    """The quantization step, in 1/256 level, whose error is that of HEVC with a QP."""
+    step = 256 * 2 ** ((qp - QP_OF_STEP_ONE + QP_OFFSET) / 6 + bit_depth - 8)
+    return int(min(max(round(step), 1), LARGEST_STEP))
+
+
+def check_channels(start: Start, picture_format: PictureFormat) -> None:
+    """Parameters for another number of channels cannot be used.
+
+    Raises:
+        UsageError: they are.
+    """
+    try:
+        _check_channels(start, picture_format)
+    except PayloadError as error:
+        raise UsageError(f"native parameters for {error.got} channels; there are {error.expected}") from error
+
+
+def _start(configuration: bytes, known: Known) -> Start:
+    digest = named_digest(configuration)
+    return start_of(configuration, None if digest is None else known.get(digest))
+
+
+def _check_channels(start: Start, picture_format: PictureFormat) -> None:
+    if start.channels not in (0, picture_format.channels):
+        raise payload_error("native.channels", "native_channel_count_minus1", str(picture_format.channels),
+                            str(start.channels), ErrorClass.LAYOUT_MISMATCH)  # fmt: skip
+
+
+def _samples(payload: memoryview, count: int, picture_format: PictureFormat) -> list[SampleHeader]:
+    """8.6.6 The samples of a unit."""
+    found: list[SampleHeader] = []
+    place = 0
+    for _ in range(count // picture_format.channels if count else 0):
+        found.append(read_sample(payload, place))
+        place += found[-1].size
+    if place != len(payload):
+        raise payload_error("native.trailing", "payload", f"{place} bytes", f"{len(payload)}",
+                            ErrorClass.TRAILING_DATA, 8 * place)  # fmt: skip
+    return found
+
+
+def lanes_of(payload: bytes) -> list[int]:
+    """The number of lanes of every sample, as far as they can be read."""
+    found: list[int] = []
+    place = 0
+    try:
+        while place < len(payload):
+            header = read_sample(memoryview(payload), place)
+            found.append(1 << header.values["lanes_log2"])
+            place += header.size
+    except DfcError:
+        pass
+    return found
+
+
+def _check(header: SampleHeader, start: Start, picture_format: PictureFormat) -> list[PayloadError]:
+    """8.6.6 What spans the elements of a sample."""
+    errors: list[DfcError] = []
+    v, place = header.values, 8 * header.place
+    if v["class_flag"] != (start.priors is None):
+        errors.append(payload_error("native.classes", "class_flag", str(int(start.priors is None)),
+                                    str(v["class_flag"]), ErrorClass.OUT_OF_RANGE, place))  # fmt: skip
+    top = (1 << picture_format.bit_depth) - 1
+    if v["zero_level"] > top:
+        errors.append(payload_error("native.zero", "zero_level", f"at most {top}", str(v["zero_level"]),
+                                    ErrorClass.OUT_OF_RANGE, place))  # fmt: skip
+    return errors  # type: ignore[return-value]

@@ -32,13 +32,15 @@ from refsw.syntax.declaration import (
     evaluate,
 )
 from refsw.syntax.structure import TraceRow
-from refsw.syntax.structures import BITSTREAM_HEADER, BY_UNIT_TYPE, STRUCTURES, UNIT_HEADER
+from refsw.syntax.structures import BITSTREAM_HEADER, BY_UNIT_TYPE, IN_PAYLOADS, STRUCTURES, UNIT_HEADER
 
 MAX_UE = 2**32 - 2
 LARGEST = struct.unpack(">f", b"\x7f\x7f\xff\xff")[0]
 SMALLEST_NORMAL = 2.0**-126
 PRIVATE = range(64, 128)
-BODIES = {s.name: s for s in STRUCTURES if s not in (BITSTREAM_HEADER, UNIT_HEADER)}
+INNER = {s.name for s in IN_PAYLOADS}
+"""What stands within payloads has requirements, and no cells of its own."""
+BODIES = {s.name: s for s in STRUCTURES if s not in (BITSTREAM_HEADER, UNIT_HEADER, *IN_PAYLOADS)}
 PADDING = "byte_alignment_bits"
 WHOLE_UNIT = "unit_body and unit_crc"
 FRAMING = "unit."
@@ -198,7 +200,7 @@ def observed(rows: Iterable[TraceRow], error: DfcError | None, size: int) -> set
     """
     cells: set[str] = set()
     units: list[list[TraceRow]] = []
-    rows = list(rows)
+    rows = [row for row in rows if row.structure not in INNER]
     version = next((since(row.value) for row in rows if isinstance(row.value, Profile)), 0)
     for row in rows:
         if row.structure == BITSTREAM_HEADER.name:

@@ -20,9 +20,10 @@ TITLES = {
     "vvc": "VVC, whose decoding is optional",
     "resilient": "Samples in parts: profile RESILIENT",
     "complete": "Profile COMPLETE: every payload codec with every extension",
+    "native": "The native payload: profile NATIVE",
     "carriage": "Captures of RTP packets, with the samples and masks that a receiver puts out",
 }
-DRAFTS = {"resilient", "complete", "carriage", "model-extended"}
+DRAFTS = {"resilient", "complete", "carriage", "model-extended", "native"}
 """Suites of version 1.1, whose vectors may change until it is published."""
 
 

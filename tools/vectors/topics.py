@@ -172,6 +172,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "units-length-*": ("descriptor.leb-length", "descriptor.leb-shortest"),
     "units-type.*": ("unit.unknown", "unit.skippable-known"),
     "vvc-*": ("vvc.stream", "vvc.pictures", "vvc.optional"),
+    "native-*": ("native.*", "profile.codec"),
     "text-*": ("fps.utf8", "fps.name-characters", "metadata.utf8"),
 }
 

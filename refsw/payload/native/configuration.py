@@ -138,14 +138,14 @@ def _out_of_range(requirement: str, element: str, expected: str) -> DfcError:
 
 def pack_parameters(start: Start) -> bytes:
     """6.17 The native_parameters of a start."""
-    return _pack(NATIVE_PARAMETERS, _values(start))
+    return _pack(NATIVE_PARAMETERS, values_of(start))
 
 
 def pack_configuration(kind: NativeStart, parameters: bytes = b"") -> bytes:
     """6.16 A native_configuration: with the parameters, or with their digest."""
     values: Values = {"native_start": kind}
     if kind is NativeStart.SENT:
-        values |= _values(parameters_start(parameters))
+        values |= values_of(parameters_start(parameters))
     elif kind is NativeStart.NAMED:
         values["native_digest"] = hashlib.sha256(parameters).digest()
     return _pack(NATIVE_CONFIGURATION, values)
@@ -157,7 +157,8 @@ def _pack(structure: Structure, values: Values) -> bytes:
     return writer.getvalue()
 
 
-def _values(start: Start) -> Values:
+def values_of(start: Start) -> Values:
+    """6.15 The elements of the native_parameters of a start."""
     universal = universal_start()
     count = start.reference_weights.shape[1]
     distances = np.arange(len(start.references))[:, None] - 1 - start.references
@@ -168,6 +169,7 @@ def _values(start: Start) -> Values:
         ]
         for t, codes in enumerate(start.codes)
     ]
+    own = [t for t, codes in enumerate(start.codes) if codes != universal.codes[t % (BINS * KINDS)]]
     return {
         "native_channel_count_minus1": start.channels - 1,
         "prior_flag": int(start.priors is not None),
@@ -181,7 +183,7 @@ def _values(start: Start) -> Values:
         "weight": start.weights.tolist(),
         "point_bin_count": 0 if np.array_equal(start.points, universal.points) else BINS,
         "point_delta": (start.points - universal.points).tolist(),
-        "table_count": 0 if start.codes == universal.codes else len(start.codes),
+        "table_count": own[-1] + 1 if own else 0,
         "token_count_minus1": [len(codes) - 1 for codes in start.codes],
         "code_delta": deltas,
     }

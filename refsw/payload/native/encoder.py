@@ -86,12 +86,14 @@ class SampleEncoder:
         costs: of the same start.
         optimize: whether values are chosen by rate and distortion, or rounded.
         watch: receives every step, for training.
+        lanes_log2: logarithm of the number of lanes; None chooses it.
     """
 
     start: Start
     costs: Costs
     optimize: bool = True
     watch: Callable[[Step], None] | None = None
+    lanes_log2: int | None = None
     steps: list[Step] = field(init=False, default_factory=list)
 
     def encode(self, levels: Array, step: int, zero: int | None) -> bytes:
@@ -212,7 +214,8 @@ class SampleEncoder:
             found.append((tables, token))
         symbols = sum(len(token) for _, token in found)
         bits = sum(float(self.costs.bits[s.tables, tokens()[s.values]].sum()) for s in self.steps)
-        encoder = Encoder(1 << _lanes_log2(symbols, int(bits / 8)))
+        own = _lanes_log2(symbols, int(bits / 8)) if self.lanes_log2 is None else self.lanes_log2
+        encoder = Encoder(1 << own)
         for tables, token in reversed(found):
             encoder.put(self.start.tables, tables, token)
         if classes is not None:

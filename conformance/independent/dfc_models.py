@@ -1,4 +1,4 @@
-"""Decoder of DFC 1.0 model updates (profile MODEL): written from spec/ alone, independent of refsw, slow and simple.
+"""Decoder of DFC 1.1 model updates (chapter 10): written from spec/ alone, independent of refsw, slow and simple.
 Run it with `python dfc_models.py BASE UPDATE.dfc OUTPUT [NAME ...]`, or call decode(data, base), which raises Reject.
 
 BASE, `-` for none, and OUTPUT are .npz or .safetensors files. In .npz, bfloat16 is stored as uint16 words, and the
@@ -7,7 +7,6 @@ Exit code 0: OUTPUT is the result of the last update. 65: UPDATE.dfc does not co
 needs what this decoder lacks, 66: a file cannot be read; then there is no output file. Needs what dfc_decoder.py needs.
 """
 import hashlib
-import itertools
 import json
 import re
 import sys
@@ -18,23 +17,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from dfc_units import CAPACITY, METADATA, MODEL, MODEL_DATA, MODEL_HEADER, STORAGE, TYPES, XZ, Units, known
-from dfc_values import expand
+from dfc_model_values import Values
+from dfc_units import (CAPACITY, METADATA, MODEL_DATA, MODEL_EXTENDED, MODEL_HEADER, OF_MODELS, STORAGE, TYPES, Units,
+                       known)
 from dfc_video import Reject, need
 
 MODES = UNCHANGED, REMOVED, COPY, QUANTIZED_DIFFERENCE, QUANTIZED, EXACT_DIFFERENCE, EXACT = range(7)     # 6.2
 SOURCED, QUANTIZING = (UNCHANGED, QUANTIZED_DIFFERENCE, EXACT_DIFFERENCE), (QUANTIZED_DIFFERENCE, QUANTIZED)
-CODERS = RANS, XZ_BYTES = range(2)
 MULTIPLIERS, FLOATS = (1, 2, 5), TYPES[:4]
 SAFETENSORS = dict(zip("F32 F16 BF16 F64 U8 I8 U16 I16 U32 I32 U64 I64 BOOL".split(), TYPES, strict=True))
 
 Tensor = namedtuple("Tensor", "type shape words")       # words: the elements in raster order, as unsigned integers
-
-def se(r, maximum, requirement):
-    """Reads an se(v) (4.3.7)."""
-    value = (code + 1) // 2 if (code := r.ue()) & 1 else -code // 2
-    need(abs(value) <= maximum, requirement)
-    return value
 
 def size(kind):
     return np.dtype(STORAGE[kind]).itemsize
@@ -55,7 +48,7 @@ class Updates(Units):
     """The updates of a bitstream, parsed but not applied."""
     def __init__(self, data):
         self.updates = []
-        super().__init__(data, [MODEL])
+        super().__init__(data, OF_MODELS)
     def unit(self, kind, r):
         need(self.updates or kind in (MODEL_HEADER, METADATA), "model.order")
         if kind == METADATA:
@@ -135,7 +128,11 @@ class Update:
             if e.mode in SOURCED and base is not None:
                 source = base[e.source]
                 fits = {UNCHANGED: source.type == e.type, EXACT_DIFFERENCE: size(source.type) == size(e.type)}
-                need(fits.get(e.mode, True) and prod(source.shape) == prod(e.shape), "model.source-format")
+                free = self.stream.profile == MODEL_EXTENDED and e.mode != UNCHANGED        # of the shape of the source
+                need(fits.get(e.mode, True), "model.source-format")
+                if prod(source.shape) != prod(e.shape):
+                    need(free, "model.source-format")
+                    need(len(source.shape) == len(e.shape), "model.source-shape")
                 need(e.mode != QUANTIZED_DIFFERENCE or source.type in FLOATS, "model.quantized-type")
             if e.mode == COPY:
                 other = self.entries[e.copy]
@@ -152,7 +149,7 @@ class Update:
         sources, result = list(base.values()), []
         values = (array for unit in self.units for array in unit.decode(self.stream))
         for e in self.entries:
-            source = sources[e.source] if e.mode in SOURCED else None
+            source = part_of(sources[e.source], e.shape) if e.mode in SOURCED else None
             if e.mode >= QUANTIZED_DIFFERENCE:
                 words = elements(e, next(values), source)
             else:
@@ -162,153 +159,6 @@ class Update:
         model = canonical({e.name: tensor for e, tensor in pairs if e.mode != REMOVED})
         need(model_digest(model) == self.result_digest, "model.result-digest")
         return model
-
-class Values:
-    """A model_data unit: the syntax first, the values when the shapes are known."""
-    def __init__(self, r, update):
-        first, count = r.ue(), r.ue() + 1
-        need(first == update.done and first + count <= len(update.coded), "model.coded-order")
-        self.tensors, update.done = update.coded[first:first + count], first + count
-        self.coder = known(r.u(2), CODERS, "model_data.model_coder", update.later)
-        if self.coder == RANS:
-            self.read_rans(r, "model_data.")
-        else:
-            self.word_bytes, self.planes = 1 << r.u(2), r.u(1)
-        r.align()
-        self.payload = r.data[r.pos // 8:]
-        update.room += 4096 * len(self.payload)
-        update.expand(sum(prod(e.shape) for e in self.tensors if e.new))
-    def read_rans(self, r, p):
-        self.predictors, self.contexts, self.tables, self.table_of = [], [], [], []
-        for _ in range(r.ue(255, p + "predictor_count")):
-            taps = r.ue(62, p + "predictor_taps_minus2") + 2
-            self.predictors.append([[se(r, 1023, p + "predictor_coefficient") for _ in range(k)] for k in range(taps)])
-        for _ in self.tensors:
-            predictor, offset = r.ue(len(self.predictors), p + "predictor"), r.ue(4095, p + "table_offset")
-            groups, count = [], r.u(4)
-            step = r.u(4) + 1 if count else 1
-            for _ in range(count):
-                a, b = r.u(4), r.u(4)
-                need(not groups or a > groups[-1][1], p + "group_first_axis")
-                need(a <= b, p + "group_last_axis")
-                groups.append((a, b))
-            self.contexts.append((predictor, offset, step, groups))
-        self.groups = max(len(context[3]) for context in self.contexts)
-        self.lanes, precision = r.u(4), r.u(4)
-        need(self.lanes <= 12, p + "lanes_log2")
-        need(precision <= 13, p + "frequency_precision")
-        self.table_count = r.ue(4095, p + "table_count_minus1") + 1
-        self.label_lanes, self.label_words = (r.u(4), r.ue()) if self.groups else (0, 0)
-        need(self.label_lanes <= 12, p + "label_lanes_log2")
-        for t in range(self.table_count + (self.groups > 0)):
-            end = r.ue(504, p + "symbol_end")
-            need(t or end, p + "symbol_end")
-            if end:
-                self.tables.append(self.read_table(r, p, end, precision))
-            self.table_of.append(len(self.tables) - 1)
-            need(self.table_of[min(t, self.table_count - 1)] < 256, "model.tables")
-        self.words = r.ue()
-    def read_table(self, r, p, end, precision):
-        """Frequencies of the symbols (10.6.2)."""
-        first = r.ue(end - 1, p + "first_symbol")
-        rest = first + r.ue(end - first - 1, p + "rest_symbol")
-        frequency = np.zeros(end, "i8")
-        for s in range(first, end):
-            if s != rest:
-                c = r.u(4)
-                need(c <= 14, p + "frequency_class")
-                if c:
-                    n = min(c - 1, precision)
-                    frequency[s] = (1 << n) + r.u(n) << c - 1 - n
-        frequency[rest] = (1 << 14) - frequency.sum()
-        need(frequency[rest] >= 1, "model.rest-frequency")
-        return frequency
-    def decode(self, stream):
-        """The values of the tensors, an array each (10.5)."""
-        *cuts, total = itertools.accumulate(prod(e.shape) for e in self.tensors)
-        stream.limit("model-unit-elements", total)
-        if self.coder == XZ_BYTES:
-            need(total, "model.xz-values")
-            data = np.frombuffer(expand(XZ, self.payload, total * self.word_bytes), "u1")
-            data = data.reshape(self.word_bytes, total).T if self.planes else data.reshape(total, self.word_bytes)
-            return np.split(np.ascontiguousarray(data).view(f"<i{self.word_bytes}").reshape(-1).astype("i8"), cuts)
-        symbols = [np.repeat(np.arange(len(f)), f) for f in self.tables]           # for every slot of the tables
-        pairs = list(zip(self.tables, symbols, strict=True))
-        rows = [(s, f[s], np.arange(1 << 14) + (f - np.cumsum(f))[s]) for f, s in pairs]
-        self.slots, self.pos, labels = [np.concatenate(column) for column in zip(*rows, strict=True)], 0, iter(())
-        if self.groups:
-            groups = [(e.shape, *group) for e, c in zip(self.tensors, self.contexts, strict=True) for group in c[3]]
-            need(all(b < len(shape) for shape, _, b in groups), "model.label-axes")
-            counts = [prod(shape[a:b + 1]) for shape, a, b in groups]
-            need(sum(counts) <= total * self.groups, "model.label-count")
-            labels = self.symbols(np.full(sum(counts), self.table_of[-1]), self.label_lanes, self.label_words)
-            labels = iter(np.split(labels, np.cumsum(counts)[:-1]))
-        tables = [self.context(e, c, labels) for e, c in zip(self.tensors, self.contexts, strict=True)]
-        symbols = self.symbols(np.array(self.table_of)[np.concatenate(tables)], self.lanes, self.words)
-        values = np.split(self.raw_bits(symbols), cuts)
-        return [self.predict(v, c[0]) if c[0] else v for v, c in zip(values, self.contexts, strict=True)]
-    def context(self, e, context, labels):
-        """Number of the table of every value of a tensor (10.6.3)."""
-        _, tables, step, groups = context
-        shape = e.shape if prod(e.shape) else [0] * len(e.shape)            # numpy has no 0 x 2^32 x 2^32 elements
-        for (a, b), label in zip(groups, labels, strict=False):
-            box = shape[a:b + 1]
-            tables = tables + step * label[:prod(box)].reshape([*box, *[1] * (len(shape) - b - 1)])
-        tables = np.broadcast_to(tables, shape).reshape(-1)
-        need((tables < self.table_count).all(), "model.context-bound")
-        return tables
-    def symbols(self, tables, lanes, count):
-        """Decodes a symbol for each of tables (10.6.4, 10.6.5)."""
-        n, used = 1 << lanes, 0
-        need(lanes == 12 or len(tables) <= n << 14, "model.lanes")
-        need(self.pos + 4 * n + 2 * count <= len(self.payload), "model.payload-length")
-        x = np.frombuffer(self.payload, ">u4", n, self.pos).astype("i8")
-        words = np.frombuffer(self.payload, ">u2", count, self.pos + 4 * n).astype("i8")
-        self.pos += 4 * n + 2 * count
-        need((x >= 1 << 16).all(), "model.state-range")
-        symbol, frequency, rest = self.slots
-        tables, out = tables.astype("i8") << 14, np.empty(len(tables), "i8")
-        for i in range(0, len(tables), n):
-            row = tables[i:i + n]
-            y = x[:len(row)]                            # a view
-            slot = row + (y & 0x3FFF)
-            out[i:i + n] = symbol[slot]
-            y[:] = frequency[slot] * (y >> 14) + rest[slot]
-            short = np.flatnonzero(y < 1 << 16)
-            used, first = used + len(short), used
-            need(used <= count, "model.words")
-            y[short] = y[short] << 16 | words[first:used]
-        need(used == count, "model.words")
-        need((x == 1 << 16).all(), "model.final-states")
-        return out
-    def raw_bits(self, symbols):
-        """The values of the symbols, with the raw bits at the end of the payload (10.6.1)."""
-        c = symbols + 1 >> 1
-        large = np.flatnonzero(c >= 16)
-        bits = (c[large] - 16 >> 2) + 2
-        place = 8 * self.pos + np.cumsum(bits) - bits
-        stop = 8 * self.pos + int(bits.sum())
-        need(stop <= 8 * len(self.payload), "model.payload-length")
-        rest = 8 * len(self.payload) - stop
-        need(rest < 8 and not (rest and self.payload[-1] & (1 << rest) - 1), "model.raw-bits")
-        data = np.frombuffer(self.payload + bytes(9), "u1").astype("u8")
-        byte, shift, bits = place >> 3, (place & 7).astype("u8"), bits.astype("u8")
-        window = sum(data[byte + i] << np.uint64(56 - 8 * i) for i in range(8)) << shift
-        raw = (window | data[byte + 8] >> np.uint64(8) - shift) >> np.uint64(64) - bits
-        need(not raw[c[large] == 252].any(), "model.value-range")
-        magnitude = c.astype("u8")
-        magnitude[large] = (4 + (c[large] - 16 & 3)).astype("u8") << bits | raw
-        return np.where(symbols & 1, 0 - magnitude, magnitude).view("i8")
-    def predict(self, residuals, predictor):
-        """Undoes the prediction (10.6.6). The first v out of range is exact, so that it is noticed."""
-        weights = self.predictors[predictor - 1]
-        need(len(residuals) % len(weights) == 0, "model.predictor-taps")
-        v = residuals.reshape(-1, len(weights)).copy()
-        need((np.maximum(v, -1 - v) < 1 << 40).all() and (v > -1 << 40).all(), "model.prediction-range")
-        for p in range(1, len(weights)):
-            v[:, p] += 32 + v[:, :p] @ np.array(weights[p], "i8") >> 6
-        need((v < 1 << 40).all() and (v > -1 << 40).all(), "model.prediction-range")
-        return v.reshape(-1)
 
 # ---- elements (10.4)
 def as_float(kind, words):
@@ -326,15 +176,25 @@ def round_to(s, kind):
     words[words == 0x8000] = 0
     return words.astype("<u2")
 
+def part_of(source, shape):
+    """A source as it is, or, with another number of elements, in the shape of the tensor, 0 beyond its own (10.3.4)."""
+    if prod(source.shape) == prod(shape):
+        return source
+    words = np.zeros(prod(shape), source.words.dtype)
+    if len(words) and len(source.words):
+        both = tuple(slice(0, min(pair)) for pair in zip(shape, source.shape, strict=True))
+        words.reshape(shape)[both] = source.words.reshape(source.shape)[both]
+    return Tensor(source.type, tuple(shape), words)
+
 def elements(e, v, source):
     """The words of a coded tensor; source is None where there is none."""
     kind, bits = e.type, 8 * size(e.type)
     with np.errstate(all="ignore"):
         if e.mode in QUANTIZING:
-            m = MULTIPLIERS[e.step[1]]
+            m = MULTIPLIERS[e.step[1]] * (e.grid or 1)
             top = ((1 << 63) - 1) // m
             need(((v <= top) & (v >= -top)).all(), "model.value-range")
-            s = (v * m).astype("f8") / float(10 ** e.step[0])
+            s = (v * m).astype("f8") / float(10 ** e.step[0] * (1024 if e.grid else 1))
             if source:
                 s = as_float(source.type, source.words).astype("f8") + s
             need(np.isfinite(s).all(), "model.finite")

@@ -43,6 +43,7 @@ from refsw.models.arithmetic import Rounding, Step  # noqa: E402
 from refsw.syntax.codes import (  # noqa: E402
     ElementType,
     Level,
+    ModelCoder,
     Profile,
     StepMultiplier,
     TensorMode,
@@ -138,6 +139,17 @@ def test_roundings(independent: ModuleType, rounding: Rounding) -> None:
     base, target = walk(2)
     for offset in (0.1, 0.3, 0.5):
         same(independent, base, refsw.diff_models(base, target, digits=3, rounding=rounding, offset=offset))
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+def test_levels_and_sources_of_another_shape(independent: ModuleType, rounding: Rounding) -> None:
+    rng, (base, target) = np.random.default_rng(3), walk(2)
+    base["words"] = rng.standard_normal((40, 6)).astype(np.float32)
+    target["words"] = np.concatenate([base["words"] * 1.01, rng.standard_normal((3, 6))]).astype(np.float32)
+    target["kernels"] = np.cumsum(rng.standard_normal((300, 9)), axis=1).astype(np.float32)
+    options = {"digits": 3, "rounding": rounding, "profile": Profile.MODEL_EXTENDED, "exact": ["int*"]}
+    for have in (None, base):
+        same(independent, have, refsw.diff_models(have, target, **options))
 
 
 def test_exact_updates_of_every_dtype(independent: ModuleType) -> None:
@@ -236,7 +248,7 @@ def test_dictionaries(independent: ModuleType, dtype: Any) -> None:
         update = refsw.diff_models(None, {"t": table}, exact=exact)
         same(independent, None, update)
         if dtype.itemsize > 1:
-            assert any(unit.coder == independent.XZ_BYTES for unit in values(independent, update))
+            assert any(unit.coder == ModelCoder.XZ for unit in values(independent, update))
 
 
 @pytest.mark.parametrize("seed", range(12))

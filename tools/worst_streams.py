@@ -42,12 +42,14 @@ from refsw.syntax.structures import (
     END_OF_BITSTREAM,
     FEATURE_DATA,
     FEATURE_PARAMETER_SET,
+    FEATURE_PART,
     METADATA,
     MODEL_DATA,
     MODEL_HEADER,
 )
 from refsw.syntax.units import crc32, pack_body, pack_header, pack_unit
 from refsw.tensor.axes import Axes
+from refsw.tensor.parts import Parts
 from refsw.tensor.repack import Packing
 
 MOST = 10_000
@@ -374,6 +376,36 @@ def updates() -> Streams:
     yield "a long name", bitstream(Profile.MODEL, [header([("x" * 9800, (0,), TensorMode.EXACT, 0)])], [])
 
 
+def in_parts() -> Streams:
+    """Samples in parts: many small ones, and few that stand for a large sample."""
+    for name, shape, cut, changes in (
+        ("parts of one element", (8, 8, 1), Parts(8, 1, 8), {}),
+        ("two parts of 1024x1024", (2, 1024, 1024), Parts(1024, 1024, 2), {"digests": BOTH}),
+        ("two parts of 4096x4096", (2, 4096, 4096), Parts(4096, 4096, 2), {}),
+        ("parts in channels, axes in another order", (512, 64, 64), Parts(64, 64, 8), {"digests": BOTH, "axes": Axes(
+            (AxisRole.N, AxisRole.W, AxisRole.H, AxisRole.C), (1, 64, 64, 512))}),
+    ):  # fmt: skip
+        columns = shape[2]
+        packing = Packing(RepackLayout.SEQUENCE, cut.part_rows, columns, 1, 1, cut.part_rows, columns)
+        changed = {"ranges": CONSTANT, "parts": cut, "packing": packing, "range_scope": RangeScope.SEQUENCE} | changes
+        p = parameters(shape, PayloadCodec.STORED, **changed)
+        edition = Edition.of(Profile.COMPLETE)
+        head = pack_unit(
+            UnitType.FEATURE_PARAMETER_SET, pack_body(FEATURE_PARAMETER_SET, to_values(p), edition=edition)
+        )
+        units, count = filled([head], lambda n, p=p: part_unit(p, n))  # type: ignore[misc]
+        whole = count // cut.count
+        yield name, bitstream(Profile.COMPLETE, units[: 1 + whole * cut.count], [whole])
+
+
+def part_unit(p: Parameters, number: int) -> bytes:
+    """The unit of a constant part, of all of a tensor in order."""
+    values = dict(zip(("sample_index", "part_index"), divmod(number, len(p.part_numbers)), strict=True))
+    values |= {"parameter_set_id": p.id, "payload": b""}
+    active = to_values(p) | {"part_count": len(p.part_numbers)}
+    return pack_unit(UnitType.FEATURE_PART, pack_body(FEATURE_PART, values, active))
+
+
 def chains() -> Streams:
     """Updates one after the other, each on the result of the one before."""
     shape, zeros = (1 << 20,), np.zeros(1 << 20, np.float64)
@@ -396,7 +428,7 @@ def chains() -> Streams:
         yield f"a chain of {kind}", bitstream(Profile.MODEL, units, [])
 
 
-FEATURES = (constants, bombs, images, codestreams, video, ranges, framing)
+FEATURES = (constants, bombs, images, codestreams, video, ranges, framing, in_parts)
 MODELS = (updates, chains)
 
 

@@ -74,7 +74,7 @@ class _Joined:
             if isinstance(piece.content, Directory):
                 self._update(piece.content, name)
             if not isinstance(reader, BitstreamReader) or piece.kind is UnitType.METADATA:
-                self.writer.unit(piece.unit)
+                self.writer.unit(reader, piece.unit)
             elif piece.kind is UnitType.FEATURE_PARAMETER_SET:
                 values = values_of(reader, piece.unit)
                 tensor = reader.tensors[values["parameter_set_id"]].parameters

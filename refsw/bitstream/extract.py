@@ -69,7 +69,7 @@ class _Extraction:
         """Write what is wanted of a unit."""
         content = piece.content
         if piece.kind is UnitType.METADATA:
-            self.writer.unit(piece.unit)
+            self.writer.unit(self.reader, piece.unit)
         elif piece.kind is UnitType.FEATURE_PARAMETER_SET:
             self._parameter_set(values_of(self.reader, piece.unit))
         elif isinstance(content, UnitContent | DigestContent) and tensor_id(content) in self.counts:
@@ -113,7 +113,7 @@ class _Extraction:
         number = tensor_id(content)
         if isinstance(content, DigestContent):
             if not self.chosen[number]:
-                self.writer.unit(piece.unit)
+                self.writer.unit(self.reader, piece.unit)
             return
         start = 0
         if self.selection.samples is not None:

@@ -36,4 +36,4 @@ def strip(data: Bitstream, out: BinaryIO, *, digests: bool, metadata: bool) -> N
                 change = NO_DIGESTS if digests else {}
                 writer.values(UnitType.FEATURE_PARAMETER_SET, values_of(reader, piece.unit) | change)
             else:
-                writer.unit(piece.unit)
+                writer.unit(reader, piece.unit)

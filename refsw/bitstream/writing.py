@@ -10,6 +10,7 @@ from refsw.errors import UsageError
 from refsw.features.reader import BitstreamReader, DigestContent
 from refsw.features.reconstruct import UnitContent
 from refsw.models.reader import ModelReader
+from refsw.profiles import MODEL_PROFILES
 from refsw.syntax.codes import Level, Profile, UnitType
 from refsw.syntax.declaration import Values
 from refsw.syntax.structure import Edition, read_structure
@@ -17,6 +18,8 @@ from refsw.syntax.structures import BY_UNIT_TYPE, END_OF_BITSTREAM
 from refsw.syntax.units import Unit, UnitReader, body_reader, crc32, pack_body, pack_header, pack_unit
 
 CRC_BYTES = 4
+WITH_PAYLOAD = {UnitType.FEATURE_DATA, UnitType.FEATURE_PART, UnitType.MODEL_DATA}
+"""Nothing can be appended to them (5.5)."""
 NO_DIGESTS = {"tensor_digest_flag": 0, "levels_digest_flag": 0}
 Reader = BitstreamReader | ModelReader
 
@@ -28,7 +31,7 @@ def reader_of(stream: BinaryIO) -> Reader:
         DfcError: it is no bitstream.
     """
     units = UnitReader(stream)
-    return ModelReader(units) if units.header.profile is Profile.MODEL else BitstreamReader(units)
+    return ModelReader(units) if units.header.profile in MODEL_PROFILES else BitstreamReader(units)
 
 
 def features_of(stream: BinaryIO, what: str) -> BitstreamReader:
@@ -44,7 +47,7 @@ def features_of(stream: BinaryIO, what: str) -> BitstreamReader:
     return reader
 
 
-def values_of(reader: BitstreamReader, unit: Unit) -> Values:
+def values_of(reader: Reader, unit: Unit) -> Values:
     """The elements of a unit that has been read."""
     structure = BY_UNIT_TYPE[UnitType(unit.type)]
     return read_structure(structure, body_reader(unit), activate=reader.activate, edition=reader.header.edition)
@@ -63,8 +66,12 @@ class Writer:
         self.profile, self.edition = profile, Edition.of(profile)
         self._put(pack_header(profile, level))
 
-    def unit(self, unit: Unit) -> None:
-        """A unit as it is."""
+    def unit(self, reader: Reader, unit: Unit) -> None:
+        """A unit as it is, without what a later minor version than that of the profile has appended."""
+        kind = unit.known(reader.header.edition.version)
+        if reader.header.is_later and kind is not None and kind not in WITH_PAYLOAD:
+            self.values(kind, values_of(reader, unit))
+            return
         self._put(pack_unit(unit.type, bytes(unit.body), skippable=unit.skippable))
 
     def values(self, kind: UnitType, values: Values, active: Values | None = None) -> None:

@@ -122,10 +122,10 @@ def test_the_nearest_level_has_no_excess_and_the_one_beside_it_has(quantizer: st
 @pytest.mark.parametrize(
     "choices",
     [
-        {"payload": "hevc", "qp": 22}, {"payload": "hevc", "qp": 45, "bit_depth": 8},
+        {"payload": "hevc", "qp": 22}, {"payload": "hevc", "qp": 38, "bit_depth": 8},
         {"payload": "jpeg", "bit_depth": 8, "quality": 50}, {"payload": "jpeg2000", "rate": 8.0, "bit_depth": 8},
         {"payload": "png", "range_scope": "channel"}, {"payload": "zlib", "parts": (4, 3)},
-        {"payload": "hevc", "packet_bytes": 400}, {"payload": "zlib", "quantizer": "none"},
+        {"payload": "hevc", "parts": (4, 3)}, {"payload": "zlib", "quantizer": "none"},
     ],
     ids=str,
 )  # fmt: skip

@@ -2,9 +2,9 @@
 
 A level q stands for a place on the scale of its quantizer: t(x) = (2^n - 1) (x - min) / (max - min), or the same with
 logarithms. The quantizer is held to |q - t(x)| <= 1/2; a lossy payload may add an error, whose root mean square over
-the pictures of a unit is bounded by the step of its transform coefficients: that of the greatest QP of its slices, or
-those of its tables. Where the step is not known, the bound lies between the error of the mean of the sample alone, its
-deviation, and that of elements that have nothing to do with it, the square root of two times that.
+the pictures of a unit, margins included, is bounded by the step of its transform coefficients: that of the greatest QP
+of its slices, or those of its tables. Where the step is not known, the bound lies between the error of the mean of the
+sample alone, its deviation, and that of elements that have nothing to do with it, the square root of two times that.
 """
 
 from __future__ import annotations
@@ -122,10 +122,18 @@ def excess(levels: Array, x: Array, low: float, high: float, quantizer: Quantize
     return np.maximum(np.maximum(first - HALF - SLACK - q, q - last - HALF - SLACK), 0.0)
 
 
-def limit_of(allowed: Allowed, x: Array, low: float, high: float, quantizer: Quantizer, bit_depth: int) -> float:
-    """The root mean square that the levels of a sample may be in excess."""
+def limit_of(
+    allowed: Allowed, spare: float, x: Array, low: float, high: float, quantizer: Quantizer, bit_depth: int
+) -> float:
+    """The root mean square that the levels of a sample may be in excess.
+
+    Args:
+        allowed: what the payload may change.
+        spare: samples of its pictures for every coded element: the error of a margin may lie in the elements.
+        x, low, high, quantizer, bit_depth: as in `places`.
+    """
     if allowed.step == 0:
         return 0.0
     if allowed.step is not None:
-        return allowed.step + ROUNDING
+        return allowed.step * math.sqrt(spare) + ROUNDING
     return UNRELATED * float(places(x, low, high, quantizer, bit_depth)[0].std()) + ROUNDING

@@ -230,6 +230,9 @@ class _Place:
             parts = [(slice(None), p.ranges[0])]
         total, count, most, worst, at = 0.0, 0, 0.0, 0.0, (0, 0, 0)
         beyond = clipped = 0
+        coded = max(1, len(p.coded_channels))
+        area = p.packing.pictures(coded) * p.packing.coded_height * p.packing.coded_width
+        spare = area / (coded * p.axes.rows * p.axes.columns)
         for part, own in parts:
             assert own is not None
             x = self.given[part]
@@ -240,7 +243,7 @@ class _Place:
                 self.constant(found, part, own[0])
                 continue
             over = excess(levels[part], x, *own, p.quantizer, p.bit_depth)
-            limit = limit_of(allowed, x, *own, p.quantizer, p.bit_depth)
+            limit = limit_of(allowed, spare, x, *own, p.quantizer, p.bit_depth)
             total, count = total + float(np.square(over).sum()), count + over.size
             most += limit * limit * over.size
             beyond += int(np.count_nonzero(over))

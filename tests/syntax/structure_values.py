@@ -292,7 +292,7 @@ def host(structure: Structure) -> Structure:
     """The structure of a unit that one is, or stands in."""
     if structure is FEATURE_EXTENSION:
         return FEATURE_PARAMETER_SET
-    return MODEL_DATA if structure in INNER else structure
+    return MODEL_DATA if structure in (MODEL_LEVELS, SECOND_TABLES) else structure
 
 
 def forge(structure: Structure, name: str, value: Any, place: Place | None = None) -> Forged:

@@ -61,6 +61,7 @@ conformance: $(STAMP) ## every vector through refsw and the independent decoder,
 benchmark: $(STAMP)   ## speed and memory as ratios in one run
 	$(BIN)/python tools/benchmark.py
 	$(BIN)/python tools/benchmark_updates.py
+	$(BIN)/python tools/benchmark_updates.py --effort 3
 	$(BIN)/python tools/benchmark_anchors.py
 	$(BIN)/python tools/benchmark_cost.py
 	$(BIN)/python tools/benchmark_carriage.py

@@ -1,6 +1,6 @@
 """Speed, memory and size of model updates, as ratios in one run.
 
-    python tools/benchmark_updates.py [BASE TARGET] [--digits 4]
+    python tools/benchmark_updates.py [BASE TARGET] [--digits 4] [--effort 1]
 
 Without arguments, a model of the size of ResNet-50 (25.6 million values) with Laplacian and Gaussian differences is
 made from a seed. Times are CPU seconds of this process; memory is the peak above that of the models themselves. The
@@ -52,7 +52,7 @@ def child(job: str, *paths: str) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
-def work(job: str, base_path: Path, target_path: Path, update_path: Path, digits: int) -> None:
+def work(job: str, base_path: Path, target_path: Path, update_path: Path, digits: int, effort: int) -> None:
     """The job of a child."""
     base, target = open_model(base_path), open_model(target_path)
     read = [int(model[name].reshape(-1).view(np.uint8)[::4096].sum()) for model in (base, target) for name in model]
@@ -60,7 +60,7 @@ def work(job: str, base_path: Path, target_path: Path, update_path: Path, digits
     refsw.diff_models({"a": np.zeros(4, np.float32)}, {"a": np.ones(4, np.float32)})  # imports and tables
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     if job == "diff":
-        update_path.write_bytes(refsw.diff_models(base, target, digits=digits))
+        update_path.write_bytes(refsw.diff_models(base, target, digits=digits, effort=effort))
     else:
         result = refsw.apply_update(base, update_path.read_bytes())
         assert len(result) == len(target)
@@ -91,15 +91,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", type=Path, nargs="*")
     parser.add_argument("--digits", type=int, default=4)
+    parser.add_argument("--effort", type=int, default=1)
     parser.add_argument("--job")
     options = parser.parse_args()
     if options.job:
-        work(options.job, *options.paths[:3], options.digits)
+        work(options.job, *options.paths[:3], options.digits, options.effort)
         return
     with TemporaryDirectory() as folder:
         base, target = options.paths or synthetic(Path(folder))
         update = Path(folder) / "update.dfc"
-        arguments = (str(base), str(target), str(update), "--digits", str(options.digits))
+        arguments = (str(base), str(target), str(update), "--digits", str(options.digits),
+                     "--effort", str(options.effort))  # fmt: skip
         coded, decoded = child("diff", *arguments), child("apply", *arguments)
         size = update.stat().st_size
         tensors = integers(base, target, options.digits)

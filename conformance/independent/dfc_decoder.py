@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import dfc_native
 from dfc_units import (C, CAPACITY, CHANNEL, CODECS, COMPLETE, DATA, DEPTHS, DIGEST, END, EXTENDED, FPS, H, HEVC,
-                       INTER, J2K, LAYOUTS, LOG_NONNEGATIVE, METADATA, N, NONE, OF_MODELS, ONE_CHANNEL, PART, PNG,
-                       PROFILES, QUILT, RESILIENT, ROLES, SAMPLE, SCOPES, SEQUENCE, STORAGE, T, TYPES, UNIFORM, VVC,
-                       W, XZ, Units, known)
+                       INTER, J2K, LAYOUTS, LOG_NONNEGATIVE, METADATA, N, NATIVE, NONE, OF_MODELS, ONE_CHANNEL, PART,
+                       PNG, PROFILES, QUILT, RESILIENT, ROLES, SAMPLE, SCOPES, SEQUENCE, STORAGE, T, TYPES, UNIFORM,
+                       VVC, W, XZ, Units, known)
 from dfc_values import expand, logarithmic, read_image, to_type, uniform
 from dfc_video import Reject, hevc_pictures, need, vvc_pictures
 
@@ -102,7 +103,7 @@ class Tensor:
     """A feature parameter set (6.5, 9.2), and the samples decoded with it."""
     def __init__(self, r, stream):
         p, later = "feature_parameter_set.", stream.later
-        self.body, self.samples, self.digested = r.data, {}, [0, 0]
+        self.body, self.samples, self.digested, self.later = r.data, {}, [0, 0], later
         self.id = r.ue(63, p + "parameter_set_id")
         names = [r.utf8(r.u(8), "fps.utf8") for _ in range(2)]
         self.name = names[1] or f"tensor{self.id}"
@@ -125,7 +126,8 @@ class Tensor:
             self.scope = known(r.u(2), SCOPES, p + "range_scope", later)
             need(self.scope != CHANNEL or self.channels <= 65536, p + "range_scope")
             self.ranges = self.read_ranges(r, (0, 1, self.channels)[self.scope], p + "range")
-        self.codec = known(r.u(8), CODECS, p + "payload_codec", later)
+        codecs = CODECS if stream.profile >= RESILIENT else CODECS[:NATIVE]
+        self.codec = known(r.u(8), codecs, p + "payload_codec", later)
         self.layout = known(r.u(2), LAYOUTS, p + "repack_layout", later)
         grid = [p + "grid_rows_minus1", p + "grid_columns_minus1"]
         self.R, self.G = [r.ue((1 << 24) - 1, x) + 1 for x in grid] if self.layout != ONE_CHANNEL else (1, 1)
@@ -168,6 +170,8 @@ class Tensor:
         if self.scope == CHANNEL:
             self.varies = np.array([lo < hi for lo, hi in self.ranges])
         axes = [a for a in roles if a <= W]
+        if self.codec == NATIVE:
+            self.native = dfc_native.Start(self)
         self.transpose = axes + [a for a in (C, H, W) if a not in axes]
         self.sample_shape = [extent[a] for a in axes]
         if self.codec == HEVC:
@@ -215,6 +219,7 @@ class Tensor:
         used = [0 if self.scope != CHANNEL and any(lo == hi for lo, hi in pairs)
                 else -(-len(coded) // (self.R * self.G))
                 for pairs, (_, _, coded) in zip(ranges, places, strict=True)]
+        self.pictures_of_a_unit = used
         pictures = self.read_pictures(r.data[r.pos // 8:], sum(used))
         need(self.quantizer == NONE or not (pictures > self.top).any(), "payload.level-range")
         of_each = np.split(pictures, np.cumsum(used)[:-1])
@@ -224,6 +229,8 @@ class Tensor:
         if not total:
             need(not payload, "payload.empty")
             return np.zeros((0, self.height, self.width), self.word)
+        if self.codec == NATIVE:
+            return self.native.pictures(self, payload, total)
         if self.codec == VVC:
             return vvc_pictures(self, payload, total)
         if self.codec == HEVC:

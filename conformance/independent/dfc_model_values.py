@@ -3,19 +3,13 @@ import itertools
 from math import prod
 
 import numpy as np
-from dfc_units import MODEL_EXTENDED, XZ, known
+from dfc_units import MODEL_EXTENDED, XZ, known, se
 from dfc_values import expand
 from dfc_video import need
 
 CODERS = RANS, XZ_BYTES = range(2)
 QUANTIZERS = PLAIN, EVEN, DEPENDENT = range(3)
 EXACT_MODES = 5, 6
-
-def se(r, maximum, requirement):
-    """Reads an se(v) (4.3.7)."""
-    value = (code + 1) // 2 if (code := r.ue()) & 1 else -code // 2
-    need(abs(value) <= maximum, requirement)
-    return value
 
 class Values:
     """A model_data unit: the syntax first, the values when the shapes are known."""

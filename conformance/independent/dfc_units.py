@@ -10,11 +10,11 @@ ROLES = C, H, W, N, T = range(5)
 NONE, UNIFORM, LOG, LOG_NONNEGATIVE = range(4)
 SCOPES = SAMPLE, SEQUENCE, CHANNEL = range(3)
 LAYOUTS = ONE_CHANNEL, MOSAIC, QUILT = range(3)
-CODECS = STORED, ZLIB, GZIP, XZ, PNG, JPEG, J2K, HEVC, VVC = range(9)
+CODECS = STORED, ZLIB, GZIP, XZ, PNG, JPEG, J2K, HEVC, VVC, NATIVE = range(10)
 TYPES = "float32 float16 bfloat16 float64 uint8 int8 uint16 int16 uint32 int32 uint64 int64 bool".split()
 STORAGE = dict(zip(TYPES, "<f4 <f2 <u2 <f8 u1 i1 <u2 <i2 <u4 <i4 <u8 <i8 ?".split(), strict=True))
-PROFILES = {1: {HEVC}, 2: {HEVC}, 3: {STORED, ZLIB, GZIP, XZ}, 4: {PNG, JPEG, J2K}, 5: set(CODECS), 6: set(),
-            8: {STORED, ZLIB, GZIP, XZ, HEVC}, 10: set(CODECS), 11: set()}
+PROFILES = {1: {HEVC}, 2: {HEVC}, 3: {STORED, ZLIB, GZIP, XZ}, 4: {PNG, JPEG, J2K}, 5: set(CODECS[:NATIVE]), 6: set(),
+            8: {STORED, ZLIB, GZIP, XZ, HEVC}, 9: {STORED, ZLIB, GZIP, XZ, NATIVE}, 10: set(CODECS), 11: set()}
 INTER, EXTENDED, MODEL, RESILIENT, COMPLETE, MODEL_EXTENDED = 2, 5, 6, 8, 10, 11
 OF_MODELS = {MODEL, MODEL_EXTENDED}
 DEPTHS = {HEVC: (8, 10, 12), VVC: (8, 10), JPEG: (8,)}
@@ -63,6 +63,12 @@ class Bits:
         return text
     def align(self):
         need(self.u(-self.pos % 8) == 0, "descriptor.alignment-zero")
+
+def se(r, maximum, requirement):
+    """Reads an se(v) (4.3.7)."""
+    value = (code + 1) // 2 if (code := r.ue()) & 1 else -code // 2
+    need(abs(value) <= maximum, requirement)
+    return value
 
 # ---- units (chapters 5, 6, 9)
 class Units:

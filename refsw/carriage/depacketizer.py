@@ -133,7 +133,7 @@ class Depacketizer:
 
     def _goes_on(self, source: _Source, data: bytes, arrival: float) -> bool:
         """Whether a packet is the next fragment in the middle of a unit: of most packets no more has to be known."""
-        if len(data) < SHORTEST:
+        if len(data) <= SHORTEST:  # without a byte of the unit it is none
             return False
         first, second, sequence, timestamp, ssrc, kind, number = HEAD.unpack_from(data)
         middle = kind == MIDDLE and first == VERSION_2 and second == self.payload_type

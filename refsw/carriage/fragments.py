@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from refsw.carriage.packets import Packet, aggregated
-from refsw.carriage.session import framed_length
+from refsw.carriage.packets import LONGEST_UNIT_HEAD, Packet, aggregated, framed_length
 from refsw.syntax.carriage_structures import PacketType
 
-LONGEST_UNIT_HEAD = 6
 LONGEST_SESSION = 1 << 22
 """Bytes of the longest session description that is put together."""
 
@@ -29,12 +27,10 @@ class Assembler:
     Args:
         longest: bytes of the longest unit that is put together; a longer one counts as damaged.
         damaged: units and session descriptions of which something is missing, or that are not as long as they say.
-        ignored: packets that break 14.3.3.
     """
 
     longest: int
     damaged: int = 0
-    ignored: int = 0
     _parts: list[bytes | memoryview] = field(default_factory=list)
     _size: int = 0
     _most: int = 0
@@ -51,11 +47,7 @@ class Assembler:
             self._abandon()
         if kind.type is PacketType.SINGLE:
             return [Carried(body, packet.timestamp, kind.session)]
-        units = aggregated(body)
-        if units is None:
-            self.ignored += 1
-            return []
-        return [Carried(unit, packet.timestamp, False) for unit in units]
+        return [Carried(unit, packet.timestamp, False) for unit in aggregated(body) or ()]
 
     def _fragment(self, number: int, packet: Packet) -> list[Carried]:
         kind, body = packet.kind, packet.body
@@ -65,9 +57,6 @@ class Assembler:
                 self._abandon()
             self._head, self._size = head, 0
             self._length = None if kind.session else framed_length(body[:LONGEST_UNIT_HEAD])
-            if not kind.session and self._length is None:
-                self.damaged += 1
-                return []
             self._most = LONGEST_SESSION if self._length is None else min(self._length, self.longest)
         elif not self._parts:
             return []  # its beginning was lost, which is counted, or never was one
@@ -78,7 +67,7 @@ class Assembler:
         self._size += len(body)
         self._next = number + 1
         # What is too long is told by its first fragment, and none is kept.
-        if not body or self._size > self._most or (self._length or 0) > self.longest:
+        if self._size > self._most or (self._length or 0) > self.longest:
             self._abandon()
             return []
         if not kind.last:
@@ -97,7 +86,7 @@ class Assembler:
     def append(self, body: bytes) -> None:
         """A fragment that goes on, and neither begins nor ends a unit."""
         self._size += len(body)
-        if body and self._size <= self._most:
+        if self._size <= self._most:
             self._parts.append(body)
             self._next += 1
         else:

@@ -19,6 +19,8 @@ OVERHEAD = RTP_BYTES + 2
 SIZE_BYTES = 2
 """14.3.3 Of the size before a unit of an aggregation packet."""
 LEAST_UNIT = 6
+LONGEST_UNIT_HEAD = 6
+CRC_BYTES = 4
 LONGEST = 65_507
 """Bytes of the longest datagram of UDP over IPv4."""
 DEFAULT_PAYLOAD_TYPE = 96
@@ -100,7 +102,7 @@ def rtp_head(
 
 
 def parse(data: bytes, payload_type: int) -> Packet | None:
-    """14.2, 14.3.1 One packet; None if it is none of the payload type, or breaks 14.2 or 14.3.1."""
+    """14.2, 14.3.1 One packet; None if it is none of the payload type, or breaks 14.2 or 14.3."""
     if len(data) < SHORTEST:
         return None
     first, second, sequence, timestamp, ssrc, kind_byte, number = HEAD.unpack_from(data)
@@ -117,7 +119,18 @@ def parse(data: bytes, payload_type: int) -> Packet | None:
     if kind is None:
         return None
     body = memoryview(data)[start + 2 : end]
+    if not _stands(kind, body):
+        return None
     return Packet(sequence, timestamp, second >= MARKER, ssrc, number, kind, body)
+
+
+def _stands(kind: Kind, body: memoryview) -> bool:
+    """14.6.1 Whether what a packet carries is as 14.3.3 and 14.3.4 say. A packet that is not so takes no number."""
+    if kind.type is PacketType.AGGREGATION:
+        return aggregated(body) is not None
+    if kind.type is PacketType.FRAGMENT:
+        return len(body) > 0 and (kind.session or not kind.first or framed_length(body[:LONGEST_UNIT_HEAD]) is not None)
+    return True
 
 
 def _payload(data: bytes, first: int) -> tuple[int, int] | None:
@@ -134,6 +147,17 @@ def _payload(data: bytes, first: int) -> tuple[int, int] | None:
             return None
         end -= data[-1]
     return (start, end) if start + 2 <= end else None
+
+
+def framed_length(data: bytes | memoryview) -> int | None:
+    """5.2 Length of the unit that begins with some bytes, from its unit_length; None if that is not right."""
+    value = 0
+    for i, byte in enumerate(data[1:6]):
+        value |= (byte & 0x7F) << 7 * i
+        if byte < 0x80:
+            shortest = not i or byte
+            return 2 + i + value + CRC_BYTES if shortest and value < 1 << 32 else None
+    return None
 
 
 def aggregated(body: bytes | memoryview) -> list[memoryview] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-from refsw.carriage.packets import CLOCK
+from refsw.carriage.packets import CLOCK, CRC_BYTES, framed_length
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
 from refsw.features.parameters import Parameters, from_values
 from refsw.profiles import MODEL_PROFILES
@@ -13,10 +13,9 @@ from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.carriage_structures import CARRIAGE_SESSION
 from refsw.syntax.codes import Profile, UnitType, since
 from refsw.syntax.structure import Edition, Trace, read_structure, write_structure
-from refsw.syntax.structures import FEATURE_PARAMETER_SET, HEADER_BYTES
+from refsw.syntax.structures import FEATURE_PARAMETER_SET, HEADER_BYTES, SIGNATURE
 from refsw.syntax.units import Header, Unit, UnitReader, body_reader, crc32
 
-CRC_BYTES = 4
 MOST_RATE = 2**32 - 1
 
 
@@ -91,14 +90,19 @@ def read_session(data: bytes | memoryview, trace: Trace | None = None) -> Sessio
     values = read_structure(CARRIAGE_SESSION, reader, trace=trace)
     if reader.remaining:
         raise _wrong(ErrorClass.TRAILING_DATA, "session_crc", "the end", f"{reader.remaining // 8} more bytes")
-    profile = read_header(values["header"]).profile
-    if profile in MODEL_PROFILES:
-        raise SemanticError(ErrorClass.LAYOUT_MISMATCH, "carriage.features", "header", None,
-                            expected="a bitstream of features", got=profile.name)  # fmt: skip
+    header = values["header"]
+    if header[:4] != SIGNATURE.to_bytes(4, "big") or crc32(header[:-CRC_BYTES]) != int.from_bytes(
+        header[-CRC_BYTES:], "big"
+    ):
+        raise _wrong(ErrorClass.CRC_MISMATCH, "header", "a bitstream_header with a right CRC", header.hex())
     sets = tuple(values["parameter_set"])
     for unit in sets:
         if whole_unit(unit).type != UnitType.FEATURE_PARAMETER_SET:
             raise _wrong(ErrorClass.LAYOUT_MISMATCH, "parameter_set", "a feature parameter set", f"type {unit[0] >> 1}")
+    profile = read_header(header).profile  # last: of a version that is not known here, it makes the stream unsupported
+    if profile in MODEL_PROFILES:
+        raise SemanticError(ErrorClass.LAYOUT_MISMATCH, "carriage.features", "header", None,
+                            expected="a bitstream of features", got=profile.name)  # fmt: skip
     clock = Clock(values["timestamp_base"], values["rate_scale"], values["rate_step"])
     return Session(values["header"], clock, values["join_sample"], sets)
 
@@ -140,17 +144,6 @@ def whole_unit(data: bytes | memoryview) -> Unit:
     while data[start - 1] >= 0x80:
         start += 1
     return Unit(data[0] >> 1, bool(data[0] & 1), body[start:], 0, start, crc)
-
-
-def framed_length(data: bytes | memoryview) -> int | None:
-    """5.2 Length of the unit that begins with some bytes, from its unit_length; None if that is not right."""
-    value = 0
-    for i, byte in enumerate(data[1:6]):
-        value |= (byte & 0x7F) << 7 * i
-        if byte < 0x80:
-            shortest = not i or byte
-            return 2 + i + value + CRC_BYTES if shortest and value < 1 << 32 else None
-    return None
 
 
 def read_parameter_set(unit: Unit, profile: Profile) -> Parameters:

@@ -129,13 +129,10 @@ def test_without_one_of_them_there_is_none(gone: int) -> None:
         [(1, fragment(UNIT[:5], first=True)), (2, fragment(UNIT[5:], last=True, timestamp=2))],
         [(1, fragment(UNIT[:5], first=True)), (2, fragment(UNIT[5:] + b"more", last=True))],
         [(1, fragment(UNIT[:5], first=True)), (2, fragment(UNIT[5:-1], last=True))],
-        [(1, fragment(UNIT[:5], first=True)), (2, fragment(b"")), (3, fragment(UNIT[5:], last=True))],
         [(1, fragment(UNIT[:5], first=True)), (2, fragment(UNIT[:5], first=True))],
-        [(1, fragment(b"\4", first=True)), (2, fragment(UNIT[1:], last=True))],
-        [(1, fragment(b"\4\xff\xff\xff\xff\xff", first=True)), (2, fragment(b"x" * 100, last=True))],
         [(1, fragment(b"\4\xff\xff\x01abc", first=True)), (2, fragment(b"x" * 100))],
     ],
-    ids=["time", "too long", "too short", "empty", "two beginnings", "no length", "no leb", "beyond what is kept"],
+    ids=["time", "too long", "too short", "two beginnings", "beyond what is kept"],
 )
 def test_fragments_that_do_not_go_together_are_damage(fragments: list[tuple[int, Packet]]) -> None:
     out, damaged = whole(*fragments)

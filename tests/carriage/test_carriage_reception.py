@@ -381,3 +381,33 @@ def test_floods_of_sources_keep_what_a_receiver_keeps_within_bounds() -> None:
     found = [item for packet in PACKETS for item in packets.put(packet)] + packets.finish()
     assert found
     assert packets.session is not None
+
+
+SINGLE_AT = next(i for i, packet in enumerate(PACKETS) if not SESSIONS[i] and packet[12] >> 5 == PacketType.SINGLE)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        bytes([0b01001100, SOURCE.bitstream_number]) + b"\0\x20cut",  # an aggregation packet cut off in its middle
+        bytes([0b01101000, SOURCE.bitstream_number]) + b"\5",  # a first fragment without unit_length
+        bytes([0b01101000, SOURCE.bitstream_number]) + b"\4\xff\xff\xff\xff\xff",  # one that is no leb(v)
+        bytes([0b01100000, SOURCE.bitstream_number]),  # an empty fragment
+    ],
+)
+def test_a_packet_that_breaks_the_format_takes_no_number(broken: bytes) -> None:
+    packets = [*PACKETS[:SINGLE_AT], PACKETS[SINGLE_AT][:12] + broken, *PACKETS[SINGLE_AT:]]
+    tensors, receiver = receive(packets)
+    assert held(tensors) == [True] * SAMPLES
+    assert restored(packets) == DATA
+    assert (receiver.statistics.ignored, receiver.statistics.repeated) == (1, 0)
+
+
+@pytest.mark.parametrize("place", [4, 8])  # version_major, header_crc
+def test_a_session_description_with_a_wrong_header_is_ignored(place: int) -> None:
+    first = next(i for i, session in enumerate(SESSIONS) if session)
+    body = bytearray(PACKETS[first][14:-4])
+    body[place] ^= 2
+    forged = PACKETS[first][:14] + bytes(body) + crc32(bytes(body)).to_bytes(4, "big")
+    tensors, _ = receive([forged, *PACKETS])
+    assert held(tensors) == [True] * SAMPLES

@@ -35,7 +35,7 @@ def decode(data, base):
 
 def test_the_script_of_the_quick_start(tmp_path: Path, streams: dict[str, bytes]) -> None:
     text = (ROOT / "docs" / "conformance.md").read_text()
-    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    script, _ = re.findall(r"```python\n(.*?)```", text, re.DOTALL)  # of a decoder, and of an encoder
     code = [line for line in script.splitlines() if line.strip()]
     assert len(code) <= 20
     (tmp_path / "run.py").write_text(script)
@@ -54,7 +54,8 @@ def test_the_script_of_the_quick_start(tmp_path: Path, streams: dict[str, bytes]
 
 def test_the_chapter_has_every_outcome_and_exit_code() -> None:
     chapter = (ROOT / "spec" / "13-conformance.md").read_text()
-    table = re.findall(r"^\| ([A-Z_]+) \|", chapter, re.MULTILINE)
+    decoders = chapter[: chapter.index("\n## 13.12")]
+    table = re.findall(r"^\| ([A-Z_]+) \|", decoders, re.MULTILINE)
     assert table == [str(outcome) for outcome in Outcome]
     schema = json.loads((ROOT / "spec" / "schemas" / "results.schema.json").read_text())
     assert list(schema["$defs"]["counts"]["properties"]) == table

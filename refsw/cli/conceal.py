@@ -49,7 +49,7 @@ def train(
         for path in features:
             distinct(path, output)
             with about(path):
-                source = _chosen(path, tensor)
+                source = chosen(path, tensor)
                 found = Axes.parse(axes, source.shape)
                 for sample in source.samples(found):
                     count[0] += 1
@@ -61,7 +61,8 @@ def train(
     say(f"{output}: weights of {len(weights.channels)} channels for packets of {rows} rows, from {count[0]} samples")
 
 
-def _chosen(path: Path, tensor: str | None) -> Source:
+def chosen(path: Path, tensor: str | None) -> Source:
+    """The tensor of a file that is to be learned from: the only one, or the one with a name."""
     sources = {source.name: source for source in open_features(path, "features")}
     if tensor is None and len(sources) > 1:
         raise UsageError(f"{path} holds {', '.join(sources)}: say which with --tensor")

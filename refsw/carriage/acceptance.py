@@ -12,9 +12,8 @@ from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader, Content
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import UnitType
-from refsw.syntax.structure import Trace, read_structure
-from refsw.syntax.structures import END_OF_BITSTREAM
-from refsw.syntax.units import Unit, UnitReader, body_reader, crc32
+from refsw.syntax.structure import Trace
+from refsw.syntax.units import Unit, UnitReader, crc32
 
 MISSING, MISSING_PER_BYTE = 1 << 25, 1 << 10
 """14.6.4 Bytes of samples that may be missing, and more for every byte that has come."""
@@ -178,7 +177,7 @@ class Acceptance:
         self._missing += size
 
     def _check_end(self, unit: Unit, timestamp: int) -> End:
-        values = read_structure(END_OF_BITSTREAM, body_reader(unit), trace=self.trace)
+        values = self._reader.end_values(unit)
         counts: list[int] = values["sample_count"]
         self._check_time(max(counts, default=0), timestamp)
         known = self.parameters

@@ -129,8 +129,8 @@ def command(
                     sample.tensor, np.broadcast_to(np.True_, shape) if sample.received is None else sample.received
                 )
             parameters[sample.tensor] = sample.parameters
-        if samples is None:  # tensors without samples included, but for one whose only sample did not come
-            parameters |= {name: p for name, p in decoder.parameters.items() if p.axes.has_samples}
+        if samples is None:  # tensors without samples included
+            parameters |= decoder.parameters
         if not parameters and incomplete:
             raise _nothing_came()
         if kinds:
@@ -168,7 +168,7 @@ def _kinds(text: str | None, *, whole: bool) -> tuple[str, ...]:
 def _nothing_came() -> SemanticError:
     return SemanticError(
         ErrorClass.LENGTH_MISMATCH, "part.missing", "bitstream", None,
-        expected="a parameter set and something of its samples", got="neither",
+        expected="a parameter set", got="none that can be used",
     )  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def _told(losses: Losses) -> str:
         return "nothing is missing"
     counts = {
         "incomplete sample": losses.incomplete_samples, "missing part": losses.missing_parts,
-        "damaged unit": losses.damaged_units, "late or repeated unit": losses.unused_units,
+        "damaged unit": losses.damaged_units, "unused unit": losses.unused_units,
     }  # fmt: skip
     words = [f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items() if count]
     words += [] if losses.ended else ["the end did not come"]

@@ -189,9 +189,8 @@ class FeatureMeter(Meter):
         Raises:
             CapacityError: it is too much for so few bytes.
         """
-        size = p.axes.elements * p.dtype.itemsize
-        self.output += size
-        self.work(SAMPLE + OUTPUT * size * (len(p.constant_channels) > 0), "sample_index", None)
+        self.output += p.axes.elements * p.dtype.itemsize
+        self.work(SAMPLE, "sample_index", None)
 
     def charge(self, content: UnitContent, profile: Profile) -> None:
         """Take a unit's cost from the allowance, before anything of it is done.

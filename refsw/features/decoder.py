@@ -12,13 +12,14 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError
+from refsw.features.arrivals import ArrivalReader, Refused
 from refsw.features.assembly import Assembler, Put
 from refsw.features.cost import FeatureMeter
 from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
 from refsw.features.reader import BitstreamReader, Content, DigestContent
-from refsw.features.reception import Losses, Reception, is_framing
+from refsw.features.reception import Losses, Reception
 from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
 from refsw.files import Bitstream, opened
 from refsw.payload.base import DecoderSettings
@@ -121,8 +122,10 @@ class Decoder:
     metadata: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        report = self.losses.note if self.incomplete else self.report
-        self._reader = BitstreamReader(self.stream, trace=self.trace, wanted=self.wanted, report=report)
+        arrivals = ArrivalReader(self.stream, trace=self.trace) if self.incomplete else None
+        self._reader = arrivals or BitstreamReader(
+            self.stream, trace=self.trace, wanted=self.wanted, report=self.report
+        )
         self.header = self._reader.header
         if self.header.level > self.limits.level:
             raise CapacityError(
@@ -137,7 +140,7 @@ class Decoder:
         thorough = self.report is not raise_error
         self._settings = DecoderSettings(self.hevc_decoder, thorough=thorough, known=self.known)
         self._digests: dict[tuple[int, DigestKind], RunningDigest] = {}
-        self._reception = Reception(self._reader, self.losses) if self.incomplete else None
+        self._reception = None if arrivals is None else Reception(arrivals, self.losses)
         self._assembler = self._reception or Assembler()
         self._broken: set[int] = set()
         self._meter = FeatureMeter(
@@ -151,7 +154,7 @@ class Decoder:
 
     def __iter__(self) -> Iterator[Sample]:
         with Pool(self.jobs) as pool:
-            waiting: deque[tuple[Content, Future[Decoded] | None]] = deque()
+            waiting: deque[tuple[Content | Refused, Future[Decoded] | None]] = deque()
 
             def handle(most: int) -> Iterator[Sample]:
                 while len(waiting) > most:
@@ -167,15 +170,8 @@ class Decoder:
             yield from handle(0)
             yield from self._finish()
 
-    def _contents(self) -> Iterator[Content]:
-        """What the units hold; where the input may be incomplete, as far as units can be found."""
-        try:
-            yield from self._reader
-        except DfcError as error:
-            if not (self.incomplete and is_framing(error)):
-                raise
-            self.losses.damaged_units += 1
-            self.losses.damaged.append(error)
+    def _contents(self) -> Iterator[Content | Refused]:
+        return self._reader.arrivals() if isinstance(self._reader, ArrivalReader) else iter(self._reader)
 
     def _finish(self) -> Iterator[Sample]:
         """At the end of the input: what is left of incomplete samples; with random access, that there is nothing."""
@@ -186,7 +182,7 @@ class Decoder:
             for tensor in self._reader.tensors.values():
                 self._assembler.check(tensor.parameters)
 
-    def _begin(self, content: Content, pool: Pool) -> Future[Decoded] | None:
+    def _begin(self, content: Content | Refused, pool: Pool) -> Future[Decoded] | None:
         """Start to decode a unit, unless something is wrong with it or with its tensor."""
         if not isinstance(content, UnitContent) or content.tensor.id in self._broken:
             return None
@@ -200,7 +196,11 @@ class Decoder:
         try:
             return pool.submit(decode_unit, content, self.header.profile, self._settings)
         except DfcError as error:  # it was decoded at once
-            self._fail(content.tensor, error, content)
+            if self._reception is not None:  # whether it may come here at all is told first
+                failed: Future[Decoded] = Future()
+                failed.set_exception(error)
+                return failed
+            self._fail(content.tensor, error)
             return None
 
     def _fail(self, p: Parameters, error: DfcError, content: UnitContent | None = None) -> None:
@@ -230,15 +230,20 @@ class Decoder:
                 got="more",
             )
 
-    def _handle(self, content: Content, task: Future[Decoded] | None, pool: Pool) -> Iterator[Sample]:
+    def _handle(self, content: Content | Refused, task: Future[Decoded] | None, pool: Pool) -> Iterator[Sample]:
         if isinstance(content, Parameters):
             self._add_tensor(content)
         elif isinstance(content, MetadataContent):
             self.metadata |= content.entries
         elif isinstance(content, DigestContent):
             self._digest(content)
+        elif isinstance(content, Refused):
+            assert self._reception is not None
+            self._reception.refuse(content)
         elif task is not None:
             try:
+                if self._reception is not None:
+                    self._reception.admit(content)
                 decoded = pool.result(task)
             except DfcError as error:
                 self._fail(content.tensor, error, content)

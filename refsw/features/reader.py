@@ -205,9 +205,8 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
             if sample != tensor.samples:
                 self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "order.samples", "sample_index", offset,
                                    str(tensor.samples), str(sample)))  # fmt: skip
-        if not begins and index in tensor.parts:
-            raise _error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "part.once", "part_index", offset,
-                         "a part that did not come yet", str(index))  # fmt: skip
+        if not begins:
+            self._check_once(tensor, index, offset)
         self._check_access_unit("sample_index", sample, offset)
         if not whole.axes.has_samples and sample > 0:
             self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "fps.single-sample", "sample_index", offset,
@@ -226,6 +225,10 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
         payload_offset = offset + 8 * (len(unit.body) - len(payload))
         ranges = (own,) if own is not None else p.shared_ranges(1)
         return UnitContent(p, sample, ranges, payload, payload_offset, index, whole)
+
+    def _check_once(self, tensor: Tensor, index: int, offset: int) -> None:
+        if index in tensor.parts:
+            raise part_again(index, offset)
 
     def _check_complete(self, tensor: Tensor, element: str, offset: int) -> None:
         """9.10.2 No part of the last sample is missing, where another one begins or nothing more of it can come."""
@@ -272,3 +275,9 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
                     yield _error(SemanticError, ErrorClass.LENGTH_MISMATCH, "digest.complete", "digest", offset,
                                  f"digests of kind {kind.name} up to sample {tensor.samples - 1}",
                                  f"up to {tensor.digested.get(kind, 0) - 1}")  # fmt: skip
+
+
+def part_again(index: int, offset: int) -> DfcError:
+    """9.10.2 A part comes a second time."""
+    return _error(SemanticError, ErrorClass.LAYOUT_MISMATCH, "part.once", "part_index", offset,
+                  "a part that did not come yet", str(index))  # fmt: skip

@@ -7,23 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from refsw.errors import DfcError, ErrorClass, LimitError, ModelStateError, UnsupportedError
+from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError, UnsupportedError
+from refsw.features.arrivals import ArrivalReader, Refused
 from refsw.features.assembly import Assembler, OpenSample, Put
 from refsw.features.parameters import Parameters
-from refsw.features.reader import BitstreamReader
+from refsw.features.reader import part_again
 from refsw.features.reconstruct import UnitContent
-from refsw.syntax.codes import DigestKind, UnitType
-from refsw.syntax.structure import read_structure
-from refsw.syntax.structures import FEATURE_PART
-from refsw.syntax.units import Unit, body_reader
+from refsw.syntax.codes import DigestKind
+from refsw.syntax.walker import error_of
 from refsw.tensor.axes import Array
 
-CONSEQUENCES = {
-    "part.complete", "part.once", "order.samples", "order.access-units", "order.parameter-set-first", "order.units",
-    "digest.coverage", "digest.complete", "end.sample-counts", "end.bitstream-crc", "bitstream.end",
-    "fps.single-sample",
-}  # fmt: skip
-"""What is broken where units are missing, come twice, or come late."""
 MOST_KEPT = 1000
 
 
@@ -34,7 +27,7 @@ class Losses:
     Attributes:
         damaged: what is wrong with the units that came and were not used, the first thousand of them.
         damaged_units: how many there were.
-        unused_units: units without fault that came too late, twice, or without their parameter set.
+        unused_units: units whose parameter set is missing.
         incomplete_samples: samples that were put out without some of their elements.
         missing_parts: how many parts these lacked, damaged ones included; whole samples without parts count as one.
         ended: whether the end of the bitstream came.
@@ -50,21 +43,18 @@ class Losses:
     @property
     def any(self) -> bool:
         """Whether something was missing or damaged."""
-        return bool(self.damaged_units or self.incomplete_samples or not self.ended)
+        return bool(self.damaged_units or self.unused_units or self.incomplete_samples or not self.ended)
 
     def note(self, error: DfcError) -> None:
-        """A unit that is not used, or a requirement that cannot hold without the missing ones.
+        """A unit that is not used.
 
         Raises:
             DfcError: it is no matter of loss and damage: the bitstream is unsupported, too large, or another model's.
         """
-        if isinstance(error, UnsupportedError | LimitError | ModelStateError) or error.requirement == "digest.value":
+        if isinstance(error, UnsupportedError | CapacityError | ModelStateError):
             raise error
-        if error.requirement.startswith("bitstream_header") or error.requirement in (
-            "bitstream.signature", "bitstream.header-crc", "bitstream.header-complete",
-        ):  # fmt: skip
-            raise error
-        if error.requirement in CONSEQUENCES:
+        if error.requirement == "order.parameter-set-first":
+            self.unused_units += 1
             return
         self.damaged_units += 1
         if len(self.damaged) < MOST_KEPT:
@@ -81,19 +71,34 @@ class Reception(Assembler):
         losses: kept up to date.
     """
 
-    def __init__(self, reader: BitstreamReader, losses: Losses) -> None:
+    def __init__(self, reader: ArrivalReader, losses: Losses) -> None:
         super().__init__()
         self.reader, self.losses = reader, losses
         self._next: dict[int, int] = {}
         self._damaged: dict[tuple[int, int], set[int]] = {}
-        reader.on_damage = self.claim
+        self._last_first = 0
+
+    def admit(self, content: UnitContent) -> None:
+        """9.1, 9.10.2 Whether samples may come here after those that came; some before them may be missing.
+
+        Raises:
+            SemanticError: they may not.
+        """
+        p, first, offset = content.tensor, content.first_sample, content.payload_offset
+        element = "first_sample" if content.part is None else "sample_index"
+        if first < self._last_first:
+            raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "order.access-units", element, offset,
+                           f"at least {self._last_first}", str(first))  # fmt: skip
+        if content.part is not None and (first < self._next.get(p.id, 0) or self._has(content)):
+            raise part_again(content.part, offset)
+        if first < self._next.get(p.id, 0):
+            raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "order.samples", element, offset,
+                           f"at least {self._next[p.id]}", str(first))  # fmt: skip
 
     def add(self, content: UnitContent, decoded: list[tuple[Array, Array]]) -> Iterator[Put]:
         """The samples that go out with a unit: it is the first of a later sample, or the last of its own."""
         p, first = content.tensor, content.first_sample
-        if first < self._next.get(p.id, 0) or self._has(content):
-            self.losses.unused_units += 1
-            return
+        self._last_first = first
         yield from self._close_before(first)
         yield from self._gap(p, first)
         if content.part is None:
@@ -124,9 +129,6 @@ class Reception(Assembler):
 
     def _absent(self, p: Parameters, index: int) -> Put:
         self._next[p.id] = index + 1
-        if p.parts is not None and len(p.constant_channels):
-            sample = OpenSample(p, index, keep_levels=False)
-            return self._put(sample.elements, p, index, sample.received, sample.missing)
         shape = p.axes.sample_shape
         elements = np.broadcast_to(np.zeros((), p.dtype), shape)
         return self._put(elements, p, index, np.broadcast_to(np.False_, shape), tuple(p.part_numbers))
@@ -150,40 +152,34 @@ class Reception(Assembler):
         """What is open at the end, and the samples that the end of the bitstream counts and nothing came of."""
         for number in list(self.open):
             yield self._close(number)
-        counts = self.reader.counts
-        if counts is None or len(counts) != len(self.reader.tensors):
-            return
-        for tensor, count in zip(self.reader.tensors.values(), counts, strict=True):
-            self._next.setdefault(tensor.parameters.id, 0)
-            yield from self._gap(tensor.parameters, count)
+        tensors, counts = list(self.reader.tensors.values()), self.reader.counts
+        if counts is None or len(counts) != len(tensors):
+            counts = [0] * len(tensors)
+        for tensor, count in zip(tensors, counts, strict=True):
+            p = tensor.parameters
+            self._next.setdefault(p.id, 0)
+            yield from self._gap(p, count if p.axes.has_samples else 1)
 
     def fault(self, content: UnitContent, error: DfcError) -> None:
-        """A unit with a right CRC that does not decode; it is not used.
+        """A unit that does not decode, or may not come here; it is not used.
 
         Raises:
             DfcError: see `Losses.note`.
         """
-        self.losses.note(error)
-        if content.part is not None:
-            self._mark(content.tensor.id, content.first_sample, content.part)
+        part = None if content.part is None else (content.tensor.id, content.first_sample, content.part)
+        self.refuse(Refused(error, part))
 
-    def claim(self, unit: Unit) -> None:
-        """A unit with a wrong CRC: the part that it seems to be came damaged, if that one is missing in the end."""
-        if unit.type != UnitType.FEATURE_PART:
-            return
-        try:
-            edition = self.reader.header.edition
-            values = read_structure(FEATURE_PART, body_reader(unit), activate=self.reader.activate, edition=edition)
-        except DfcError:
-            return
-        self._mark(values["parameter_set_id"], values["sample_index"], values["part_index"])
+    def refuse(self, refused: Refused) -> None:
+        """A unit that is not used: the part that it seems to be came damaged, if that one is missing in the end.
 
-    def _mark(self, number: int, sample: int, part: int) -> None:
+        Raises:
+            DfcError: see `Losses.note`.
+        """
+        self.losses.note(refused.error)
+        if refused.part is None:
+            return
+        number, sample, part = refused.part
+        if sample < self._next.get(number, 0):
+            return
         if len(self._damaged) < MOST_KEPT or (number, sample) in self._damaged:
             self._damaged.setdefault((number, sample), set()).add(part)
-
-
-def is_framing(error: DfcError) -> bool:
-    """Whether what follows in the input cannot be found any more."""
-    lengths = ("descriptor.leb-length", "descriptor.leb-shortest", "level.unit-bytes")
-    return error.error_class is ErrorClass.TRUNCATED or error.requirement in lengths

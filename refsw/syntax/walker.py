@@ -49,8 +49,6 @@ class BitstreamWalker(Generic[_Content]):
     """The requirement that breaks of itself once a unit is lost."""
     activate: Activation | None = None
     watch: Watch | None = None
-    on_damage: Callable[[Unit], None] | None = None
-    """Told of units whose CRC is wrong, whatever their bytes are worth, where `report` returns."""
 
     def __init__(
         self,
@@ -87,8 +85,6 @@ class BitstreamWalker(Generic[_Content]):
             if unit is None:
                 break
             if self._damaged:
-                if self.on_damage is not None:
-                    self.on_damage(unit)
                 self._lost = True  # its content is unknown: what depends on it cannot be checked any more
                 continue
             try:
@@ -139,13 +135,35 @@ class BitstreamWalker(Generic[_Content]):
         if kind is None:
             self._unknown(unit)
             return
+        self._check_skippable(kind, unit)
+        if (self.state, kind) not in self.transitions:
+            raise self._out_of_order(unit, kind)
+        self.state = self.transitions[self.state, kind]
+        values = self._elements(kind, unit)
+        if values is None:
+            return
+        if kind is UnitType.METADATA:
+            yield self._metadata(unit, values)
+        elif kind is UnitType.END_OF_BITSTREAM:
+            self._end(unit, values)
+        else:
+            yield from self.content(kind, unit, values)
+
+    def end_values(self, unit: Unit) -> Values:
+        """The elements of an end of bitstream unit, wherever it stands; for a reporter that raises."""
+        self._check_skippable(UnitType.END_OF_BITSTREAM, unit)
+        values = self._elements(UnitType.END_OF_BITSTREAM, unit)
+        assert values is not None
+        return values
+
+    def _check_skippable(self, kind: UnitType, unit: Unit) -> None:
         if unit.skippable != (kind in SKIPPABLE):
             expected = str(int(kind in SKIPPABLE))
             self.report(error_of(ParseError, ErrorClass.RESERVED_VALUE, "unit.skippable-known", "skippable_flag",
                                  8 * unit.offset + 7, expected, str(int(unit.skippable))))  # fmt: skip
-        if (self.state, kind) not in self.transitions:
-            raise self._out_of_order(unit, kind)
-        self.state = self.transitions[self.state, kind]
+
+    def _elements(self, kind: UnitType, unit: Unit) -> Values | None:
+        """The elements of a unit; None if some have values that are not allowed, which is reported."""
         reader = body_reader(unit)
         found: list[DfcError] = []
 
@@ -159,14 +177,9 @@ class BitstreamWalker(Generic[_Content]):
         )  # fmt: skip
         if found:
             self._lost = True  # with values that are not allowed, nothing more can be said about this unit
-            return
+            return None
         self._check_rest(reader)
-        if kind is UnitType.METADATA:
-            yield self._metadata(unit, values)
-        elif kind is UnitType.END_OF_BITSTREAM:
-            self._end(unit, values)
-        else:
-            yield from self.content(kind, unit, values)
+        return values
 
     def content(self, kind: UnitType, unit: Unit, values: Values) -> Iterator[_Content]:
         """The content of a unit from the values of its elements, after the checks that span units."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -165,7 +166,9 @@ def test_repeated_and_late_units_are_not_used_twice(samples: Any, jobs: int) -> 
     check_exact(found, refsw.decode(data), 0)
     assert all(sample.received is None for sample in found)
     assert len(found) == 5
-    assert (decoder.losses.any, decoder.losses.damaged_units) == (False, 0)
+    told = [error.requirement for error in decoder.losses.damaged]
+    assert told == ["part.once"] * len(parts) + ["order.access-units"]
+    assert (decoder.losses.damaged_units, decoder.losses.incomplete_samples) == (len(told), 0)
 
 
 def test_a_receiver_that_starts_late_begins_at_the_next_parameter_set(samples: Any) -> None:
@@ -204,7 +207,7 @@ def test_samples_of_which_nothing_came_are_there_and_all_missing(samples: Any) -
     assert (decoder.losses.incomplete_samples, decoder.losses.missing_parts) == (3, 3 * count)
 
 
-def test_constant_channels_have_come_with_the_parameter_set(samples: Any) -> None:
+def test_constant_channels_have_come_with_the_first_part(samples: Any) -> None:
     data = refsw.encode(samples, **CHOICES["channel ranges"])
     header, units = cut(data)
     parts = [whole for unit, whole in units if unit.type == UnitType.FEATURE_PART]
@@ -212,10 +215,10 @@ def test_constant_channels_have_come_with_the_parameter_set(samples: Any) -> Non
     check_exact(found, refsw.decode(data), 0)
     for sample in found:
         assert sample.received is not None
-        assert sample.received[3].all()
-        assert (sample.elements[3] == 1.5).all()
-    assert found[2].received is not None
-    assert not np.delete(found[2].received, 3, axis=0).any()
+        assert sample.received[3].all() == (sample.index in (0, 4))
+    assert (found[0].elements[3] == 1.5).all()
+    assert found[2].received is not None  # nothing of it came: not even its constant channel
+    assert not found[2].received.any()
 
 
 def test_digests_of_complete_samples_are_checked_all_the_same(samples: Any) -> None:
@@ -298,3 +301,46 @@ def mutated(units: list[bytes], rng: random.Random) -> Iterator[bytes]:
         yield whole
         if chance > 0.97:
             yield whole
+
+
+VECTORS = Path(__file__).resolve().parents[2] / "test_vectors"
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("name", "told", "missing"),
+    [
+        ("parts-skippable-part_r1", ["unit.skippable-known"], {0: (0,)}),
+        ("parts-single-second_r1", ["fps.single-sample"], {}),
+        ("parts-once-after_r1", ["part.once"], {}),
+        ("parts-access.units-back_r1", ["order.access-units"], None),
+        ("parts-levels-over1_r1", ["level.sample-parts"], {}),
+    ],
+)
+def test_a_unit_that_breaks_a_requirement_is_told_and_not_used(
+    name: str, told: list[str], missing: dict[int, tuple[int, ...]] | None, jobs: int
+) -> None:
+    found, decoder = receive((VECTORS / "resilient" / f"{name}.dfc").read_bytes(), jobs=jobs)
+    assert [error.requirement for error in decoder.losses.damaged][: len(told)] == told
+    assert decoder.losses.any
+    if missing is not None:
+        assert {sample.index: sample.missing for sample in found if sample.missing} == missing
+
+
+def test_the_one_sample_of_a_tensor_is_there_whether_anything_of_it_came_or_not() -> None:
+    header, units = cut((VECTORS / "resilient" / "parts-streams-single_r1.dfc").read_bytes())
+    (sample,), decoder = receive(header + units[0][1])
+    assert sample.received is not None
+    assert not sample.received.any()
+    assert sample.missing == tuple(sample.parameters.part_numbers)
+    assert decoder.losses.incomplete_samples == 1
+
+
+def test_an_end_with_a_wrong_flag_ends_nothing(samples: Any) -> None:
+    from refsw.syntax.units import pack_unit
+
+    header, units = cut(refsw.encode(samples, **CHOICES["bands"]))
+    end = pack_unit(UnitType.END_OF_BITSTREAM, bytes(units[-1][0].body), skippable=True)
+    found, decoder = receive(header + units[0][1] + units[1][1] + end)
+    assert ([sample.index for sample in found], decoder.losses.ended) == ([0], False)
+    assert [error.requirement for error in decoder.losses.damaged] == ["unit.skippable-known"]

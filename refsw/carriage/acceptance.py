@@ -10,6 +10,7 @@ from refsw.carriage.session import Session, data_units, read_session, whole_unit
 from refsw.errors import DfcError, ErrorClass, SemanticError, UnsupportedError
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader, Content
+from refsw.features.reconstruct import UnitContent
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import UnitType
 from refsw.syntax.structure import Trace
@@ -25,6 +26,18 @@ class End:
     """6.9 What the end of bitstream unit tells: sample counts by name of tensor, None if tensors are not known."""
 
     sample_counts: dict[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What the place of the next unit is compared with: samples and parts of the last by tensor, and counts."""
+
+    last_first: int
+    tensors: dict[int, tuple[int, set[int]]]
+    start: int | None
+    missing: int
+    used: int
+    chain: int
 
 
 @dataclass
@@ -63,6 +76,7 @@ class Acceptance:
         self._chain = units.chain
         self._order: list[int] = []
         self._missing = 0
+        self._before = self._place()
         for data in self.parameter_sets:
             list(self._interpret(whole_unit(data)))
 
@@ -93,11 +107,13 @@ class Acceptance:
         except DfcError:
             self.damaged += 1
             return []
+        self._before = self._place()
         try:
             contents: list[Content | End] = [*self._checked(unit, carried.timestamp)]
         except UnsupportedError:
             raise
         except DfcError as error:
+            self._restore()
             self.refuse(error)
             return []
         self.used += 1
@@ -123,6 +139,26 @@ class Acceptance:
             self.refuse(error)
         self._order = [n for n in dict.fromkeys([*numbers, *self._order]) if n in tensors]
         return contents
+
+    def _place(self) -> _Place:
+        tensors = {number: (tensor.samples, tensor.parts) for number, tensor in self._reader.tensors.items()}
+        return _Place(self._reader.last_first_sample, tensors, self.start, self._missing, self.used, self._chain)
+
+    def _restore(self) -> None:
+        before = self._before
+        self._reader.last_first_sample, self.start, self._missing = before.last_first, before.start, before.missing
+        self.used, self._chain = before.used, before.chain
+        for number, (samples, parts) in before.tensors.items():
+            tensor = self._reader.tensors[number]
+            tensor.samples, tensor.parts = samples, parts
+
+    def withdraw(self, content: UnitContent, error: DfcError) -> None:
+        """The last unit does not decode: it is not used, and what comes after it is as if it had not come."""
+        parts, kept = self._reader.tensors[content.tensor.id].parts, self._before.tensors[content.tensor.id][1]
+        if content.part is not None and parts is kept:  # otherwise the unit began a sample, and a set of its own
+            parts.discard(content.part)
+        self._restore()
+        self.refuse(error)
 
     def refuse(self, error: DfcError) -> None:
         """A unit is not used for what is wrong with it; the first errors are kept, to be told."""

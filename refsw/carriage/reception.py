@@ -57,7 +57,7 @@ class _Digest:
         self.running.add(levels, elements)
 
     def check(self, content: DigestContent) -> None:
-        """14.7 Compare, if all that the digest covers has come."""
+        """14.7 Compare, if all that the digest covers has come, and it begins where the last one ended."""
         running = self.running
         if (running.first_sample, running.samples) == (content.first_sample, content.samples):
             check_digest(content, running)
@@ -183,7 +183,7 @@ class Receiver:
         except UnsupportedError:
             raise
         except DfcError as error:  # 14.7: told, and gone on from
-            self.units.refuse(error)
+            self.units.withdraw(content, error)
             return
         if content.part is not None:
             sample = self._open.get(p.id)

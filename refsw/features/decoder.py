@@ -88,7 +88,8 @@ class Decoder:
     order, from the first of which something came, none left out: one of which nothing came is all missing. A sample
     goes out as soon as it is complete, or when a unit of a later access unit comes, or at the end; so at most one
     sample a tensor is kept. `losses` tells what was missing and damaged, as far as it has been read. What is no matter
-    of loss raises as always: the header, what is unsupported or too large, another model, a digest that differs.
+    of loss raises as always: the header, what is unsupported or too large, another model, a digest that differs
+    (one that comes after another was lost is not compared).
 
     Args:
         stream: binary file or pipe at the first byte, or the units of a bitstream whose header has been read.

@@ -164,9 +164,6 @@ class Receiver:
     def _unit(self, content: UnitContent) -> Iterator[ReceivedSample]:
         assert self.units is not None
         profile, p = self.units.header.profile, content.tensor
-        # Another access unit has begun: nothing more of samples before it can come.
-        if any(sample.index < content.first_sample for sample in self._open.values()):
-            yield from self._close()
         try:
             if content.part is not None and content.first_sample <= self._closed.get(p.id, -1):
                 raise SemanticError(
@@ -185,6 +182,9 @@ class Receiver:
         except DfcError as error:  # 14.7: told, and gone on from
             self.units.withdraw(content, error)
             return
+        # Another access unit has begun: nothing more of samples before it can come.
+        if any(sample.index < content.first_sample for sample in self._open.values()):
+            yield from self._close()
         if content.part is not None:
             sample = self._open.get(p.id)
             if sample is None:

@@ -24,13 +24,13 @@ ALSO = ROOT / "tools" / "vectors" / "also.json"
 
 
 def proofs() -> Iterator[tuple[dict[str, Any], Any]]:
-    """Every vector that is not valid, with its proof."""
+    """Every bitstream of the vectors that is not valid, with its proof."""
     from vectors.unchecked import prove
 
     for path in sorted((ROOT / "conformance" / "suites").glob("*.json")):
         for vector in json.loads(path.read_text())["vectors"]:
-            if vector["kind"] == "valid":
-                continue
+            if vector["kind"] == "valid" or not vector["file"].endswith(".dfc"):
+                continue  # captures of packets are no bitstreams: tests/carriage breaks their requirements one by one
             data = (ROOT / "test_vectors" / vector["file"]).read_bytes()
             base = model(vector["base"]["file"]) if "base" in vector else None
             receiver = bytes.fromhex(vector.get("model", "")) or None

@@ -58,6 +58,13 @@ HEVC = [
     "hevc.slices",
     "hevc.decodes",
 ]
+NATIVE = [
+    f"native.{name}"
+    for name in (
+        "configuration", "samples", "sample", "trailing", "order", "expected", "context", "classes", "class-run",
+        "runs", "lanes", "state-range", "values", "levels", "words", "final-states", "raw-bits", "zero",
+    )
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -213,6 +220,8 @@ def _of_payload(p: Parameters, units: list[UnitContent], profile: Profile) -> It
             yield from ("image.jpeg-idct", "image.jpeg-range")
     elif code is PayloadCodec.HEVC:
         yield from _of_hevc(p, payloads, profile)
+    elif code is PayloadCodec.NATIVE:
+        yield from NATIVE
     else:
         yield from ("vvc.stream", "vvc.pictures")
 

@@ -307,7 +307,7 @@ def test_codecs_without_a_curve_have_bars_of_their_ratio_and_no_curves(tmp_path)
     run(tmp_path / "run", conditions(codecs=codecs, options={"count": 1}))
     done = open_run(tmp_path / "run")
     test = done.conditions.tests[0]
-    assert set(figures.plots_of(done)) == {"sum~ratios.png", "sum~ratios.svg"}
+    assert [name for name, figure in figures.plots_of(done).items() if figure is not None] == ["sum~ratios"]
     assert figures.metrics_of(done, test) == ["fidelity", "closeness"]  # no SNR without an error
     (panel,) = figures.ratios(done, test).axes
     rates = {(r["codec"], r["layer"]): 100 * r["rate"] for r in done.records}
@@ -317,5 +317,5 @@ def test_codecs_without_a_curve_have_bars_of_their_ratio_and_no_curves(tmp_path)
 
 
 def test_points_of_more_layers_than_colours_are_told_apart():
-    marks = [tuple(figures._marker(number).values()) for number in range(49)]
+    marks = [tuple(figures.marker(number).values()) for number in range(49)]
     assert len(set(marks)) == 49

@@ -136,7 +136,7 @@ def test_nothing_is_written_of_a_file_that_changes_between_range_and_coding(
         change(path)
         return found
 
-    monkeypatch.setattr("refsw.cli.encode.with_measured_ranges", measured)
+    monkeypatch.setattr("refsw.features.choice.with_measured_ranges", measured)
     words = ["encode", str(path), "-o", str(out), "--range", "sequence", "--payload", "zlib"]
     done = CliRunner().invoke(cli, words)
     assert isinstance(done.exception, refsw.FeatureError)

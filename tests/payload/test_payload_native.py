@@ -224,7 +224,7 @@ def test_damage_is_typed_and_hardly_ever_unnoticed() -> None:
         try:
             out = decoded(UNIVERSAL, bytes(damaged), (9, 5, 4))
         except DfcError as error:
-            assert error.requirement.startswith("native")
+            assert error.requirement.startswith(("native", "descriptor"))
             continue
         assert out.shape == (9, 5, 4)
         silent += damaged != payload
@@ -241,7 +241,7 @@ def test_configurations_of_any_bytes_are_typed() -> None:
         try:
             start_of(bytes(data), None)
         except DfcError as error:
-            assert error.requirement.startswith("native")
+            assert error.requirement.startswith(("native", "descriptor"))
 
 
 def test_the_reference_start_is_what_was_fixed() -> None:

@@ -172,7 +172,11 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "units-length-*": ("descriptor.leb-length", "descriptor.leb-shortest"),
     "units-type.*": ("unit.unknown", "unit.skippable-known"),
     "vvc-*": ("vvc.stream", "vvc.pictures", "vvc.optional"),
-    "native-*": ("native.*", "profile.codec"),
+    "native-*": ("native.context", "native.values"),
+    "native-kind-escape*": ("native.raw-bits", "native.values"),
+    "native-kind-signed*": ("native.zero", "native.values"),
+    "native-sent-*": ("native.configuration",),
+    "native-shape-*": ("native.order",),
     "text-*": ("fps.utf8", "fps.name-characters", "metadata.utf8"),
 }
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
 MOST_SECONDS, MOST_MEGABYTES = 2.0, 500
-MODEL, PROFILE_BYTE = 6, 6
+MODELS, PROFILE_BYTE = (b"\x06", b"\x0b"), 6  # MODEL, MODEL_EXTENDED
 WATCH = """
 import json, resource, subprocess, sys
 nothing = subprocess.DEVNULL
@@ -54,7 +54,7 @@ QUICK = ("decode to .npy", "model apply", "validate")
 
 def commands(data: bytes, quick: bool) -> dict[str, list[str]]:
     """The commands that read a bitstream."""
-    own = UPDATES if data[PROFILE_BYTE : PROFILE_BYTE + 1] == bytes([MODEL]) else FEATURES
+    own = UPDATES if data[PROFILE_BYTE : PROFILE_BYTE + 1] in MODELS else FEATURES
     return {name: words for name, words in (own | BOTH).items() if not quick or name in QUICK}
 
 

@@ -44,7 +44,6 @@ from refsw.validation import validate  # noqa: E402
 
 VECTORS = ROOT / "test_vectors"
 MOST_BYTES = 3000
-MODEL = 6
 
 
 @dataclass(frozen=True)
@@ -119,8 +118,10 @@ def judged(work: Callable[[], object]) -> Verdict:
 
 
 def is_update(data: bytes) -> bool:
-    """Whether the header says profile MODEL."""
-    return data[6:7] == bytes([MODEL])
+    """Whether the header says that it holds model updates."""
+    from refsw.conformance.models import is_update
+
+    return is_update(data)
 
 
 def decode(data: bytes, base: Path | None) -> Verdict:

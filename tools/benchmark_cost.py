@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 
 MOST_SECONDS, MOST_MEGABYTES = 2.0, 500
-MODELS, PROFILE_BYTE = (b"\x06", b"\x0b"), 6  # MODEL, MODEL_EXTENDED
 WATCH = """
 import json, resource, subprocess, sys
 nothing = subprocess.DEVNULL
@@ -54,7 +53,9 @@ QUICK = ("decode to .npy", "model apply", "validate")
 
 def commands(data: bytes, quick: bool) -> dict[str, list[str]]:
     """The commands that read a bitstream."""
-    own = UPDATES if data[PROFILE_BYTE : PROFILE_BYTE + 1] in MODELS else FEATURES
+    from refsw.conformance.models import is_update
+
+    own = UPDATES if is_update(data) else FEATURES
     return {name: words for name, words in (own | BOTH).items() if not quick or name in QUICK}
 
 

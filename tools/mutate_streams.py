@@ -33,6 +33,7 @@ from stream_mutations import is_whole, mutate  # noqa: E402
 
 from refsw.conformance import reference  # noqa: E402
 from refsw.conformance.crosscheck import CrossChecker  # noqa: E402
+from refsw.conformance.models import is_update  # noqa: E402
 from refsw.conformance.suite import Kind, load_suites  # noqa: E402
 from refsw.errors import DfcError  # noqa: E402
 from refsw.features.decoder import Decoder  # noqa: E402
@@ -115,13 +116,6 @@ def judged(work: Callable[[], object]) -> Verdict:
     except DfcError as error:
         return Verdict(error.exit_code, error.requirement)
     return Verdict(0)
-
-
-def is_update(data: bytes) -> bool:
-    """Whether the header says that it holds model updates."""
-    from refsw.conformance.models import is_update
-
-    return is_update(data)
 
 
 def decode(data: bytes, base: Path | None) -> Verdict:

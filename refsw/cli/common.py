@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 
 import click
 
-from refsw.errors import FeatureError, UsageError
+from refsw.errors import DfcError, FeatureError, UsageError
 from refsw.files import FULL, whole_file
 from refsw.text import sentence, shown
 
@@ -279,14 +279,37 @@ def named_files(paths: Sequence[Path]) -> dict[bytes, bytes]:
     """Files that bitstreams name by digest: their contents by SHA-256 digest.
 
     Raises:
-        UsageError: one is too large for anything that a bitstream names.
-        OSError: one cannot be read.
+        UsageError, OSError: as of `named_file`.
     """
-    found = {}
-    for path in paths:
-        with path.open("rb") as file:
-            data = file.read(MOST_NAMED + 1)
-        if len(data) > MOST_NAMED:
-            raise UsageError(f"{path}: more than {MOST_NAMED} bytes; no bitstream names so large a file")
-        found[hashlib.sha256(data).digest()] = data
-    return found
+    return {hashlib.sha256(data).digest(): data for data in map(named_file, paths)}
+
+
+def named_file(path: Path) -> bytes:
+    """A file that bitstreams may name by its digest.
+
+    Raises:
+        UsageError: it is too large for anything that a bitstream names.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(MOST_NAMED + 1)
+    if len(data) > MOST_NAMED:
+        raise UsageError(f"{path}: more than {MOST_NAMED} bytes; no bitstream names so large a file")
+    return data
+
+
+def native_file(path: Path) -> bytes:
+    """A file of native parameters (6.17).
+
+    Raises:
+        UsageError: it is none.
+        OSError: it cannot be read.
+    """
+    from refsw.payload.native.configuration import parameters_start
+
+    data = named_file(path)
+    try:
+        parameters_start(data)
+    except DfcError as error:
+        raise UsageError(f"{path}: no native parameters: {error}") from error
+    return data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import click
 import numpy as np
 
 from refsw.cli.common import OUTPUT, about, distinct, output_stream, role, say
+from refsw.cli.learning import Samples
 from refsw.errors import FeatureError, UsageError
 from refsw.features.npy import new_archive, new_member
-from refsw.features.sources import Source, open_features
+from refsw.features.sources import open_features
 from refsw.tensor.axes import Array, Axes
 from refsw.tensor.foreign import widened
 
@@ -43,32 +44,13 @@ def train(
 
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: weights are written to .safetensors files")
-    count = [0]
-
-    def samples() -> Iterator[Array]:
-        for path in features:
-            distinct(path, output)
-            with about(path):
-                source = chosen(path, tensor)
-                found = Axes.parse(axes, source.shape)
-                for sample in source.samples(found):
-                    count[0] += 1
-                    yield found.to_canonical(np.asarray(sample, np.float32))
-
-    weights = train_altec(samples(), rows, ridge=ridge)
+    samples = Samples(features, output, tensor, axes)
+    weights = train_altec(samples, rows, ridge=ridge)
     with role("output"):
         weights.save(output)
-    say(f"{output}: weights of {len(weights.channels)} channels for packets of {rows} rows, from {count[0]} samples")
-
-
-def chosen(path: Path, tensor: str | None) -> Source:
-    """The tensor of a file that is to be learned from: the only one, or the one with a name."""
-    sources = {source.name: source for source in open_features(path, "features")}
-    if tensor is None and len(sources) > 1:
-        raise UsageError(f"{path} holds {', '.join(sources)}: say which with --tensor")
-    if tensor is not None and tensor not in sources:
-        raise UsageError(f"{path} holds no {tensor}: {', '.join(sources)}")
-    return sources[tensor] if tensor is not None else next(iter(sources.values()))
+    say(
+        f"{output}: weights of {len(weights.channels)} channels for packets of {rows} rows, from {samples.count} samples"
+    )
 
 
 @command.command()

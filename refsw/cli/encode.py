@@ -18,6 +18,7 @@ from refsw.cli.common import (
     digest_of_model,
     distinct,
     input_stream,
+    native_file,
     output_stream,
     progress,
     role,
@@ -25,7 +26,7 @@ from refsw.cli.common import (
     warn,
 )
 from refsw.cli.effect import check_effect
-from refsw.errors import DfcError, UsageError
+from refsw.errors import UsageError
 from refsw.features.choice import settled
 from refsw.features.config import (
     LAYOUTS,
@@ -43,7 +44,6 @@ from refsw.features.encoder import Encoder
 from refsw.features.packets import with_measured_parts
 from refsw.features.sources import Source, open_features, piped_npy
 from refsw.features.tensors import TensorSpec
-from refsw.payload.native.configuration import parameters_start
 from refsw.payload.x265 import EFFORTS
 from refsw.syntax.codes import Quantizer, RangeScope
 from refsw.tensor.axes import Axes
@@ -195,7 +195,7 @@ def _choices(options: dict[str, Any]) -> dict[str, Any]:
         "channel_order": _channel_order,
         "model_digest": digest_of_model,
         "metadata": _metadata,
-        "native": _native,
+        "native": native_file,
     }
     for key, parse in parsers.items():
         if key in given:
@@ -203,15 +203,6 @@ def _choices(options: dict[str, Any]) -> dict[str, Any]:
     if "time" in given:
         given["time_scale"], given["time_step"] = _pair(given.pop("time"), ":", "--time SCALE:STEP")
     return given
-
-
-def _native(path: Path) -> bytes:
-    data = path.read_bytes()
-    try:
-        parameters_start(data)
-    except DfcError as error:
-        raise UsageError(f"{path}: no native parameters: {error}") from error
-    return data
 
 
 def _ranges(text: str) -> tuple[tuple[float, float], ...]:

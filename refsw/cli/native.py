@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import numpy as np
 
-from refsw.cli.common import OUTPUT, about, distinct, output_stream, role, say
-from refsw.cli.conceal import chosen
-from refsw.errors import DfcError, UsageError
+from refsw.cli.common import OUTPUT, about, named_file, output_stream, role, say
+from refsw.cli.learning import Samples
 from refsw.payload.native.configuration import parameters_start
-from refsw.tensor.axes import Array, Axes
 
 FILE = click.Path(path_type=Path)
 
@@ -45,22 +41,11 @@ def train(
     from refsw.features.native_training import train_native
     from refsw.payload.native.training import Training
 
-    count = [0]
-
-    def samples() -> Iterator[Array]:
-        for path in features:
-            distinct(path, output)
-            with about(path):
-                source = chosen(path, tensor)
-                found = Axes.parse(axes, source.shape)
-                for sample in source.samples(found):
-                    count[0] += 1
-                    yield found.to_canonical(np.asarray(sample, np.float32))
-
-    data = train_native(samples(), qps, Training(references=references, classes=classes))
+    samples = Samples(features, output, tensor, axes)
+    data = train_native(samples, qps, Training(references=references, classes=classes))
     with role("output"), output_stream(output) as stream:
         stream.write(data)
-    say(f"{output}: native parameters, {_told(data)}, from {count[0]} samples")
+    say(f"{output}: native parameters, {_told(data)}, from {samples.count} samples")
 
 
 @command.command()
@@ -68,16 +53,13 @@ def train(
 def inspect(parameters: Path) -> None:
     """Tell what a file of native parameters has, and the digest that bitstreams name it by."""
     with about(parameters), role("input"):
-        data = parameters.read_bytes()
-    say(f"{parameters}: native parameters, {_told(data, parameters)}")
+        data = named_file(parameters)
+    say(f"{parameters}: native parameters, {_told(data)}")
     say(f"SHA-256 {hashlib.sha256(data).hexdigest()}")
 
 
-def _told(data: bytes, path: Path | None = None) -> str:
-    try:
-        start = parameters_start(data)
-    except DfcError as error:
-        raise UsageError(f"{path}: no native parameters: {error}") from error
+def _told(data: bytes) -> str:
+    start = parameters_start(data)
     references = 0 if start.references is None else start.references.shape[1]
     priors = "priors" if start.priors is not None else "no priors"
     return (

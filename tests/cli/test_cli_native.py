@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import refsw
 from refsw.cli.main import cli
-from refsw.errors import RefswError, UnsupportedError, UsageError
+from refsw.errors import DfcError, UnsupportedError, UsageError
 from refsw.features.native_training import train_native
 from refsw.payload.native.configuration import parameters_start
 
@@ -91,8 +91,17 @@ def test_samples_that_nothing_can_be_learned_from(samples, said):
 
 
 def test_a_file_that_is_none_is_told(learned, tmp_path):
-    with pytest.raises(UsageError, match="no native parameters"):
-        run("native", "inspect", learned[0] / "x.npy")
-    with pytest.raises((RefswError, OSError)):
+    folder, _ = learned
+    cut = tmp_path / "cut.dfcn"
+    cut.write_bytes((folder / "layer.dfcn").read_bytes()[:-1])
+    for path, requirement in ((folder / "x.npy", "reference_count"), (cut, "native.parameters")):
+        with pytest.raises(DfcError, match=requirement) as caught:
+            run("native", "inspect", path)
+        assert caught.value.exit_code == 65
+        with pytest.raises(UsageError, match="no native parameters"):
+            run("encode", folder / "x.npy", "-o", tmp_path / "x.dfc", "--preset", "native", "--native", path)
+    with pytest.raises(UsageError, match="no bitstream names so large a file"):
+        run("native", "inspect", "/dev/zero")
+    with pytest.raises(FileNotFoundError):
         run("native", "inspect", tmp_path / "nothing")
-    assert not (tmp_path / "out.dfcn").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.dfcn"]

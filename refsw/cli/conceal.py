@@ -48,9 +48,8 @@ def train(
     weights = train_altec(samples, rows, ridge=ridge)
     with role("output"):
         weights.save(output)
-    say(
-        f"{output}: weights of {len(weights.channels)} channels for packets of {rows} rows, from {samples.count} samples"
-    )
+    told = f"weights of {len(weights.channels)} channels for packets of {rows} rows"
+    say(f"{output}: {told}, from {samples.count} samples")
 
 
 @command.command()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,6 +29,42 @@ from refsw.syntax.units import pack_header, pack_unit
 ROOT = Path(__file__).resolve().parents[2]
 SABOTEUR = ROOT / "conformance" / "saboteurs" / "saboteur.py"
 INDEPENDENT = ROOT / "conformance" / "independent" / "dfc_decoder.py"
+PROCESS = """
+import json, sys
+from pathlib import Path
+from refsw.conformance.outputs import write_raw
+from refsw.conformance.reference import decode
+from refsw.errors import DfcError
+
+print(json.dumps({"ready": True, "TAKES": True}), flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    try:
+        tensors = decode(Path(asked["input"]).read_bytes(), TAKES=asked.get("TAKES"))
+    except DfcError as error:
+        print(json.dumps({"exit": error.exit_code}), flush=True)
+        continue
+    with open(asked["output"], "wb") as file:
+        write_raw(file, tensors)
+    print(json.dumps({"exit": 0}), flush=True)
+"""
+"""A decoder that lives on, for TAKES in place of what it is told besides a bitstream (13.6.6)."""
+
+
+@contextmanager
+def independent_module(name: str) -> Iterator[ModuleType]:
+    """A module of the independent decoder, which finds those beside it."""
+    folder = INDEPENDENT.parent
+    sys.path.insert(0, str(folder))
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        yield module
+    finally:
+        sys.path.remove(str(folder))
 
 
 def digest(data: Any) -> str:

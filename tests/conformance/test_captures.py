@@ -14,6 +14,7 @@ from refsw.conformance.results import Plan
 from refsw.conformance.runner import run
 from refsw.conformance.suite import Selection, load_suites
 from refsw.conformance.verdicts import Outcome
+from tests.conformance import making
 from tests.conformance.making import PATIENT, ROOT
 
 SUITE = ROOT / "conformance" / "suites" / "carriage.json"
@@ -30,25 +31,7 @@ def decode(data, base=None, sdp=None):
     CHANGE
     return tensors
 """
-PROCESS = """
-import json, sys
-from pathlib import Path
-from refsw.conformance.outputs import write_raw
-from refsw.conformance.reference import decode
-from refsw.errors import DfcError
-
-print(json.dumps({"ready": True, "sdp": True}), flush=True)
-for line in sys.stdin:
-    asked = json.loads(line)
-    try:
-        tensors = decode(Path(asked["input"]).read_bytes(), sdp=asked.get("sdp"))
-    except DfcError as error:
-        print(json.dumps({"exit": error.exit_code}), flush=True)
-        continue
-    with open(asked["output"], "wb") as file:
-        write_raw(file, tensors)
-    print(json.dumps({"exit": 0}), flush=True)
-"""
+PROCESS = making.PROCESS.replace("TAKES", "sdp")
 
 
 def outcomes(folder: Path, decoder: str, ids: tuple[str, ...] = FEW, *, strict: bool = False) -> dict[str, Outcome]:

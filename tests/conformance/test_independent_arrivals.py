@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import random
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from refsw.features.decoder import Decoder
 from refsw.syntax.codes import UnitType
 from refsw.syntax.structures import HEADER_BYTES
 from refsw.syntax.units import UnitReader, pack_unit
+from tests.conformance.making import independent_module
 
 FOLDER = Path(__file__).resolve().parents[2] / "conformance" / "independent"
 ANY_OF_TWO = {"unit.no-rest", "unit.complete-element", "descriptor.alignment-zero", "range.order"}
@@ -28,14 +27,8 @@ ANY_OF_TWO = {"unit.no-rest", "unit.complete-element", "descriptor.alignment-zer
 
 @pytest.fixture(scope="module")
 def independent() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(FOLDER))
-    spec = importlib.util.spec_from_file_location("dfc_incomplete", FOLDER / "dfc_incomplete.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(FOLDER))
+    with independent_module("dfc_incomplete") as module:
+        yield module
 
 
 def streams() -> list[bytes]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from refsw.conformance.reference import decode
+from tests.conformance.making import independent_module
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = ROOT / "test_vectors" / "carriage"
@@ -21,13 +21,9 @@ RTP_HEADER, RECORD = 12, ">HHI"
 
 
 @pytest.fixture(scope="module")
-def independent() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dfc", ROOT / "conformance" / "independent" / "dfc.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def independent() -> Iterator[ModuleType]:
+    with independent_module("dfc") as module:
+        yield module
 
 
 def cut(capture: bytes) -> tuple[bytes, list[bytes]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +16,7 @@ import refsw
 from refsw.features.decoder import Decoder
 from refsw.syntax.structures import HEADER_BYTES
 from refsw.syntax.units import UnitReader
+from tests.conformance.making import independent_module
 
 FOLDER = Path(__file__).resolve().parents[2] / "conformance" / "independent"
 CHOICES: dict[str, dict[str, Any]] = {
@@ -31,14 +30,8 @@ CHOICES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def independent() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(FOLDER))
-    spec = importlib.util.spec_from_file_location("dfc_incomplete", FOLDER / "dfc_incomplete.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(FOLDER))
+    with independent_module("dfc_incomplete") as module:
+        yield module
 
 
 @pytest.mark.parametrize("name", CHOICES)

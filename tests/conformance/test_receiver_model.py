@@ -14,6 +14,7 @@ from refsw.conformance.results import Plan
 from refsw.conformance.runner import run
 from refsw.conformance.suite import Selection, load_suites
 from refsw.conformance.verdicts import Outcome
+from tests.conformance import making
 from tests.conformance.making import PATIENT, ROOT
 
 VECTORS = ("same", "other", "second", "present")
@@ -24,25 +25,7 @@ from refsw.conformance.reference import decode as decode_with_model
 def decode(data, base=None):
     return decode_with_model(data, base)
 """
-PROCESS = """
-import json, sys
-from pathlib import Path
-from refsw.conformance.outputs import write_raw
-from refsw.conformance.reference import decode
-from refsw.errors import DfcError
-
-print(json.dumps({"ready": True, "model": True}), flush=True)
-for line in sys.stdin:
-    asked = json.loads(line)
-    try:
-        tensors = decode(Path(asked["input"]).read_bytes(), model=asked.get("model"))
-    except DfcError as error:
-        print(json.dumps({"exit": error.exit_code}), flush=True)
-        continue
-    with open(asked["output"], "wb") as file:
-        write_raw(file, tensors)
-    print(json.dumps({"exit": 0}), flush=True)
-"""
+PROCESS = making.PROCESS.replace("TAKES", "model")
 
 
 def outcomes(tmp_path: Path, decoder: str) -> dict[str, Outcome]:

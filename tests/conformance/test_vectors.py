@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +15,7 @@ from refsw.conformance.models import load_model
 from refsw.conformance.suite import Kind, Vector, load_suites
 from refsw.models.state import model_digest
 from refsw.tensor.axes import Array
+from tests.conformance.making import independent_module
 from tests.workshop import workshop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,13 +26,9 @@ MODELS = ROOT / "conformance" / "independent" / "dfc_models.py"
 
 
 @pytest.fixture(scope="module")
-def independent() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dfc", ROOT / "conformance" / "independent" / "dfc.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def independent() -> Iterator[ModuleType]:
+    with independent_module("dfc") as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

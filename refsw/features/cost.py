@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from refsw.entropy.cost import symbol_work
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent
 from refsw.payload.base import VIDEO, PictureFormat
 from refsw.payload.codestreams import Demand
 from refsw.payload.images import demands
-from refsw.payload.native.codec import lanes_of
+from refsw.payload.native.codec import demands_of
 from refsw.profiles import PROFILE_CODECS, Allowance, Meter
 from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
 
@@ -49,7 +50,7 @@ CODECS: dict[PayloadCodec, Codec] = {
     PayloadCodec.NATIVE: Codec(60, 30, 0),
 }
 GROUPS = 16
-NATIVE_TABLES, NATIVE_STEP, LANE_STEP, NATIVE_MEMORY = 100_000_000, 100_000, 15_000, 24 << 20
+NATIVE_TABLES, NATIVE_STEP, NATIVE_MEMORY = 100_000_000, 100_000, 24 << 20
 TILE, PRECINCT, PACKET = 6_000, 1_200, 60
 TILE_BYTES, PRECINCT_BYTES = 11_000, 650
 IMAGES = PROFILE_CODECS[Profile.IMAGE]
@@ -129,14 +130,14 @@ def codestream_memory(asked: Demand) -> int:
 
 def native_work(content: UnitContent) -> int:
     """Work for the steps and lanes of native samples, and for the tables that they are decoded with."""
-    packing, channels = (
-        content.parameters.packing,
-        content.parameters.packing.pictures(len(content.parameters.coded_channels)),
+    p = content.parameters
+    channels, cells = p.packing.pictures(len(p.coded_channels)), p.packing.coded_height * p.packing.coded_width
+    steps = min(GROUPS, channels) * min(2, p.packing.coded_height) * min(2, p.packing.coded_width)
+    work = NATIVE_TABLES if len(p.configuration) > 1 else 0
+    return work + sum(
+        steps * NATIVE_STEP + symbol_work(coded * cells, lanes) + symbol_work(channels, lanes)
+        for lanes, coded in demands_of(content.payload, channels)
     )
-    elements = channels * packing.coded_height * packing.coded_width
-    steps = min(GROUPS, channels) * min(2, packing.coded_height) * min(2, packing.coded_width)
-    work = NATIVE_TABLES if len(content.parameters.configuration) > 1 else 0
-    return work + sum(steps * NATIVE_STEP + -(-elements // lanes) * LANE_STEP for lanes in lanes_of(content.payload))
 
 
 def _size(payload_codec: PayloadCodec, picture_format: PictureFormat) -> int:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from refsw.entropy.rans import FEW_LANES
+from refsw.entropy.cost import symbol_work
 from refsw.models.directory import Resolved
 from refsw.models.payload import DataContent
 from refsw.models.state import Model, TensorType
@@ -17,8 +17,8 @@ from refsw.profiles import Allowance
 from refsw.syntax.codes import ModelCoder, TensorMode, ValueQuantizer
 from refsw.syntax.model_structures import MAX_DISTINCT_TABLES
 
-ENTRY, UNIT, TABLE, STEP = 100_000, 500_000, 250_000, 15_000
-OUTPUT, HASHED, VALUE, SYMBOL_OF_FEW, LABEL, TAP, GROUP = 3, 2, 60, 700, 30, 4, 4
+ENTRY, UNIT, TABLE = 100_000, 500_000, 250_000
+OUTPUT, HASHED, VALUE, LABEL, TAP, GROUP = 3, 2, 60, 30, 4, 4
 LEVEL, LEVEL_BYTES, DEPENDENT = 20, 12, 4
 BASE_VALUE, BASE_UPDATES = 800, 4
 """As many updates as this may change every value of a large base, however few their bytes are."""
@@ -75,9 +75,8 @@ def unit_work(unit: DataContent, types: Sequence[TensorType]) -> int:
 
 
 def _symbols(count: int, lanes_log2: int, halves: int) -> int:
-    """Lanes are decoded at once, a step after the other; few of them symbol by symbol. In halves of what is usual."""
-    lanes = 1 << lanes_log2
-    return halves * (count * SYMBOL_OF_FEW if lanes <= FEW_LANES else -(-count // lanes) * STEP) // 2
+    """Of a part of a unit, in halves of what is usual."""
+    return halves * symbol_work(count, 1 << lanes_log2) // 2
 
 
 def label_count(unit: DataContent, types: Sequence[TensorType]) -> int:

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from native_scalar import ALL_THRESHOLDS, Scalar, frequencies, magnitude
 
+import refsw
 from refsw.errors import DfcError, ErrorClass, PayloadError, UnsupportedError, UsageError
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
 from refsw.payload.native import scale
+from refsw.payload.native.codec import demands_of
 from refsw.payload.native.configuration import (
     pack_configuration,
     pack_parameters,
@@ -250,3 +252,21 @@ def test_the_reference_start_is_what_was_fixed() -> None:
     assert [len(start.codes), start.weights.shape, start.points.shape] == [144, (2, 4, 9), (48, 4)]
     assert zlib.crc32(text) == UNIVERSAL_CRC
     assert not math.isnan(float(start.points.mean()))
+
+
+def test_channels_that_are_zero_are_no_work() -> None:
+    sparse = np.zeros((2048, 7, 7), np.float32)
+    sparse[::97, 3, 3], sparse[0, 0, 0] = 1, 8
+    data = refsw.encode(sparse, "native", axes="CHW", qp=48)
+    assert len(data) < 300
+    assert refsw.decode(data).shape == sparse.shape  # by the limits that hold for every decoder
+
+
+def test_what_a_unit_asks_for_is_counted_in_bounded_steps() -> None:
+    one = coded((9, 5, 4))
+    (lanes, channels), *_ = demands_of(one, 9)
+    assert channels <= 9
+    many = demands_of(one * 5000, 9)  # of every sample, however many
+    assert len(many) == 5000
+    assert many[0] == (lanes, channels)
+    assert many[-1] == (lanes, 9)

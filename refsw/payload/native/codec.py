@@ -7,7 +7,7 @@ import numpy as np
 from refsw.errors import DfcError, ErrorClass, PayloadError, UsageError
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, payload_error
 from refsw.payload.native.configuration import Known, named_digest, pack_configuration, start_of
-from refsw.payload.native.decoder import SampleDecoder, SampleHeader, read_sample
+from refsw.payload.native.decoder import SampleDecoder, SampleHeader, classes_of, read_sample
 from refsw.payload.native.encoder import Costs, SampleEncoder, zero_of
 from refsw.payload.native.parameters import Start
 from refsw.syntax.codes import NativeStart
@@ -17,6 +17,8 @@ QP_OF_STEP_ONE = 4
 QP_OFFSET = 1.7
 """By so many QPs the step is coarser than that of HEVC, which makes the error the same: see docs/presets.md."""
 LARGEST_STEP = (1 << 24) - 1
+MOST_STEPS = 1 << 14
+"""Symbols of lanes that are decoded to count what a unit asks for; in samples behind them, all channels count."""
 
 
 class NativeCodec:
@@ -119,14 +121,20 @@ def _samples(payload: memoryview, count: int, picture_format: PictureFormat) -> 
     return found
 
 
-def lanes_of(payload: bytes) -> list[int]:
-    """The number of lanes of every sample, as far as they can be read."""
-    found: list[int] = []
-    place = 0
+def demands_of(payload: bytes, channels: int) -> list[tuple[int, int]]:
+    """Lanes and coded channels of every sample, as far as they can be read. Channels of class 0 take no symbols."""
+    found: list[tuple[int, int]] = []
+    place = steps = 0
     try:
         while place < len(payload):
             header = read_sample(memoryview(payload), place)
-            found.append(1 << header.values["lanes_log2"])
+            lanes, coded = 1 << header.values["lanes_log2"], channels
+            steps += -(-channels // lanes)
+            if header.values["class_flag"] and steps <= MOST_STEPS:
+                states, words = np.frombuffer(header.states, ">u4"), np.frombuffer(header.words, ">u2")
+                classes = classes_of(header.values, states.astype(np.uint32), words.astype(np.uint16), channels)[1]
+                coded = int(np.count_nonzero(classes))
+            found.append((lanes, coded))
             place += header.size
     except DfcError:
         pass

@@ -77,6 +77,14 @@ def read_sample(payload: memoryview, place: int) -> SampleHeader:
     return SampleHeader(values, place, rest[first : ends[0]], rest[ends[0] : ends[1]], rest[ends[1] : ends[2]], ends[2])
 
 
+def classes_of(
+    header: Values, states: npt.NDArray[np.uint32], words: npt.NDArray[np.uint16], channels: int
+) -> tuple[Decoder, npt.NDArray[np.uint8]]:
+    """8.6.6 The magnitude classes of the channels, and the decoder behind them."""
+    decoder = Decoder(class_table(bytes(header["class_code"])), states, words)
+    return decoder, np.concatenate(list(decoder.symbols(np.zeros(channels, np.uint8)))).astype(np.uint8)
+
+
 def sample_order(
     start: Start, header: Values, classes: npt.NDArray[np.uint8] | None, channels: int
 ) -> tuple[npt.NDArray[np.intp], Small]:
@@ -123,11 +131,9 @@ class SampleDecoder:
         return found
 
     def _classes(self) -> npt.NDArray[np.uint8]:
-        """8.6.6 The magnitude classes of the channels."""
-        decoder = Decoder(class_table(bytes(self.header.values["class_code"])), self.states, self.words)
-        found = np.concatenate(list(decoder.symbols(np.zeros(self.shape[0], np.uint8))))
+        decoder, found = classes_of(self.header.values, self.states, self.words, self.shape[0])
         self.states, self.position = decoder.states, decoder.position
-        return found.astype(np.uint8)
+        return found
 
     def _check_lanes(self, coded: int) -> None:
         lanes_log2 = self.header.values["lanes_log2"]

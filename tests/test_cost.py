@@ -59,7 +59,7 @@ def groups(worst: ModuleType) -> list[str]:
     return [group.__name__ for group in (*worst.FEATURES, *worst.MODELS)]
 
 
-QUICK = ("constants", "bombs", "images", "codestreams", "ranges", "framing", "updates", "chains")
+QUICK = ("constants", "bombs", "images", "codestreams", "ranges", "framing", "in_parts", "native", "updates", "chains")
 
 
 @pytest.mark.parametrize("group", [*QUICK, pytest.param("video", marks=pytest.mark.slow)])

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from worst_native import native
 
 from refsw.entropy.rans import encode
 from refsw.features.parameters import Parameters, to_values
@@ -428,7 +429,7 @@ def chains() -> Streams:
         yield f"a chain of {kind}", bitstream(Profile.MODEL, units, [])
 
 
-FEATURES = (constants, bombs, images, codestreams, video, ranges, framing, in_parts)
+FEATURES = (constants, bombs, images, codestreams, video, ranges, framing, in_parts, native)
 MODELS = (updates, chains)
 
 

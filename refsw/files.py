@@ -1,8 +1,8 @@
 """Informative: files: what to read from, and outputs, which appear whole or not at all.
 
-What is being written stands beside the output as `.NAME.XXXXXXXX.part` and takes its place at the end; a process that
-is killed leaves nothing else. A device, a pipe, or an open file under its name (/dev/stdout) is written directly. Which
-of these a path is, the file tells, not the path.
+What is being written stands beside the output as `.NAME.DIGITS.part` and takes its place at the end; a process that is
+killed leaves nothing else. A device, a pipe, or an open file under its name (/dev/stdout) is written directly. Which of
+these a path is, the file tells, not the path.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from refsw.errors import FeatureError
 
 MOST_LINKS = 40
 SHOWN_BYTES = 40
-"""Of an output's name, in that of the file beside it: with 15 bytes more, which every file system takes."""
+"""Of an output's name, in that of the file beside it: with 23 bytes more, which every file system takes."""
 PERMISSIONS = 0o777
 FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 _SEPARATORS = re.compile(r"[/\\]")
@@ -125,9 +125,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with open_special(path) as direct:
             yield direct
         return
-    file, part = open_part(path)
+    part = part_of(path)
     try:
-        with file:
+        with create_part(part, path) as file:
             yield file
         put_in_place(part, path)
     except BaseException as error:
@@ -159,8 +159,20 @@ def open_special(path: Path) -> BinaryIO:
     return path.open("wb") if number is None else os.fdopen(os.dup(number), "wb")
 
 
-def open_part(path: Path) -> tuple[BinaryIO, Path]:
-    """A new file beside an output, and its name; not readable for more people than the output.
+def part_of(path: Path) -> Path:
+    """The name of a new file beside an output, which no other file has or will have.
+
+    Whoever has the name can remove the file, so that nothing is left however soon after its creation a signal comes.
+    """
+    target = Path(os.path.realpath(path))
+    start = target.name[:SHOWN_BYTES]
+    while len(os.fsencode(start)) > SHOWN_BYTES:
+        start = start[:-1]
+    return target.with_name(f".{start}.{secrets.token_hex(8)}.part")
+
+
+def create_part(part: Path, path: Path, mode: int = 0o666) -> BinaryIO:
+    """The file that `part_of` names, open for writing; not readable for more people than what is at `path`, or `mode`.
 
     Raises:
         OSError: the output may not be written, or its folder takes no file.
@@ -170,20 +182,13 @@ def open_part(path: Path) -> tuple[BinaryIO, Path]:
     # Replaced, it would not even be asked.
     if before is not None and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    start = target.name[:SHOWN_BYTES]
-    while len(os.fsencode(start)) > SHOWN_BYTES:
-        start = start[:-1]
-    while True:
-        part = target.with_name(f".{start}.{secrets.token_hex(4)}.part")
-        try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            number = os.open(part, flags, 0o666 if before is None else before.st_mode & PERMISSIONS)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            error.filename = str(path)  # the name that was asked for, not that beside it
-            raise
-        return os.fdopen(number, "wb+"), part
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        number = os.open(part, flags, mode if before is None else before.st_mode & PERMISSIONS)
+    except OSError as error:
+        error.filename = str(path)  # the name that was asked for, not that beside it
+        raise
+    return os.fdopen(number, "wb+")
 
 
 def put_in_place(part: Path, path: Path) -> None:

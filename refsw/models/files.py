@@ -19,7 +19,7 @@ import numpy as np
 from refsw.errors import FeatureError, UsageError
 from refsw.features.npy import new_archive, new_member
 from refsw.features.sources import SAFETENSORS_FLOAT8, SAFETENSORS_TYPES, load_torch, open_tensors
-from refsw.files import SameFile, is_special, open_part, open_special, put_in_place
+from refsw.files import SameFile, create_part, is_special, open_special, part_of, put_in_place
 from refsw.lazy import importing
 from refsw.models.apply import changed
 from refsw.models.results import Outcome, Results
@@ -266,19 +266,20 @@ class ModelFiles:
             raise UsageError(f"{path}: models are written to {', '.join(SUFFIXES)} files")
         self._special = is_special(path)
         self._parts: list[Path] = []
-        self._free = [self._part()]  # at once: that there can be none is told before the work
+        self._free: list[Path] = []
         self._made: list[FileResults] = []
+        try:
+            self._free.append(self._part())  # at once: that there can be none is told before the work
+        except BaseException:
+            self._clear()
+            raise
 
     def _part(self) -> Path:
         """A new file beside the output, or anywhere if that is no place for files."""
-        if self._special:
-            number, name = tempfile.mkstemp(suffix=".part")
-            os.close(number)
-            part = Path(name)
-        else:
-            file, part = open_part(self.path)
-            file.close()
+        beside, mode = (Path(tempfile.gettempdir()) / "refsw", 0o600) if self._special else (self.path, 0o666)
+        part = part_of(beside)
         self._parts.append(part)
+        create_part(part, beside, mode).close()
         return part
 
     def next(self) -> FileResults:
@@ -323,6 +324,9 @@ class ModelFiles:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         for results in self._made:
             results.close()
         for part in self._parts:

@@ -11,6 +11,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from safetensors.numpy import load_file, save_file
 import refsw
 from refsw.features.sinks import Sink
 from refsw.files import whole_file
+from refsw.models.files import ModelFiles
 
 MAIN = "from refsw.cli.main import main; main()"
 ODD = "\N{GRINNING FACE}"
@@ -255,6 +257,28 @@ def test_writing_a_file_changes_nothing_of_the_process(tmp_path: Path, monkeypat
     (tmp_path / "x").chmod(0o600)
     with whole_file(tmp_path / "x"):
         assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("begin", [whole_file, lambda path: ModelFiles(path, {})], ids=["file", "model"])
+def test_a_signal_just_after_an_output_was_created_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: Callable[[Path], AbstractContextManager[object]]
+) -> None:
+    original, seen = os.open, []
+
+    def create(*words: Any) -> int:
+        os.close(original(*words))
+        seen.extend(listed(tmp_path))
+        raise SystemExit(143)
+
+    def write() -> None:
+        with begin(tmp_path / "x.npz"):
+            pass
+
+    monkeypatch.setattr(os, "open", create)
+    with pytest.raises(SystemExit):
+        write()
+    assert [name.endswith(".part") for name in seen] == [True]
+    assert listed(tmp_path) == set()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="rights do not hold for root")

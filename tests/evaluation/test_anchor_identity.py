@@ -12,7 +12,8 @@ from anchor_runs import COPY, HERE, conditions, document, run
 from PIL import Image
 
 from refsw.errors import UsageError
-from refsw.evaluation.anchors.conditions import parse_conditions, without_folders
+from refsw.evaluation.anchors.choices import without_folders
+from refsw.evaluation.anchors.conditions import parse_conditions
 from refsw.evaluation.anchors.crosscheck import Kind, Verdict, as_text, crosscheck
 from refsw.evaluation.anchors.folder import open_run
 from refsw.evaluation.anchors.programs import program_identity

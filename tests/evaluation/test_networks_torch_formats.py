@@ -11,7 +11,7 @@ import pytest
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import codecs
 from refsw.evaluation.anchors.cache import FeatureCache
-from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.evaluation.errors import NetworkError
 from refsw.evaluation.networks import check_cut
 from refsw.evaluation.networks.builtin import builtin

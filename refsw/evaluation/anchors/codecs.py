@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import CodecError, FeatureError, UsageError
-from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.features.parameters import Parameters
 from refsw.payload import commands
 from refsw.syntax.codes import ElementType

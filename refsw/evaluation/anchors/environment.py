@@ -18,7 +18,7 @@ from typing import Any
 
 import refsw
 from refsw.errors import UsageError
-from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.evaluation.anchors.programs import program_identity
 from refsw.lazy import importing
 from refsw.syntax.codes import PayloadCodec

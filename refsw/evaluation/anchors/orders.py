@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from refsw.errors import RefswError, UsageError
+from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.evaluation.anchors.codecs import Features
-from refsw.evaluation.anchors.conditions import CodecChoice
 from refsw.evaluation.anchors.folder import Key, Record
 
 SUPPORT = "support"

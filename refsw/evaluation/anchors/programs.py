@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from refsw.errors import UsageError
-from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.payload.commands import words_of
 
 VARIABLES = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONHOME", "PYTHONPATH")

@@ -13,15 +13,8 @@ from typing import Any, Self
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import folder as files
 from refsw.evaluation.anchors.cache import prune
-from refsw.evaluation.anchors.conditions import (
-    CodecChoice,
-    Conditions,
-    Test,
-    digest_of,
-    located,
-    parse_conditions,
-    resolved,
-)
+from refsw.evaluation.anchors.choices import CodecChoice
+from refsw.evaluation.anchors.conditions import Conditions, Test, digest_of, located, parse_conditions, resolved
 from refsw.evaluation.anchors.environment import differences, environment, network_versions, used_versions
 from refsw.evaluation.anchors.folder import Journal, Key, Record, key_of, label
 from refsw.evaluation.anchors.orders import SUPPORT, Job, Look, Result, Scored, Scoring, Seen

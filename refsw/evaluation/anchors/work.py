@@ -19,8 +19,9 @@ import numpy as np
 from refsw.errors import CodecError, DfcError, RefswError, UsageError
 from refsw.evaluation.anchors import codecs, losses
 from refsw.evaluation.anchors.cache import FeatureCache, cache_key
+from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.evaluation.anchors.codecs import Features
-from refsw.evaluation.anchors.conditions import CodecChoice, digest_of
+from refsw.evaluation.anchors.conditions import digest_of
 from refsw.evaluation.anchors.environment import differences, network_versions, processor, used_versions
 from refsw.evaluation.anchors.folder import label, pack, unpack
 from refsw.evaluation.anchors.grouped import digest, together

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from refsw.evaluation.anchors.checks import missing_of
-from refsw.evaluation.anchors.conditions import CodecChoice
+from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.evaluation.anchors.folder import Run
 from refsw.evaluation.reports.cells import SCORE, bullets
 from refsw.evaluation.reports.selection import DISTORTION, metric_name

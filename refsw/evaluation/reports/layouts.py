@@ -8,7 +8,8 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from refsw.evaluation.anchors.conditions import CodecChoice, Test
+from refsw.evaluation.anchors.choices import CodecChoice
+from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.bdrate import Curve, Interpolation, NonMonotone, bd_rate
 from refsw.evaluation.errors import CurveError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from refsw.evaluation.anchors.conditions import CodecChoice, Test
+from refsw.evaluation.anchors.choices import CodecChoice
+from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.reports.cells import EMPTY
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from refsw.evaluation.anchors.conditions import CodecChoice, Test
+from refsw.evaluation.anchors.choices import CodecChoice
+from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.distortion import task_distortion
 from refsw.evaluation.errors import EvaluationError

@@ -23,10 +23,13 @@ MODULES = (
     "syntax/units.py", "syntax/walker.py",
     "tensor/axes.py", "tensor/dequantize.py", "tensor/repack.py", "tensor/parts.py",
     "features/parameters.py", "features/reader.py", "features/decoder.py", "features/reconstruct.py",
-    "features/assembly.py", "features/digest.py",
+    "features/assembly.py", "features/digest.py", "features/arrivals.py", "features/reception.py",
     "payload/base.py", "payload/nal.py", "payload/parameter_sets.py", "payload/slices.py", "payload/bytecodecs.py",
     "payload/images.py", "payload/image_headers.py", "payload/hevc.py", "payload/ffmpeg.py", "payload/registry.py",
     "payload/vvc.py",
+    "payload/native/codec.py", "payload/native/configuration.py", "payload/native/contexts.py",
+    "payload/native/decoder.py", "payload/native/errors.py", "payload/native/parameters.py", "payload/native/scale.py",
+    "payload/native/universal.py", "syntax/native_structures.py",
     "syntax/model_structures.py",
     "models/state.py", "models/arithmetic.py", "models/directory.py", "models/labels.py", "models/prediction.py",
     "entropy/rans.py", "entropy/rawbits.py", "models/symbols.py", "models/tables.py",
@@ -67,6 +70,10 @@ OTHERS = {
     "payload/slices.py": {"header_places", "_filters"},
     "payload/parameter_sets.py": {"Promises", "bits_of"},
     "payload/vvc.py": {"VvcCodec.encode", "VvcCodec._compare"},
+    "payload/native/codec.py": {
+        "NativeCodec.encode", "native_configuration", "step_of", "check_channels", "demands_of",
+    },
+    "payload/native/scale.py": {"nearest_code"},
     "models/state.py": {
         "type_of", "model_of", "plain_names", "Model.__init__", "Model.nbytes", "Model._as_coded", "TensorType.nbytes",
     },
@@ -88,6 +95,7 @@ ELSEWHERE = {
     "MAX_AXES", "MAX_EXTENT", "MAX_NAME_BYTES", "MAX_DIGITS", "EXACT_INTEGER", "_BELOW", "_REACH", "SAMPLE_RUNS",
     "FULL_TAPS", "ENCODER_LIMIT", "ENCODER_COEFFICIENT", "FRACTION", "(CLASS_COST, HEAD_COST)", "SMALL", "FEW", "CHUNK",
     "LZMA_DICTIONARIES", "LZMA_LEAST_DICTIONARY", "NAMES", "BEHIND", "NO_LATENCY", "LOOKED_UP", "LZMA_LARGEST_BITS",
+    "MOST_KEPT", "QP_OF_STEP_ONE", "LARGEST_STEP", "MOST_STEPS",
 }  # fmt: skip
 """Of the encoder, the validator, which reads on after a violation, and the decoder's own limits."""
 PROMISES = {"Promises", "marks.append"}

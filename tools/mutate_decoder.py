@@ -43,14 +43,15 @@ SECONDS, MEMORY = 60, 4 << 30  # of CPU
 ENOUGH = 0.95
 KILLED, BY_ERROR, SURVIVED = "killed", "killed by strict errors", "survived"
 VIDEO, IMAGES, LOSSLESS, MODELS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}, {"MODEL", "MODEL_EXTENDED"}
-MANY = {"EXTENDED", "RESILIENT", "COMPLETE"}  # payload codecs
-EVERY = VIDEO | IMAGES | LOSSLESS | MANY
+MANY, NATIVE = {"EXTENDED", "RESILIENT", "COMPLETE"}, {"NATIVE", "COMPLETE"}  # payload codecs
+EVERY = VIDEO | IMAGES | LOSSLESS | NATIVE | MANY
 OF_MODELS = ("models/", "entropy/", "syntax/model_structures.py")
 USERS = {
-    "models/": MODELS, "entropy/": MODELS, "syntax/model_structures.py": MODELS,
+    "models/": MODELS, "entropy/": MODELS | NATIVE, "syntax/model_structures.py": MODELS,
     "features/": EVERY, "tensor/": EVERY, "payload/": EVERY,
-    "payload/bytecodecs.py": LOSSLESS | MANY | MODELS,
+    "payload/bytecodecs.py": LOSSLESS | NATIVE | MANY | MODELS,
     "payload/images.py": IMAGES | MANY, "payload/image_headers.py": IMAGES | MANY,
+    "payload/native/": NATIVE, "syntax/native_structures.py": NATIVE,
     **{f"payload/{name}.py": VIDEO | MANY for name in ("nal", "parameter_sets", "slices", "hevc", "ffmpeg")},
 }  # fmt: skip
 """The profiles whose bitstreams get to a module, by the start of its path; of several, the last. Others: all."""

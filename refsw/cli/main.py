@@ -41,7 +41,7 @@ COMMANDS = {
     "conceal": ("refsw.cli.conceal", "Features that packets of were lost: repair them, train ALTeC, lose some."),
     "native": ("refsw.cli.native", "Parameters of the native payload for a layer: learn them, inspect them."),
     "model": ("refsw.cli.model", "Update models: code differences, apply them, look into them."),
-    "conformance": ("refsw.cli.conformance", "Test a decoder against the conformance vectors."),
+    "conformance": ("refsw.cli.conformance", "Test a decoder on vectors, or an encoder on inputs, for conformance."),
     "crosscheck": ("refsw.cli.crosscheck", "Decode one bitstream with every decoder present, and compare."),
     "anchor": ("refsw.cli.anchor", "Anchors under common test conditions: run, report, compare, cross-check."),
     "demo": ("refsw.cli.demo", "The main job on real features that ship with the package, with a plot."),

@@ -25,6 +25,7 @@ from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
 from refsw.features.reconstruct import UnitContent, check_unit, decode_pictures
 from refsw.payload.base import DecoderSettings
+from refsw.payload.commands import INPUT, OUTPUT, check_command, words_of
 from refsw.payload.known_faults import known_faults
 from refsw.payload.nal import parse_configuration
 from refsw.payload.registry import codec
@@ -115,7 +116,7 @@ class CrossChecker:
         seconds: what one decoder may take for one bitstream.
 
     Raises:
-        UsageError: a decoder that was asked for by name is not there.
+        UsageError: a decoder that was asked for is not there, or does not start.
     """
 
     def __init__(self, decoders: Sequence[str] = (), hevc: Sequence[str] = (), seconds: float = 60.0) -> None:
@@ -127,6 +128,12 @@ class CrossChecker:
             name: DecoderSession(decoder, Path(self._folder.name) / str(number))
             for number, (name, decoder) in enumerate(chosen.items())
         }
+        try:
+            for name in decoders:
+                self._sessions[name].start(self._limits)
+        except UsageError:
+            self.close()
+            raise
 
     def check(self, data: bytes, base: Path | None = None) -> CrossCheck:
         """Decode one bitstream with all of them; `base` is the model that updates start from."""
@@ -139,6 +146,10 @@ class CrossChecker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the decoders."""
         for session in self._sessions.values():
             session.close()
         self._folder.cleanup()
@@ -168,9 +179,15 @@ def _hevc_decoders(commands: Sequence[str]) -> dict[str, str | None]:
             present["libde265"] = f"{program} -q {{input}} -o {{output}}"
             break
     for command in commands:
-        if "{input}" not in command or "{output}" not in command:
-            raise UsageError(f"HEVC decoder {command!r}: a command with {{input}} and {{output}}")
-        present[command.split()[0]] = command
+        try:
+            check_command(command, (INPUT, OUTPUT), needed=(INPUT, OUTPUT))
+        except UsageError as error:
+            raise UsageError(f"HEVC decoder: {error}") from error
+        program = words_of(command)[0]
+        if shutil.which(program) is None:
+            raise UsageError(f"HEVC decoder {command!r}: there is no program {program}")
+        same = sum(name == program or name.startswith(f"{program} #") for name in present)
+        present[f"{program} #{same + 1}" if same else program] = command
     return present
 
 

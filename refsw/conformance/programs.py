@@ -175,7 +175,13 @@ def _command(text: str, form: Form) -> ProgramUnderTest:
     template = any(mark in word for word in words for mark in form.placeholders)
     if template and not all(any(mark in word for word in words) for mark in form.placeholders[:2]):
         raise UsageError(f"{form.role} {text!r}: a command has both {{input}} and {{output}}")
+    unknown = [word for word in words if re.fullmatch(r"\{[a-z]+\}", word) and word not in form.placeholders]
+    if template and unknown:
+        known = ", ".join(form.placeholders)
+        raise UsageError(f"{form.role} {text!r}: unknown placeholder {unknown[0]}; there are {known}")
     program = shutil.which(words[0])
+    if program is None and template:
+        raise UsageError(f"{form.role} {text!r}: there is no program {words[0]} that can be run")
     if program is None:
         raise UsageError(
             f"{form.role} {text!r}: neither a registered {form.role} ({', '.join(form.registered)}) nor a program; "

@@ -73,11 +73,49 @@ def test_what_all_reject(streams: dict[str, bytes], tmp_path: Path) -> None:
     assert "every decoder rejects it" in found.lines("x")[-1]
 
 
-def test_decoders_that_are_not_there(streams: dict[str, bytes]) -> None:
-    with pytest.raises(UsageError, match="neither a registered"):
-        crosscheck(streams["raw"], decoders=["nothing-of-that-name"])
-    with pytest.raises(UsageError, match="HEVC decoder"):
-        crosscheck(streams["raw"], hevc=["TAppDecoder"])
+@pytest.mark.parametrize(
+    ("decoder", "told"),
+    [
+        ("nothing-of-that-name", "neither a registered decoder"),
+        ("./nothing {input} {output}", "there is no program ./nothing"),
+        ("cat {input}", "both {input} and {output}"),
+        ("cat {input} {output} {bsae}", r"unknown placeholder {bsae}; there are {input}, {output}, {base}"),
+        (f"{sys.executable} nothing.py {{input}} {{output}}", "does not start: .*can't open file"),
+        ("env nothing-of-that-name {input} {output}", "does not start: .*nothing-of-that-name"),
+        ("no.such.module:decode", "there is no module"),
+        ("json:nothing", "does not start: .*no attribute 'nothing'"),
+        ("true", "does not start: it did not tell that it is ready"),
+    ],
+)
+def test_a_decoder_that_cannot_be_started_is_a_wrong_word_of_the_user_and_no_disagreement(
+    streams: dict[str, bytes], decoder: str, told: str
+) -> None:
+    with pytest.raises(UsageError, match=told) as error:
+        crosscheck(streams["raw"], decoders=[decoder])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("TAppDecoder", "{input} is missing"),
+        ("nothing-of-that-name {input} {output}", "there is no program nothing-of-that-name"),
+        ("cat {input} {output} {qp}", "unknown placeholder {qp}"),
+        ("'cat {input} {output}", "No closing quotation"),
+        ("", "an empty command"),
+    ],
+)
+def test_an_hevc_decoder_that_cannot_be_started_is_refused_before_anything_is_decoded(
+    streams: dict[str, bytes], command: str, told: str
+) -> None:
+    with pytest.raises(UsageError, match=f"HEVC decoder.*{told}"):
+        crosscheck(streams["raw"], hevc=[command])
+
+
+def test_two_hevc_decoders_of_one_program_are_two(streams: dict[str, bytes]) -> None:
+    found = crosscheck(streams["hevc sequence"], hevc=["false {input} {output}", "false {output} {input}"])
+    assert [row.decoder for row in found.rows if row.decoder.startswith("false")] == ["false", "false #2"]
+    assert found.exit_code == 1
 
 
 def test_a_decoder_with_an_npy_file_takes_part(streams: dict[str, bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def make_features(*shape: int, seed: int = 7) -> NDArray[np.float32]:
     if len(shape) > 1:
         x = x.cumsum(-2) / 3
     return np.maximum(x, 0).astype(np.float32)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Ctrl-C ends what the tests start, though a shell lets what runs in the background, these tests too, ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

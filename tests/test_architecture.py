@@ -83,7 +83,7 @@ def test_imports_run_downwards(path: Path) -> None:
             assert level(name.split(".")[1]) <= own, f"{path.name} imports {name}"
 
 
-@pytest.mark.parametrize("name", ["encoders", "site"])
+@pytest.mark.parametrize("name", ["encoders", "site", "stress"])
 def test_rooms_within_conformance_are_above_the_engine_and_beside_one_another(name: str) -> None:
     own = PACKAGE / "conformance" / name
     for path in (PACKAGE / "conformance").rglob("*.py"):

@@ -50,6 +50,7 @@ SMALLER = {
     "--hevc-encoder 'PROGRAM ... {input} ... {output}'": f"--hevc-encoder '{ENCODER}'",
     "--hevc-decoder 'PROGRAM ... {input} ... {output}'": "--hevc-decoder 'dec265 -q {input} -o {output}'",
     "'./myencoder {input} {output} {options}'": "'./myencoder {input} {output} {options}' --id 'axes-nhwc*' --no-rates",
+    "conformance stress": "conformance stress --id '*-level-1-sample*'",
     "'mycodec enc ": f"'{sys.executable} {HERE}/evaluation/copy_codec.py encode ",
     "'mycodec dec ": f"'{sys.executable} {HERE}/evaluation/copy_codec.py decode ",
 }

@@ -12,6 +12,7 @@ import click
 from refsw.cli.common import OUTPUT, output_stream, role, say, say_all
 from refsw.cli.encoders import encode_command
 from refsw.cli.results import compare_command, live, print_results, run_options, site_command
+from refsw.cli.stress import stress_command
 from refsw.syntax.codes import Profile
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def command() -> None:
     """Test decoders against suites of vectors, and encoders with inputs (spec chapter 13)."""
 
 
-for each in (encode_command, compare_command, site_command):
+for each in (encode_command, stress_command, compare_command, site_command):
     command.add_command(each)
 
 

@@ -20,18 +20,25 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 SHOWN_FAILURES = 20
 
 
-def run_options(folder: str) -> Callable[[_F], _F]:
-    """What every run has: how many at once, where to (by default a folder of a name), limits, and whether to go on."""
+LIMITS = [
+    click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
+                 help="Seconds that a case may take."),
+    click.option("--memory", type=click.IntRange(1), default=4096, show_default=True, help="MiB that a case may take."),
+]  # fmt: skip
+
+
+def run_options(folder: str, *, limits: bool = True) -> Callable[[_F], _F]:
+    """What every run has: how many at once, where to (by default a folder of a name), limits, and whether to go on.
+
+    Without `limits`, cases have their own.
+    """
     options = [
         click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True,
                      help="Cases at the same time."),
         click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path),
                      default=Path(folder), show_default=True,
                      help="Folder of the reports, and of the records of a run that was ended."),
-        click.option("--timeout", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True,
-                     help="Seconds that a case may take."),
-        click.option("--memory", type=click.IntRange(1), default=4096, show_default=True,
-                     help="MiB that a case may take."),
+        *(LIMITS if limits else []),
         click.option("--resume/--fresh", default=True, show_default=True,
                      help="Go on from the records of the same run in the folder, or start over."),
         click.option("--json", "as_json", is_flag=True, help="The results on standard output, as in results.json."),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from refsw.conformance.programs import BASE, INPUT, OUTPUT, PACKAGE, Form, Limits, ProgramUnderTest, Run, Session
 from refsw.conformance.programs import program_under_test as _under_test
 
 INDEPENDENT = Path("conformance") / "independent" / "dfc.py"
-MODEL, SDP = "{model}", "{sdp}"
+MODEL, SDP, SAMPLE = "{model}", "{sdp}", "{sample}"
 SOURCE = "input.dfc"
 
 
@@ -53,14 +54,25 @@ class DecoderSession(Session):
     ) -> Run:  # fmt: skip
         """Decode a bitstream, or with its session description a capture, into files of `self.output`."""
         self.prepare()
+        names, question = self.asked(base, model, sdp)
+        return self.run({SOURCE: data}, names, question, limits, limits.output_bytes + 2 * expected_bytes)
+
+    def asked(
+        self, base: Path | None = None, model: str = "", sdp: Path | None = None, sample: int | None = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        """What the placeholders of a command stand for, and the same as a request to a process that talks."""
         names = {
             "input": str(self.scratch / SOURCE),
             "output": str(self.output / "output"),
             "base": str(base.absolute()) if base else "",
             "model": model,
             "sdp": str(sdp.absolute()) if sdp else "",
+            "sample": "" if sample is None else str(sample),
         }
-        question = {"input": names["input"], "output": names["output"], "base": names["base"] or None}
+        question: dict[str, Any] = {
+            "input": names["input"], "output": names["output"], "base": names["base"] or None,
+        }  # fmt: skip
         question |= {"model": model} if model else {}
         question |= {"sdp": names["sdp"]} if sdp else {}
-        return self.run({SOURCE: data}, names, question, limits, limits.output_bytes + 2 * expected_bytes)
+        question |= {"sample": sample} if sample is not None else {}
+        return names, question

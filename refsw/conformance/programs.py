@@ -255,7 +255,7 @@ class Session:
         self.prepare()
         (self.scratch / EMPTY).write_bytes(b"")
         names = {"input": str(self.scratch / EMPTY), "output": str(self.output / "output"), "jobs": "1"}
-        names |= dict.fromkeys(("base", "model", "options", "axes"), "")
+        names |= dict.fromkeys(("base", "model", "options", "axes", "sdp"), "") | {"sample": "0"}
         run = _run(self._ask(names, None, limits, limits.output_bytes), self.program.talks)
         said = run.text.strip().splitlines()
         silent = "it did not tell that it is ready" if self.program.talks else f"it ends with {run.exit_code}"

@@ -5,8 +5,9 @@
 
 The function takes the bytes of a bitstream, with a model update the path of its base model, if it likes the digest
 of the receiver's model as `model` and the path of the session description of a capture as `sdp`, and returns the
-tensors by name as numpy arrays. It rejects by an exception with an attribute `exit_code`, 65 or 69. The second form
-says whether the function takes a base, with exit code 0 or 1.
+tensors by name as numpy arrays. It rejects by an exception with an attribute `exit_code`, 65 or 69. A function with
+an argument `output` is given paths instead, and writes the file itself (13.13.3). The second form says whether the
+function takes a base, with exit code 0 or 1.
 """
 
 from __future__ import annotations
@@ -71,6 +72,10 @@ def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, A
     """Decode one input file into one output file in the raw form, which is there whole or not at all."""
     from refsw.conformance.outputs import write_raw
 
+    if _takes(function, "", output=""):
+        return _with_paths(function, request)
+    if request.get("sample") is not None:
+        return {"exit": UNSUPPORTED, "message": "the function takes no sample"}
     data = Path(request["input"]).read_bytes()
     base = request.get("base")
     try:
@@ -92,6 +97,20 @@ def answer(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, A
     with part.open("wb") as file:
         write_raw(file, tensors)
     part.replace(output)
+    return {"exit": 0}
+
+
+def _with_paths(function: Callable[..., Any], request: dict[str, Any]) -> dict[str, Any]:
+    """13.13.3 A function that reads its input and writes its output itself, as it goes."""
+    named = {name: request[name] for name in ("base", "model", "sdp", "sample") if request.get(name) is not None}
+    lacking = [name for name in named if not _takes(function, "", output="", **{name: named[name]})]
+    if lacking:
+        return {"exit": UNSUPPORTED, "message": f"the function takes no {lacking[0]}"}
+    try:
+        function(request["input"], output=request["output"], **named)
+    except Exception as error:
+        Path(request["output"]).unlink(missing_ok=True)
+        return verdict(error)
     return {"exit": 0}
 
 

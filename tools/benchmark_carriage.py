@@ -17,7 +17,7 @@ import numpy as np
 
 import refsw
 from refsw.carriage.captures import CaptureWriter, read_capture
-from refsw.carriage.depacketizer import Depacketizer
+from refsw.carriage.depacketizer import Depacketizer, batches
 from refsw.carriage.packetizer import Packetizer, SenderConfig
 from refsw.carriage.reception import Receiver
 from refsw.carriage.restore import restore
@@ -82,12 +82,12 @@ def rates(data: bytes, packet_bytes: int) -> dict[str, float]:
 
 def share(data: bytes) -> float:
     """How much longer it takes to receive a bitstream than to decode it, with no loss."""
-    packets = [packet for sent in Packetizer(io.BytesIO(data)) for packet in sent.packets]
+    packets = [(sent.seconds, packet) for sent in Packetizer(io.BytesIO(data)) for packet in sent.packets]
 
     def receive() -> None:
         receiver = Receiver()
-        for packet in packets:
-            for _ in receiver.put(packet):
+        for some in batches(packets):
+            for _ in receiver.put_all(some):
                 pass
         assert receiver.complete
 

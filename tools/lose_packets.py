@@ -222,15 +222,19 @@ def pattern(rng: random.Random, stream: Stream) -> tuple[str, Packets]:
     return " + ".join(fault.__name__ for fault in chosen), packets
 
 
-def receive(packets: Packets, receiver: Receiver | None = None) -> tuple[dict[str, Array], Receiver]:
-    """What a receiver puts out.
+def receive(
+    packets: Packets, receiver: Receiver | None = None, *, together: int = 1
+) -> tuple[dict[str, Array], Receiver]:
+    """What a receiver puts out that takes so many packets together.
 
     Raises:
         DfcError: nothing, or nothing that is supported.
     """
     receiver, arrays = receiver or Receiver(), Arrays()
-    for place, packet in enumerate(packets):
-        receive_into(arrays.output, receiver, receiver.put(packet, place / 1000))
+    for place in range(0, len(packets), together):
+        some = [(i / 1000, packets[i]) for i in range(place, min(place + together, len(packets)))]
+        taken = receiver.put(some[0][1], some[0][0]) if together == 1 else receiver.put_all(some)
+        receive_into(arrays.output, receiver, taken)
     receive_into(arrays.output, receiver, receiver.finish())
     arrays.finish(receiver)
     return arrays.tensors, receiver
@@ -270,7 +274,7 @@ def run(seed: int, count: int, chosen: list[Stream] | None = None) -> Iterator[t
         stream = rng.choice(chosen)
         faults, packets = pattern(rng, stream)
         try:
-            got, receiver = receive(packets)
+            got, receiver = receive(packets, together=rng.choice([1, 64]))
         except DfcError as error:
             # Whatever came, without a session description there is nothing to put out.
             found = None if error.requirement == "carriage.tensors" else f"{error}"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from refsw.carriage.fragments import Carried
 from refsw.carriage.session import Session, data_units, read_session, whole_unit
 from refsw.errors import DfcError, ErrorClass, SemanticError, UnsupportedError
 from refsw.features.parameters import Parameters
-from refsw.features.reader import BitstreamReader, Content
+from refsw.features.reader import BitstreamReader, Content, Tensor
 from refsw.features.reconstruct import UnitContent
-from refsw.syntax.bits import BitReader
+from refsw.syntax.bits import BitReader, leading_ues
 from refsw.syntax.codes import UnitType
 from refsw.syntax.structure import Trace
 from refsw.syntax.units import Unit, UnitReader, crc32
@@ -19,6 +20,9 @@ from refsw.syntax.units import Unit, UnitReader, crc32
 MISSING, MISSING_PER_BYTE = 1 << 25, 1 << 10
 """14.6.4 Bytes of samples that may be missing, and more for every byte that has come."""
 TOLD = 16
+PART = ("parameter_set_id", "sample_index")
+WHOLE = ("parameter_set_id", "first_sample", "sample_count_minus1")
+"""6.6, 6.13 What feature parts and feature data begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,13 @@ class End:
     sample_counts: dict[str, int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """What the place of the next unit is compared with: samples and parts of the last by tensor, and counts."""
+class _Place(NamedTuple):
+    """What the place of the next unit is compared with: counts, and samples and parts of the tensor of the last one."""
 
     last_first: int
-    tensors: dict[int, tuple[int, set[int]]]
+    tensor: Tensor | None
+    samples: int
+    parts: set[int]
     start: int | None
     missing: int
     used: int
@@ -107,9 +112,8 @@ class Acceptance:
         except DfcError:
             self.damaged += 1
             return []
-        self._before = self._place()
         try:
-            contents: list[Content | End] = [*self._checked(unit, carried.timestamp)]
+            contents = self._checked(unit, carried.timestamp)
         except UnsupportedError:
             raise
         except DfcError as error:
@@ -140,22 +144,23 @@ class Acceptance:
         self._order = [n for n in dict.fromkeys([*numbers, *self._order]) if n in tensors]
         return contents
 
-    def _place(self) -> _Place:
-        tensors = {number: (tensor.samples, tensor.parts) for number, tensor in self._reader.tensors.items()}
-        return _Place(self._reader.last_first_sample, tensors, self.start, self._missing, self.used, self._chain)
+    def _place(self, tensor: Tensor | None = None) -> _Place:
+        samples, parts = (tensor.samples, tensor.parts) if tensor is not None else (0, set[int]())
+        last = self._reader.last_first_sample
+        return _Place(last, tensor, samples, parts, self.start, self._missing, self.used, self._chain)
 
     def _restore(self) -> None:
         before = self._before
         self._reader.last_first_sample, self.start, self._missing = before.last_first, before.start, before.missing
         self.used, self._chain = before.used, before.chain
-        for number, (samples, parts) in before.tensors.items():
-            tensor = self._reader.tensors[number]
-            tensor.samples, tensor.parts = samples, parts
+        if before.tensor is not None:
+            before.tensor.samples, before.tensor.parts = before.samples, before.parts
 
     def withdraw(self, content: UnitContent, error: DfcError) -> None:
         """The last unit does not decode: it is not used, and what comes after it is as if it had not come."""
-        parts, kept = self._reader.tensors[content.tensor.id].parts, self._before.tensors[content.tensor.id][1]
-        if content.part is not None and parts is kept:  # otherwise the unit began a sample, and a set of its own
+        parts = self._reader.tensors[content.tensor.id].parts
+        # Otherwise the unit began a sample, and a set of its own.
+        if content.part is not None and parts is self._before.parts:
             parts.discard(content.part)
         self._restore()
         self.refuse(error)
@@ -171,31 +176,31 @@ class Acceptance:
 
     def _checked(self, unit: Unit, timestamp: int) -> list[Content | End]:
         if unit.type in self._data:
-            self._check_data(unit, timestamp)
-            if not self.decoding:
-                return []
-        elif unit.type == UnitType.END_OF_BITSTREAM:
+            names = WHOLE if unit.type == UnitType.FEATURE_DATA else PART
+            number, first, *further = leading_ues(unit.body, names)
+            tensor = self._reader.tensors.get(number)
+            self._before = self._place(tensor)
+            self._check_data(unit, tensor, first, first + sum(further), timestamp)
+            return [*self._interpret(unit)] if self.decoding else []
+        self._before = self._place()
+        if unit.type == UnitType.END_OF_BITSTREAM:
             return [self._check_end(unit, timestamp)]
-        elif not self.session.clock.has(timestamp, self._reader.last_first_sample):
+        if not self.session.clock.has(timestamp, self._reader.last_first_sample):
             raise _refused("carriage.time-agrees", "timestamp", "that of an access unit", timestamp)
         return [*self._interpret(unit)]
 
-    def _check_data(self, unit: Unit, timestamp: int) -> None:
-        reader = BitReader(unit.body, where="feature data")
-        number, first = reader.ue("parameter_set_id"), reader.ue("first_sample")
+    def _check_data(self, unit: Unit, tensor: Tensor | None, first: int, last: int, timestamp: int) -> None:
         self._check_time(first, timestamp)
-        tensor = self._reader.tensors.get(number)
         if tensor is not None:
             # Further parts of a sample are of one that has begun.
             begun = tensor.samples - (unit.type == UnitType.FEATURE_PART)
         if tensor is None or first < max(self._reader.last_first_sample, begun):
             raise _refused("carriage.samples", "first_sample", "the next samples of a tensor that is known", first)
-        p = tensor.parameters
         start = min(first, self.session.join_sample) if self.start is None else self.start
-        self._spend(max(0, first - max(start, tensor.samples)) * p.axes.elements * p.dtype.itemsize, first)
+        gap = first - max(start, tensor.samples)
+        self._spend(gap * _sample_bytes(tensor.parameters) if gap > 0 else 0, first)
         self.start = start
         if not self.decoding:
-            last = first + reader.ue("sample_count_minus1") if unit.type == UnitType.FEATURE_DATA else first
             tensor.samples, self._reader.last_first_sample = last + 1, first
 
     def _check_time(self, first_sample: int, timestamp: int) -> None:
@@ -221,14 +226,15 @@ class Acceptance:
         if len(known) == len(counts):
             told = {p.name: count for p, count in zip(known, counts, strict=True)}
             start = self.session.join_sample if self.start is None else self.start
-            missing = sum(
-                max(0, told[p.name] - max(start, self.samples_of(p))) * p.axes.elements * p.dtype.itemsize
-                for p in known
-            )
+            missing = sum(max(0, told[p.name] - max(start, self.samples_of(p))) * _sample_bytes(p) for p in known)
             self._spend(missing, max(counts, default=0))
         self.end = End(told)
         self.complete = values["bitstream_crc"] == self._chain
         return self.end
+
+
+def _sample_bytes(p: Parameters) -> int:
+    return p.axes.elements * p.dtype.itemsize
 
 
 def _refused(requirement: str, element: str, expected: str, got: int) -> DfcError:

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from refsw.carriage.fragments import Assembler, Carried
 from refsw.carriage.packets import (
     DEFAULT_PAYLOAD_TYPE,
     HEAD,
+    KINDS,
     SHORTEST,
+    UNIT,
     VERSION_2,
-    Kind,
     Packet,
+    framed_length,
     parse,
-    payload_header,
 )
-from refsw.carriage.session import Session, read_header, read_session
+from refsw.carriage.session import JOIN_SAMPLE, Session, read_header, read_session
 from refsw.carriage.statistics import Jitter, Statistics
 from refsw.carriage.window import DEFAULT_WINDOW, MOST_WINDOW, Window
 from refsw.errors import DfcError, UnsupportedError, UsageError
 from refsw.profiles import LEVELS
 from refsw.syntax.carriage_structures import PacketType
 
-MIDDLE = payload_header(Kind(PacketType.FRAGMENT, False, False, False), 0)[0]
-JOIN_SAMPLE = slice(24, 28)
-"""14.4.1 Bytes of a session description that differ where it is repeated, besides its CRC."""
+Datagram = tuple[float, bytes]
+"""When it came, in seconds, and its payload."""
+BATCH = 64
+FRAGMENTS = {byte: kind for byte in (UNIT.first, UNIT.middle, UNIT.last) if (kind := KINDS[byte]) is not None}
+"""14.3.4 Those of units, by the first byte of their payload headers: most packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class Bounds:
 class _Source:
     """The packets of one SSRC and bitstream_number."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, payload_type: int, ssrc: int, number: int) -> None:
+        self._identity = payload_type, ssrc, number
         self.window: Window[Packet] = Window(bounds.window)
         self.assembler = Assembler(bounds.unit_bytes)
         self.jitter = Jitter()
@@ -73,6 +78,42 @@ class _Source:
             self.bytes += size
             self.jitter.add(packet.timestamp, arrival)
         return self.assemble(ready)
+
+    def fragment(self, kind: int, sequence: int, timestamp: int, data: bytes, arrival: float) -> list[Carried] | None:
+        """A packet with a fragment of a unit, if it is the next one; None of any other, which then is to be `put`."""
+        body, length = memoryview(data)[SHORTEST:], None
+        if kind == UNIT.first:
+            length = framed_length(body)
+            if length is None:
+                return None
+        number = self.window.pass_on(sequence)
+        if number is None:
+            return None
+        self.bytes += len(data)
+        self.jitter.add(timestamp, arrival)
+        return self.assembler.fragment(number, timestamp, FRAGMENTS[kind], body, length)
+
+    def middle(self, datagrams: Sequence[Datagram], place: int) -> int:
+        """How many datagrams from a place on are the next packets, and fragments that neither begin nor end a unit.
+
+        They are taken: of most packets of long units no more has to be known.
+        """
+        window, timestamp = self.window, self.assembler.awaits(self.window.next)
+        if timestamp is None or window.waiting:
+            return 0
+        (payload_type, ssrc, identity), number, bodies = self._identity, window.next or 0, []
+        for arrival, data in islice(datagrams, place, None):
+            head = HEAD.pack(VERSION_2, payload_type, number & 0xFFFF, timestamp, ssrc, UNIT.middle, identity)
+            if data[:SHORTEST] != head or len(data) == SHORTEST:
+                break
+            bodies.append(memoryview(data)[SHORTEST:])
+            self.bytes += len(data)
+            self.jitter.add(timestamp, arrival)
+            number += 1
+        if bodies:
+            window.skip_to(number)
+            self.assembler.extend(bodies)
+        return len(bodies)
 
     def assemble(self, ready: Iterable[tuple[int, Packet]]) -> list[Carried]:
         add, out = self.assembler.add, []
@@ -110,6 +151,24 @@ class Depacketizer:
         self._counts = Statistics()
         self._said = b""
 
+    def put_all(self, datagrams: Sequence[Datagram]) -> list[Carried]:
+        """Datagrams that have come, each with its time: what can be used with them, in order.
+
+        Raises:
+            UnsupportedError: as for `put`.
+        """
+        out: list[Carried] = []
+        place = 0
+        while place < len(datagrams):
+            taken = self._source.middle(datagrams, place) if self._source is not None else 0
+            self._counts.packets += taken
+            place += taken
+            if place < len(datagrams):
+                arrival, data = datagrams[place]
+                out += self.put(data, arrival)
+                place += 1
+        return out
+
     def put(self, data: bytes, arrival: float = 0.0) -> list[Carried]:
         """One datagram, and when it came, in seconds: what can be used with it, in order.
 
@@ -117,8 +176,18 @@ class Depacketizer:
             UnsupportedError: a session description is of a version or profile that is not known here.
         """
         self._counts.packets += 1
-        if self._source is not None and self._goes_on(self._source, data, arrival):
-            return []
+        # Of most packets no more has to be known: they are the next ones, have a fragment and nothing unusual.
+        if self._source is not None and len(data) > SHORTEST:
+            first, second, sequence, timestamp, ssrc, kind, number = HEAD.unpack_from(data)
+            if (
+                kind in FRAGMENTS
+                and first == VERSION_2
+                and second & 0x7F == self.payload_type
+                and (ssrc, number) == self._identity
+            ):
+                carried = self._source.fragment(kind, sequence, timestamp, data, arrival)
+                if carried is not None:
+                    return carried
         packet = parse(data, self.payload_type)
         if packet is None:
             self._counts.ignored += 1
@@ -131,26 +200,11 @@ class Depacketizer:
         carried = self._source.put(packet, len(data), arrival)
         return self._agreeing(carried) if carried else carried
 
-    def _goes_on(self, source: _Source, data: bytes, arrival: float) -> bool:
-        """Whether a packet is the next fragment in the middle of a unit: of most packets no more has to be known."""
-        if len(data) <= SHORTEST:  # without a byte of the unit it is none
-            return False
-        first, second, sequence, timestamp, ssrc, kind, number = HEAD.unpack_from(data)
-        middle = kind == MIDDLE and first == VERSION_2 and second == self.payload_type
-        if not middle or (ssrc, number) != self._identity:
-            return False
-        if not source.assembler.goes_on(source.window.next, timestamp) or source.window.pass_on(sequence) is None:
-            return False
-        source.assembler.append(data[SHORTEST:])
-        source.bytes += len(data)
-        source.jitter.add(timestamp, arrival)
-        return True
-
     def _before(self, packet: Packet, identity: tuple[int, int], size: int, arrival: float) -> list[Carried]:
         if self.ssrc is not None and packet.ssrc != self.ssrc:
             self._counts.foreign += 1
             return []
-        source = self._candidates.pop(identity, None) or _Source(self.bounds)
+        source = self._candidates.pop(identity, None) or _Source(self.bounds, self.payload_type, *identity)
         self._candidates[identity] = source
         if len(self._candidates) > self.bounds.sources:
             self._counts.foreign += self._candidates.popitem(last=False)[1].window.received
@@ -243,3 +297,10 @@ def _session_of(data: bytes | memoryview) -> Session | None:
         raise
     except DfcError:
         return None
+
+
+def batches(datagrams: Iterable[Datagram]) -> Iterator[list[Datagram]]:
+    """Datagrams, some at a time: what comes one by one costs more to look at."""
+    remaining = iter(datagrams)
+    while some := list(islice(remaining, BATCH)):
+        yield some

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from refsw.carriage.packets import LONGEST_UNIT_HEAD, Packet, aggregated, framed_length
+from refsw.carriage.packets import Kind, Packet, aggregated, framed_length
 from refsw.syntax.carriage_structures import PacketType
 
 LONGEST_SESSION = 1 << 22
 """Bytes of the longest session description that is put together."""
+MANY = 4
+"""Fragments of a unit that are to come, from which on it pays to look for many at once."""
 
 
 class Carried(NamedTuple):
@@ -42,54 +44,62 @@ class Assembler:
         """The next packet in order, with its number that goes on counting: what is whole with it."""
         kind, body = packet.kind, packet.body
         if kind.type is PacketType.FRAGMENT:
-            return self._fragment(number, packet)
+            return self.fragment(number, packet.timestamp, kind, body, _length_of(kind, body))
         if self._parts:
             self._abandon()
         if kind.type is PacketType.SINGLE:
             return [Carried(body, packet.timestamp, kind.session)]
         return [Carried(unit, packet.timestamp, False) for unit in aggregated(body) or ()]
 
-    def _fragment(self, number: int, packet: Packet) -> list[Carried]:
-        kind, body = packet.kind, packet.body
-        head = (packet.timestamp, kind.session)
-        if kind.first:
+    def fragment(
+        self, number: int, timestamp: int, kind: Kind, body: bytes | memoryview, length: int | None
+    ) -> list[Carried]:
+        """The next packet in order, a fragment.
+
+        Args:
+            number, timestamp, kind, body: of the packet.
+            length: of the unit that a first fragment of a unit begins; None of others.
+        """
+        _, session, first, last = kind
+        if first:
             if self._parts:
                 self._abandon()
-            self._head, self._size = head, 0
-            self._length = None if kind.session else framed_length(body[:LONGEST_UNIT_HEAD])
-            self._most = LONGEST_SESSION if self._length is None else min(self._length, self.longest)
+            self._head, self._size, self._length = (timestamp, session), 0, length
+            self._most = LONGEST_SESSION if length is None else min(length, self.longest)
         elif not self._parts:
             return []  # its beginning was lost, which is counted, or never was one
-        elif number != self._next or head != self._head:
+        elif number != self._next or (timestamp, session) != self._head:
             self._abandon()
             return []
         self._parts.append(body)
         self._size += len(body)
         self._next = number + 1
         # What is too long is told by its first fragment, and none is kept.
-        if self._size > self._most or (self._length or 0) > self.longest:
+        if self._size > self._most or (first and (length or 0) > self.longest):
             self._abandon()
             return []
-        if not kind.last:
+        if not last:
             return []
         if self._length not in (None, self._size):
             self._abandon()
             return []
         whole = b"".join(self._parts)
         self._parts = []
-        return [Carried(whole, packet.timestamp, kind.session)]
+        return [Carried(whole, timestamp, session)]
 
-    def goes_on(self, number: int | None, timestamp: int) -> bool:
-        """Whether a fragment of a unit, with that number, is the next one of the open unit."""
-        return number == self._next and bool(self._parts) and self._head == (timestamp, False)
+    def awaits(self, number: int | None) -> int | None:
+        """The timestamp of an open unit of which much is to come, if the packet with that number may go on with it."""
+        timestamp, session = self._head
+        if not self._parts or number != self._next or session:
+            return None
+        return timestamp if self._most - self._size >= MANY * len(self._parts[0]) else None
 
-    def append(self, body: bytes) -> None:
-        """A fragment that goes on, and neither begins nor ends a unit."""
-        self._size += len(body)
-        if self._size <= self._most:
-            self._parts.append(body)
-            self._next += 1
-        else:
+    def extend(self, bodies: list[memoryview]) -> None:
+        """The next packets: fragments that neither begin nor end the open unit."""
+        self._parts += bodies
+        self._size += sum(map(len, bodies))
+        self._next += len(bodies)
+        if self._size > self._most:
             self._abandon()
 
     def _abandon(self) -> None:
@@ -100,3 +110,7 @@ class Assembler:
         """No more packets: what is open stays incomplete."""
         if self._parts:
             self._abandon()
+
+
+def _length_of(kind: Kind, body: bytes | memoryview) -> int | None:
+    return framed_length(body) if kind.first and not kind.session else None

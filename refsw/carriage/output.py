@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from refsw.carriage.captures import read_capture
-from refsw.carriage.depacketizer import Bounds
+from refsw.carriage.depacketizer import Bounds, batches
 from refsw.carriage.reception import ReceivedSample, Receiver
 from refsw.carriage.sdp import SessionParameters
 from refsw.features.parameters import Parameters
@@ -131,9 +131,9 @@ def receive_capture(stream: BinaryIO, session: SessionParameters, receiver: Rece
         DfcError: it is no capture, or there is nothing to put out.
     """
     receiver, arrays = receiver or receiver_of(session), Arrays()
-    for one in read_capture(stream):
-        if session.port is None or one.port in (None, session.port):
-            receive_into(arrays.output, receiver, receiver.put(one.payload, one.seconds))
+    mine = (one for one in read_capture(stream) if session.port is None or one.port in (None, session.port))
+    for some in batches((one.seconds, one.payload) for one in mine):
+        receive_into(arrays.output, receiver, receiver.put_all(some))
     receive_into(arrays.output, receiver, receiver.finish())
     arrays.finish(receiver)
     return arrays.tensors

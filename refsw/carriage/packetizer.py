@@ -8,28 +8,32 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 from refsw.carriage.packets import (
+    AGGREGATION,
     DEFAULT_PAYLOAD_TYPE,
+    HEAD,
     LONGEST,
+    MARKER,
     OVERHEAD,
+    SESSION,
     SIZE_BYTES,
-    Kind,
-    payload_header,
-    rtp_head,
+    UNIT,
+    VERSION_2,
 )
-from refsw.carriage.session import Clock, Session, data_units, rate_of, read_parameter_set
+from refsw.carriage.session import Clock, Session, data_units, rate_of, read_parameter_set, repeated
 from refsw.errors import ErrorClass, ParseError, SemanticError, UnsupportedError, UsageError
 from refsw.profiles import LEVELS, MODEL_PROFILES
-from refsw.syntax.bits import BitReader
-from refsw.syntax.carriage_structures import PacketType
+from refsw.syntax.bits import leading_ues
 from refsw.syntax.codes import UnitType
 from refsw.syntax.structure import read_structure
-from refsw.syntax.structures import END_OF_BITSTREAM, HEADER_BYTES
-from refsw.syntax.units import Unit, UnitReader, body_reader, leb128
+from refsw.syntax.structures import END_OF_BITSTREAM
+from refsw.syntax.units import Unit, UnitReader, body_reader
 
 DEFAULT_BYTES = 1200
 LEAST_BYTES = 64
 DEFAULT_RATE = (30, 1)
 LONGEST_AGGREGATED = 0xFFFF
+PLACE = ("parameter_set_id", "first_sample")
+"""6.6, 6.13 What feature data and feature parts begin with."""
 
 
 def _random(bits: int) -> int:
@@ -91,19 +95,6 @@ class Sent(NamedTuple):
     packets: list[bytes]
 
 
-class _Head:
-    """A stream whose bitstream header is kept as it stands."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream, self.start = stream, bytearray()
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        if len(self.start) < HEADER_BYTES:
-            self.start += data[: HEADER_BYTES - len(self.start)]
-        return data
-
-
 class UnitSource:
     """A bitstream of features, access unit by access unit, with what a sender has to know of it.
 
@@ -115,9 +106,8 @@ class UnitSource:
     """
 
     def __init__(self, stream: BinaryIO) -> None:
-        remembering = _Head(stream)
-        self._units = UnitReader(remembering)  # type: ignore[arg-type]
-        self.header = bytes(remembering.start)
+        self._units = UnitReader(stream)
+        self.header = self._units.header_bytes
         header = self._units.header
         if header.profile in MODEL_PROFILES:
             raise UnsupportedError(
@@ -140,7 +130,7 @@ class UnitSource:
         current = AccessUnit(None, [])
         begun: list[bytes] = []
         for unit in self._units:
-            data, kind = _bytes_of(unit), unit.type
+            data, kind = unit.framed, unit.type
             if kind == UnitType.FEATURE_PARAMETER_SET:
                 self._add_set(unit, data)
             if kind in self._data:
@@ -174,23 +164,16 @@ class UnitSource:
         self.rate = self.rate or rate_of(p)
 
     def _first_sample(self, unit: Unit) -> int:
-        reader = BitReader(unit.body, 8 * unit.body_offset, "feature data")
-        number, offset = reader.ue("parameter_set_id"), reader.offset
-        first = reader.ue("first_sample")
+        offset = 8 * unit.body_offset
+        number, first = leading_ues(unit.body, PLACE, offset)
         if number not in self.parameter_sets or first < self.last:
             requirement = "order.access-units" if number in self.parameter_sets else "order.parameter-set-first"
             raise SemanticError(
-                ErrorClass.OUT_OF_RANGE, requirement, "first_sample", offset,
+                ErrorClass.OUT_OF_RANGE, requirement, "first_sample", offset + 2 * (number + 1).bit_length() - 1,
                 expected=f"at least {self.last}, of a tensor that is known", got=str(first),
             )  # fmt: skip
         self.last = first
         return first
-
-
-def _bytes_of(unit: Unit) -> bytes:
-    """A unit as it stands in the bitstream."""
-    head = bytes([unit.type << 1 | unit.skippable]) + leb128(len(unit.body))
-    return b"".join((head, unit.body, unit.crc.to_bytes(4, "big")))
 
 
 class Packetizer:
@@ -208,8 +191,9 @@ class Packetizer:
         self.config = config or SenderConfig()
         self.source = UnitSource(stream)
         self._sequence = self.config.first_sequence
+        self._room = self.config.packet_bytes - OVERHEAD
         self._clock: Clock | None = None
-        self._heads: dict[Kind, bytes] = {}
+        self._said = (-1, b"")  # how many parameter sets were known, and the session description with them
 
     @property
     def clock(self) -> Clock:
@@ -218,10 +202,14 @@ class Packetizer:
             self._clock = Clock(self.config.timestamp_base, *(self.source.rate or self.config.rate))
         return self._clock
 
-    def session(self, join_sample: int = 0) -> Session:
+    def session(self, join_sample: int) -> bytes:
         """14.4 The session description before an access unit."""
-        sets = tuple(self.source.parameter_sets.values()) if self.config.in_band else ()
-        return Session(self.source.header, self.clock, join_sample, sets)
+        known, data = self._said
+        if known != len(self.source.parameter_sets):
+            sets = tuple(self.source.parameter_sets.values())
+            data = bytes(Session(self.source.header, self.clock, join_sample, sets if self.config.in_band else ()))
+            self._said = len(sets), data
+        return repeated(data, join_sample)
 
     def __iter__(self) -> Iterator[Sent]:
         """The packets of access unit after access unit, in order, each with its time.
@@ -251,12 +239,12 @@ class Packetizer:
         return Sent(self.clock.seconds(last), packets)
 
     def _described(self, join_sample: int, timestamp: int, copies: int) -> list[bytes]:
-        data = bytes(self.session(join_sample))
+        data = self.session(join_sample)
         return [packet for _ in range(copies) for packet in self._carry(data, timestamp, session=True, marker=False)]
 
     def _units(self, units: list[bytes], timestamp: int) -> list[bytes]:
         """Units of one access unit: together where they are small, in fragments where they are not."""
-        room, out, together, size = self.config.packet_bytes - OVERHEAD, [], list[bytes](), 0
+        room, out, together, size = self._room, list[bytes](), list[bytes](), 0
         for data in units:
             if together and (not self.config.aggregate or size + SIZE_BYTES + len(data) > room):
                 out += self._together(together, timestamp, marker=False)
@@ -273,28 +261,27 @@ class Packetizer:
     def _together(self, units: list[bytes], timestamp: int, *, marker: bool) -> list[bytes]:
         if len(units) == 1:
             return self._carry(units[0], timestamp, session=False, marker=marker)
-        body = b"".join(len(unit).to_bytes(SIZE_BYTES, "big") + unit for unit in units)
-        return [self._packet(Kind(PacketType.AGGREGATION, False, True, True), body, timestamp, marker)]
+        body = b"".join([part for unit in units for part in (len(unit).to_bytes(SIZE_BYTES, "big"), unit)])
+        return [self._packet(AGGREGATION, body, timestamp, self._second(marker=marker))]
 
     def _carry(self, data: bytes, timestamp: int, *, session: bool, marker: bool) -> list[bytes]:
         """14.3.2, 14.3.4 One unit or session description, whole or in fragments."""
-        room = self.config.packet_bytes - OVERHEAD
-        if len(data) <= room:
-            return [self._packet(Kind(PacketType.SINGLE, session, True, True), data, timestamp, marker)]
-        view, out = memoryview(data), []
-        for start in range(0, len(data), room):
-            last = start + room >= len(data)
-            kind = Kind(PacketType.FRAGMENT, session, start == 0, last)
-            out.append(self._packet(kind, view[start : start + room], timestamp, marker and last))
+        room, size = self._room, len(data)
+        kinds, unmarked = SESSION if session else UNIT, self._second(marker=False)
+        if size <= room:
+            return [self._packet(kinds.whole, data, timestamp, self._second(marker=marker))]
+        last = (size - 1) // room * room
+        out = [self._packet(kinds.first, data[:room], timestamp, unmarked)]
+        for start in range(room, last, room):
+            out.append(self._packet(kinds.middle, data[start : start + room], timestamp, unmarked))
+        out.append(self._packet(kinds.last, data[last:], timestamp, self._second(marker=marker)))
         return out
 
-    def _packet(self, kind: Kind, body: bytes | memoryview, timestamp: int, marker: bool) -> bytes:
+    def _second(self, *, marker: bool) -> int:
+        """14.2 The second byte of an RTP header."""
+        return self.config.payload_type | (MARKER if marker else 0)
+
+    def _packet(self, kind: int, body: bytes, timestamp: int, second: int) -> bytes:
         config, sequence = self.config, self._sequence
         self._sequence = (sequence + 1) & 0xFFFF
-        start = self._heads.get(kind)
-        if start is None:
-            start = self._heads[kind] = payload_header(kind, config.bitstream_number)
-        head = rtp_head(
-            sequence, timestamp, config.ssrc, payload_type=config.payload_type, marker=marker, payload_start=start
-        )
-        return b"".join((head, body))
+        return HEAD.pack(VERSION_2, second, sequence, timestamp, config.ssrc, kind, config.bitstream_number) + body

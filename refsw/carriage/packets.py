@@ -10,6 +10,7 @@ from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.carriage_structures import AGGREGATED_UNIT, PAYLOAD_HEADER, PacketType
 from refsw.syntax.declaration import Values
 from refsw.syntax.structure import Trace, read_structure, write_structure
+from refsw.syntax.units import CRC_BYTES, LEAST_UNIT, LONGEST_HEAD
 
 CLOCK = 90_000
 """14.2 Ticks of RTP timestamps in a second."""
@@ -18,9 +19,6 @@ OVERHEAD = RTP_BYTES + 2
 """Bytes of a packet before what it carries: RTP header and payload header."""
 SIZE_BYTES = 2
 """14.3.3 Of the size before a unit of an aggregation packet."""
-LEAST_UNIT = 6
-LONGEST_UNIT_HEAD = 6
-CRC_BYTES = 4
 LONGEST = 65_507
 """Bytes of the longest datagram of UDP over IPv4."""
 DEFAULT_PAYLOAD_TYPE = 96
@@ -93,12 +91,24 @@ KINDS = tuple(_kind_of(byte) for byte in range(256))
 """By the first byte of a payload header; None: the packet is ignored."""
 
 
-def rtp_head(
-    sequence: int, timestamp: int, ssrc: int, *, payload_type: int, marker: bool, payload_start: bytes
-) -> bytes:
-    """14.2 An RTP header without CSRC identifiers and the payload header after it."""
-    second = payload_type | (MARKER if marker else 0)
-    return HEAD.pack(VERSION_2, second, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc, *payload_start)
+class FirstBytes(NamedTuple):
+    """14.3.1 The first bytes of payload headers: of what is carried whole, and of fragments of it."""
+
+    whole: int
+    first: int
+    middle: int
+    last: int
+
+
+def _first_bytes(*, session: bool) -> FirstBytes:
+    whole = Kind(PacketType.SINGLE, session, True, True)
+    ends = ((True, False), (False, False), (False, True))
+    kinds = (whole, *(Kind(PacketType.FRAGMENT, session, first, last) for first, last in ends))
+    return FirstBytes(*(payload_header(kind, 0)[0] for kind in kinds))
+
+
+UNIT, SESSION = _first_bytes(session=False), _first_bytes(session=True)
+AGGREGATION = payload_header(Kind(PacketType.AGGREGATION, False, True, True), 0)[0]
 
 
 def parse(data: bytes, payload_type: int) -> Packet | None:
@@ -129,7 +139,7 @@ def _stands(kind: Kind, body: memoryview) -> bool:
     if kind.type is PacketType.AGGREGATION:
         return aggregated(body) is not None
     if kind.type is PacketType.FRAGMENT:
-        return len(body) > 0 and (kind.session or not kind.first or framed_length(body[:LONGEST_UNIT_HEAD]) is not None)
+        return len(body) > 0 and (kind.session or not kind.first or framed_length(body) is not None)
     return True
 
 
@@ -151,12 +161,20 @@ def _payload(data: bytes, first: int) -> tuple[int, int] | None:
 
 def framed_length(data: bytes | memoryview) -> int | None:
     """5.2 Length of the unit that begins with some bytes, from its unit_length; None if that is not right."""
-    value = 0
-    for i, byte in enumerate(data[1:6]):
-        value |= (byte & 0x7F) << 7 * i
+    found = framing(data)
+    return None if found is None else found[1]
+
+
+def framing(data: bytes | memoryview) -> tuple[int, int] | None:
+    """5.2 Where the body of the unit that begins with some bytes begins, and the unit's length; None if not right."""
+    value = shift = 0
+    for byte in data[1:LONGEST_HEAD]:
+        value |= (byte & 0x7F) << shift
+        shift += 7
         if byte < 0x80:
-            shortest = not i or byte
-            return 2 + i + value + CRC_BYTES if shortest and value < 1 << 32 else None
+            start = 1 + shift // 7
+            shortest = byte or shift == 7
+            return (start, start + value + CRC_BYTES) if shortest and value < 1 << 32 else None
     return None
 
 

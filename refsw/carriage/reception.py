@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from refsw.carriage.acceptance import Acceptance, End
-from refsw.carriage.depacketizer import Bounds, Depacketizer
+from refsw.carriage.depacketizer import Bounds, Datagram, Depacketizer
 from refsw.carriage.fragments import Carried
 from refsw.carriage.packets import DEFAULT_PAYLOAD_TYPE
 from refsw.carriage.statistics import Statistics
@@ -105,6 +105,14 @@ class Receiver:
             DfcError: the bitstream is unsupported, of another model, or a digest differs.
         """
         return self.decode(self.packets.put(datagram, arrival))
+
+    def put_all(self, datagrams: Sequence[Datagram]) -> Iterator[ReceivedSample]:
+        """Datagrams that have come, each with its time: the samples that can be put out with them.
+
+        Raises:
+            DfcError: as for `put`.
+        """
+        return self.decode(self.packets.put_all(datagrams))
 
     def finish(self) -> Iterator[ReceivedSample]:
         """No more packets will come: the samples of what has.

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from refsw.carriage.acceptance import Acceptance
-from refsw.carriage.depacketizer import Depacketizer
+from refsw.carriage.depacketizer import Datagram, Depacketizer, batches
 from refsw.carriage.fragments import Carried
 from refsw.carriage.statistics import Statistics
 from refsw.errors import ErrorClass, ParseError
 
 
 def restore(
-    datagrams: Iterable[tuple[float, bytes]],
+    datagrams: Iterable[Datagram],
     out: BinaryIO,
     packets: Depacketizer,
     parameter_sets: tuple[bytes, ...] = (),
@@ -46,9 +46,8 @@ def restore(
             if units.used > used:
                 out.write(item.data)
 
-    for arrival, payload in datagrams:
-        if carried := packets.put(payload, arrival):
-            write(carried)
+    for some in batches(datagrams):
+        write(packets.put_all(some))
     write(packets.finish())
     counts = packets.statistics
     if units is None or not units.complete:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
-from refsw.carriage.packets import CLOCK, CRC_BYTES, framed_length
+from refsw.carriage.packets import CLOCK, framing
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
 from refsw.features.parameters import Parameters, from_values
 from refsw.profiles import MODEL_PROFILES
@@ -14,8 +14,10 @@ from refsw.syntax.carriage_structures import CARRIAGE_SESSION
 from refsw.syntax.codes import Profile, UnitType, since
 from refsw.syntax.structure import Edition, Trace, read_structure, write_structure
 from refsw.syntax.structures import FEATURE_PARAMETER_SET, HEADER_BYTES, SIGNATURE
-from refsw.syntax.units import Header, Unit, UnitReader, body_reader, crc32
+from refsw.syntax.units import CRC_BYTES, Header, Unit, UnitReader, body_reader, crc32
 
+JOIN_SAMPLE = slice(24, 28)
+"""14.4.1 Bytes of a session description that differ where it is repeated, besides its CRC."""
 MOST_RATE = 2**32 - 1
 
 
@@ -73,8 +75,17 @@ class Session:
             "session_crc": 0,
         }
         write_structure(CARRIAGE_SESSION, writer, values)
-        start = writer.getvalue()[:-CRC_BYTES]
-        return start + crc32(start).to_bytes(CRC_BYTES, "big")
+        return _with_crc(writer.getvalue()[:-CRC_BYTES])
+
+
+def repeated(session: bytes, join_sample: int) -> bytes:
+    """14.4.1 A session description again, before another access unit."""
+    before, after = session[: JOIN_SAMPLE.start], session[JOIN_SAMPLE.stop : -CRC_BYTES]
+    return _with_crc(before + join_sample.to_bytes(4, "big") + after)
+
+
+def _with_crc(start: bytes) -> bytes:
+    return start + crc32(start).to_bytes(CRC_BYTES, "big")
 
 
 def read_session(data: bytes | memoryview, trace: Trace | None = None) -> Session:
@@ -132,18 +143,18 @@ def whole_unit(data: bytes | memoryview) -> Unit:
     Raises:
         DfcError: its length or CRC is wrong.
     """
-    length = framed_length(data)
-    if length != len(data):
+    found = framing(data)
+    if found is None or found[1] != len(data):
+        got = "no length" if found is None else str(found[1])
         raise ParseError(ErrorClass.LENGTH_MISMATCH, "carriage.gap", "unit_length", None,
-                         expected=f"a unit of {len(data)} bytes", got=str(length or "no length"))  # fmt: skip
-    body, crc = memoryview(data)[:-CRC_BYTES], int.from_bytes(data[-CRC_BYTES:], "big")
-    if crc32(body) != crc:
+                         expected=f"a unit of {len(data)} bytes", got=got)  # fmt: skip
+    start = found[0]
+    view = memoryview(data)
+    stored, computed = int.from_bytes(data[-CRC_BYTES:], "big"), crc32(view[:-CRC_BYTES])
+    if computed != stored:
         raise ParseError(ErrorClass.CRC_MISMATCH, "unit.crc", "unit_crc", None,
-                         expected=f"0x{crc32(body):08x} as computed", got=f"0x{crc:08x}")  # fmt: skip
-    start = 2
-    while data[start - 1] >= 0x80:
-        start += 1
-    return Unit(data[0] >> 1, bool(data[0] & 1), body[start:], 0, start, crc)
+                         expected=f"0x{computed:08x} as computed", got=f"0x{stored:08x}")  # fmt: skip
+    return Unit(data[0] >> 1, bool(data[0] & 1), view[start:-CRC_BYTES], 0, start, stored)
 
 
 def read_parameter_set(unit: Unit, profile: Profile) -> Parameters:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import click
 
 from refsw.carriage.captures import read_capture
-from refsw.carriage.depacketizer import Bounds, Depacketizer
+from refsw.carriage.depacketizer import Bounds, Datagram, Depacketizer, batches
 from refsw.carriage.output import receive_into
 from refsw.carriage.restore import restore
 from refsw.cli.carriage import make_receiver, packet_line, received_file, receiving, session_parameters, tell
@@ -49,14 +49,14 @@ def command(capture: Path, output: Path, port: int | None, as_json: bool, max_wo
             return
         receiver = make_receiver(session, options)
         with received_file(output, options) as (into, finish):
-            for arrival, payload in datagrams:
-                receive_into(into, receiver, receiver.put(payload, arrival))
+            for some in batches(datagrams):
+                receive_into(into, receiver, receiver.put_all(some))
             receive_into(into, receiver, receiver.finish())
             finish(receiver)
     tell(receiver, into, options, output)
 
 
-def _of_port(stream: BinaryIO, port: int | None) -> Iterator[tuple[float, bytes]]:
+def _of_port(stream: BinaryIO, port: int | None) -> Iterator[Datagram]:
     for found in read_capture(stream):
         if port is None or found.port in (None, port):
             yield found.seconds, found.payload

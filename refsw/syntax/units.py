@@ -6,7 +6,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, UnsupportedError
 from refsw.syntax.bits import BitReader, BitWriter
@@ -35,6 +35,9 @@ from refsw.syntax.structures import (
 
 MAX_LENGTH_BYTES = 5
 MAX_UNIT_LENGTH = 2**32 - 1
+LEAST_UNIT = LONGEST_HEAD = 6
+"""5.2 Bytes of the shortest unit, a type, a length of one byte and a CRC, and of a type and the longest length."""
+CRC_BYTES = 4
 CHUNK = 1 << 20
 PEEK = 32
 SKIPPABLE = {UnitType.DIGEST, UnitType.METADATA}
@@ -65,12 +68,11 @@ class Header:
         return self.version_minor > since(self.profile)
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """6.4 One unit whose length and CRC are right.
 
     `offset` is that of the unit's first byte, `body_offset` that of its body, both in bytes from the
-    start of the bitstream.
+    start of the bitstream; `framed` is all of it as it stands there.
     """
 
     type: int
@@ -79,6 +81,7 @@ class Unit:
     offset: int
     body_offset: int
     crc: int
+    framed: bytes = b""
 
     def known(self, version: int) -> UnitType | None:
         """5.4 The type, if profiles of a minor version have it."""
@@ -133,9 +136,13 @@ class ByteSource:
         self.stream = stream
         self.offset = 0
 
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes; fewer only at the end."""
-        parts: list[bytes] = []
+    def read(self, size: int, before: bytes = b"") -> bytes:
+        """Up to `size` bytes, fewer only at the end, after some that have been read."""
+        data = self.stream.read(size) if size <= CHUNK else b""
+        self.offset += len(data)
+        if len(data) == size:
+            return before + data
+        parts, size = [before, data], size - len(data)
         while size:
             part = self.stream.read(min(size, CHUNK))
             if not part:
@@ -143,7 +150,7 @@ class ByteSource:
             parts.append(part)
             size -= len(part)
             self.offset += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def skip(self, size: int) -> None:
         """Pass over bytes of a seekable file."""
@@ -171,7 +178,7 @@ class UnitReader:
         self.header = self._read_header()
 
     def _read_header(self) -> Header:
-        data = self.source.read(HEADER_BYTES)
+        data = self.header_bytes = self.source.read(HEADER_BYTES)
         signature = SIGNATURE.to_bytes(4, "big")
         if data[:4] != signature[: len(data)] or not data:
             raise ParseError(
@@ -219,42 +226,48 @@ class UnitReader:
                 passed over unread.
         """
         while (head := self._read_unit_head()) is not None:
-            first, length_bytes, length, offset = head
-            body_offset = self.source.offset
-            start = self.source.read(min(length, PEEK)) if wanted else b""
-            if wanted is not None and not wanted(first[0] >> 1, start):
-                self.source.skip(length - len(start) + 4)
-                continue
-            data = start + self.source.read(length - len(start) + 4)
-            if len(data) < length + 4:
-                raise _truncated("unit_body and unit_crc", body_offset, length + 4, len(data))
-            return self._check_unit(first, length_bytes, offset, body_offset, data)
+            start, body_start, length, offset = head
+            size = body_start + length + CRC_BYTES
+            if wanted is not None:
+                peeked = min(body_start + length, body_start + PEEK) - len(start)
+                if peeked > 0:
+                    start = self.source.read(peeked, start)
+                if not wanted(start[0] >> 1, start[body_start : body_start + length]):
+                    self.source.skip(size - len(start))
+                    continue
+            data = self.source.read(size - len(start), start)
+            if len(data) < size:
+                raise _truncated(
+                    "unit_body and unit_crc", offset + body_start, length + CRC_BYTES, len(data) - body_start
+                )
+            return self._check_unit(data, body_start, offset)
         return None
 
-    def _check_unit(self, first: bytes, length_bytes: bytes, offset: int, body_offset: int, data: bytes) -> Unit:
-        body, stored = memoryview(data)[:-4], data[-4:]
-        crc = crc32(body, crc32(first + length_bytes))
-        if crc != int.from_bytes(stored, "big"):
-            self.report(_crc_error("unit.crc", "unit_crc", 8 * (body_offset + len(body)), crc, stored))
+    def _check_unit(self, data: bytes, body_start: int, offset: int) -> Unit:
+        view = memoryview(data)
+        crc, stored = crc32(view[:-CRC_BYTES]), data[-CRC_BYTES:]
+        told = int.from_bytes(stored, "big")
+        if crc != told:
+            self.report(_crc_error("unit.crc", "unit_crc", 8 * (offset + len(data) - CRC_BYTES), crc, stored))
         if self.trace is not None:
-            self._trace_framing(first, length_bytes, len(body), offset, stored)
+            self._trace_framing(data, body_start, offset)
         self.previous_chain, self.chain = self.chain, crc32(stored, self.chain)
-        return Unit(first[0] >> 1, bool(first[0] & 1), body, offset, body_offset, int.from_bytes(stored, "big"))
+        return Unit(
+            data[0] >> 1, bool(data[0] & 1), view[body_start:-CRC_BYTES], offset, offset + body_start, told, data
+        )
 
-    def _read_unit_head(self) -> tuple[bytes, bytes, int, int] | None:
+    def _read_unit_head(self) -> tuple[bytes, int, int, int] | None:
+        """The first bytes of a unit, as many as the shortest has, where its body begins, its length, its offset."""
         offset = self.source.offset
-        first = self.source.read(1)
-        if not first:
+        start = self.source.read(LEAST_UNIT)
+        if not start:
             return None
-        length_bytes = b""
+        length = shift = 0
+        place = 1
         while True:
-            byte = self.source.read(1)
-            if not byte:
-                raise _truncated("unit_length", offset + 1, 1, 0)
-            length_bytes += byte
-            if byte[0] < 0x80:
-                break
-            if len(length_bytes) == MAX_LENGTH_BYTES:
+            if place == len(start):
+                if place < LONGEST_HEAD:
+                    raise _truncated("unit_length", offset + 1, 1, 0)
                 raise ParseError(
                     ErrorClass.OUT_OF_RANGE,
                     "descriptor.leb-length",
@@ -263,15 +276,20 @@ class UnitReader:
                     expected=f"at most {MAX_LENGTH_BYTES} bytes",
                     got="more",
                 )
-        length = sum((b & 0x7F) << 7 * i for i, b in enumerate(length_bytes))
-        if leb128(length) != length_bytes or length > MAX_UNIT_LENGTH:
+            byte = start[place]
+            place += 1
+            length |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+        if (not byte and shift) or length > MAX_UNIT_LENGTH:
             raise ParseError(
                 ErrorClass.OUT_OF_RANGE,
                 "descriptor.leb-shortest",
                 "unit_length",
                 8 * (offset + 1),
                 expected=f"the shortest form of a number up to {MAX_UNIT_LENGTH}",
-                got=length_bytes.hex(" "),
+                got=start[1:place].hex(" "),
             )
         if length > self.max_unit_bytes:
             raise LimitError(
@@ -282,16 +300,15 @@ class UnitReader:
                 expected=f"at most {self.max_unit_bytes} bytes at this level",
                 got=str(length),
             )
-        return first, length_bytes, length, offset
+        return start, place, length, offset
 
-    def _trace_framing(self, first: bytes, length_bytes: bytes, length: int, offset: int, stored: bytes) -> None:
+    def _trace_framing(self, data: bytes, body_start: int, offset: int) -> None:
         assert self.trace is not None
-        read_structure(UNIT_HEADER, BitReader(first, 8 * offset), trace=self.trace)
-        at = offset + 1
-        bits = 8 * len(length_bytes)
-        self.trace(TraceRow(8 * at, bits, UNIT_HEADER.clause, "unit", "unit_length", "leb(v)", length))
-        end = at + len(length_bytes) + length
-        crc = int.from_bytes(stored, "big")
+        read_structure(UNIT_HEADER, BitReader(data[:1], 8 * offset), trace=self.trace)
+        at, length = offset + 1, len(data) - body_start - CRC_BYTES
+        self.trace(TraceRow(8 * at, 8 * (body_start - 1), UNIT_HEADER.clause, "unit", "unit_length", "leb(v)", length))
+        crc = int.from_bytes(data[-CRC_BYTES:], "big")
+        end = offset + body_start + length
         self.trace(TraceRow(8 * end, 32, UNIT_HEADER.clause, "unit", "unit_crc", "u(32)", crc))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from refsw.carriage.fragments import Assembler
-from refsw.carriage.packets import KINDS, Kind, Packet, aggregated, parse, payload_header, rtp_head
+from refsw.carriage.packets import KINDS, Kind, Packet, aggregated, parse, payload_header
 from refsw.syntax.carriage_structures import PacketType
 from tests.carriage.carrying import bitstream, carry, parsed, pyramid, restored
 
 SINGLE = Kind(PacketType.SINGLE, False, True, True)
-PACKET = rtp_head(5, 6, 7, payload_type=96, marker=True, payload_start=payload_header(SINGLE, 9)) + b"body!"
+PACKET = bytes.fromhex("80 e0 0005 00000006 00000007") + payload_header(SINGLE, 9) + b"body!"
 
 
 def with_head(first: int, *, before: bytes = b"", after: bytes = b"") -> bytes:

@@ -97,6 +97,31 @@ def test_reordering_and_repetition_change_nothing(seed: int) -> None:
     assert restored(packets) == DATA
 
 
+def shuffled(packets: list[bytes], rng: random.Random) -> list[bytes]:
+    """Some lost, some twice, some late, some damaged."""
+    out = [p for p in packets for _ in range(rng.choices([0, 1, 2], [10, 85, 5])[0])]
+    for place in rng.sample(range(len(out)), 3):
+        out.insert(rng.randrange(len(out)), out.pop(place))
+    changed = bytearray(out[rng.randrange(len(out))])
+    changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+    return [*out, bytes(changed)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_packets_taken_together_are_taken_as_one_after_the_other(seed: int) -> None:
+    rng = random.Random(seed)
+    data = refsw.encode(np.random.default_rng(seed).random((6, 3, 20, 20), np.float32), payload="stored")
+    come = [(0.01 * i, p) for i, p in enumerate(shuffled(carry(data, packet_bytes=rng.choice([200, 700])), rng))]
+    single, together = Depacketizer(), Depacketizer()
+    one = [item for arrival, packet in come for item in single.put(packet, arrival)]
+    size = rng.choice([1, 2, 7, 64])
+    all_of = [item for i in range(0, len(come), size) for item in together.put_all(come[i : i + size])]
+    assert one
+    assert all_of == one
+    assert together.finish() == single.finish()
+    assert (together.statistics, together.damaged) == (single.statistics, single.damaged)
+
+
 def test_what_comes_before_the_session_description_is_kept() -> None:
     sessions = [packet for packet, session in zip(PACKETS, SESSIONS, strict=True) if session]
     units = [packet for packet, session in zip(PACKETS, SESSIONS, strict=True) if not session]

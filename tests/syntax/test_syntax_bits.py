@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import random
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refsw.errors import DfcError, ErrorClass, ParseError
-from refsw.syntax.bits import BitReader, BitWriter
+from refsw.syntax.bits import BitReader, BitWriter, leading_ues
 from refsw.syntax.codes import Level, Profile
 from refsw.syntax.units import UnitReader, crc32, leb128, pack_header
 
@@ -305,3 +306,18 @@ def test_the_largest_length_is_read_as_such() -> None:
         read_unit(unit_of(bytes.fromhex("ffffffff0f")), 2**31)
     assert caught.value.requirement == "level.unit-bytes"
     assert caught.value.got == str(2**32 - 1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_first_elements_of_a_body_are_read_as_one_by_one(seed: int) -> None:
+    rng, names = random.Random(seed), ("a", "b", "c")
+    for _ in range(200):
+        data = bytes(rng.choice([0, 0, 1, 0x80, rng.randrange(256)]) for _ in range(rng.randrange(30)))
+        found: list[object] = []
+        reader = BitReader(data, 16)
+        for read in (lambda data=data: leading_ues(data, names, 16), lambda r=reader: [r.ue(name) for name in names]):
+            try:
+                found.append(read())
+            except ParseError as error:
+                found.append((error.requirement, error.element, error.bit_offset))
+        assert found[0] == found[1], data.hex()

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from refsw.carriage.packets import DEFAULT_PAYLOAD_TYPE, KINDS, LEAST_UNIT, RTP_BYTES, SIZE_BYTES
+from refsw.carriage.packets import DEFAULT_PAYLOAD_TYPE, KINDS, RTP_BYTES, SIZE_BYTES
 from refsw.syntax.carriage_structures import MAX_SESSION_SETS, PacketType
-from refsw.syntax.units import crc32
+from refsw.syntax.units import LEAST_UNIT, crc32
 
 NUMBERS = ("min", "interior", "max")
 CARRIAGE_CELLS: dict[str, tuple[str, ...]] = {

@@ -46,6 +46,7 @@ ENCODER = (
 )
 SMALLER = {
     "anchor run mini-loss": f"anchor run {HERE}/evaluation/small-loss.yaml",
+    "anchor run mini-pictures": f"anchor run {HERE}/evaluation/small-pictures.yaml",
     "anchor run mini": f"anchor run {HERE}/evaluation/small.yaml",
     "--hevc-encoder 'PROGRAM ... {input} ... {output}'": f"--hevc-encoder '{ENCODER}'",
     "--hevc-decoder 'PROGRAM ... {input} ... {output}'": "--hevc-decoder 'dec265 -q {input} -o {output}'",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,16 @@ from refsw.errors import UsageError
 from refsw.text import sentence
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+UNITS = ("rate", "bits_per_element", "bits_per_pixel", "bits_per_picture_pixel", "bytes", "kbps")
+
+
+def _rate_options(function: Callable[..., None]) -> Callable[..., None]:
+    """--rate and --frame-rate: the unit in which rates are told."""
+    frame_rate = click.option("--frame-rate", type=click.FloatRange(0, min_open=True), metavar="F",
+                              help="Items a second, for a rate in kbps.")  # fmt: skip
+    unit = click.option("--rate", type=click.Choice(UNITS),
+                        help="Unit of rates.  [default: as the conditions say, bits_per_element]")  # fmt: skip
+    return unit(frame_rate(function))
 
 
 @click.group(name="anchor")
@@ -112,8 +123,14 @@ def report(
 @click.argument("anchor", type=FOLDER)
 @click.argument("proposal", type=FOLDER)
 @click.option("--interpolation", type=click.Choice(["pchip", "akima"]), help="[default: as the conditions say, pchip]")
-@click.option("--non-monotone", type=click.Choice(["refuse", "pareto"]), default="refuse", show_default=True,
-              help="If quality does not rise with rate: no figure, or only the points worth their rate.")  # fmt: skip
+@click.option(
+    "--non-monotone",
+    type=click.Choice(["refuse", "pareto", "cubic"]),
+    default="refuse",
+    show_default=True,
+    help="If quality does not rise with rate: no figure, only points worth their rate, or a monotone cubic.",
+)
+@_rate_options
 @click.option("--least-overlap", type=click.FloatRange(0, 1), default=0.1, show_default=True,
               help="No figure if less of what either curve covers is common; below 0.25 it has a warning.")  # fmt: skip
 @click.option("--quality", "qualities", multiple=True, metavar="METRIC", help="Compare at equal METRIC; repeatable.")
@@ -125,20 +142,61 @@ def bd(context: click.Context, /, anchor: Path, proposal: Path, as_json: bool, *
     """BD-rate and BD-metric of PROPOSAL against ANCHOR; exit code 1 if no layer has a figure."""
     from refsw.evaluation.anchors.compare import Rules, compare
     from refsw.evaluation.anchors.folder import open_run
+    from refsw.evaluation.anchors.units import rate_of
     from refsw.evaluation.bdrate import Interpolation, NonMonotone
     from refsw.evaluation.reports.differences import as_text
 
+    first, second = open_run(anchor), open_run(proposal)
     rules = Rules(
-        Interpolation(options["interpolation"]) if options["interpolation"] else None,
-        NonMonotone(options["non_monotone"]),
-        options["least_overlap"],
-        options["qualities"],
-        options["anchor_codec"],
-        options["proposal_codec"],
+        interpolation=Interpolation(options["interpolation"]) if options["interpolation"] else None,
+        rate=rate_of(first.conditions.document, options["rate"], options["frame_rate"]),
+        non_monotone=NonMonotone(options["non_monotone"]),
+        least_overlap=options["least_overlap"],
+        qualities=options["qualities"],
+        anchor_codec=options["anchor_codec"],
+        proposal_codec=options["proposal_codec"],
     )
-    comparison = compare(open_run(anchor), open_run(proposal), rules)
+    comparison = compare(first, second, rules)
     say_all(json.dumps(comparison.as_dict(), indent=1) if as_json else as_text(comparison).rstrip("\n"))
     context.exit(int(all(line.rate is None and line.metric is None for line in comparison.lines)))
+
+
+@command.command()
+@click.argument("run_dir", type=FOLDER)
+@_rate_options
+@click.option("--interpolation", type=click.Choice(["pchip", "akima"]), help="[default: as the conditions say, pchip]")
+@click.option(
+    "--non-monotone",
+    type=click.Choice(["refuse", "pareto", "cubic"]),
+    default="pareto",
+    show_default=True,
+    help="If quality does not rise with rate: no figure, only points worth their rate, or a monotone cubic.",
+)
+@click.option("--quality", "qualities", multiple=True, metavar="METRIC", help="Compare at equal METRIC; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
+def pictures(run_dir: Path, rate: str | None, frame_rate: float | None, as_json: bool, **options: Any) -> None:
+    """Features against coded pictures within RUN_DIR: BD-rate, crossings, rates at the same performance.
+
+    For conditions with codecs of pictures and a layer input or input-resized (docs/anchors.md).
+    """
+    from refsw.evaluation.anchors.folder import open_run
+    from refsw.evaluation.anchors.remote import compare_with_pictures
+    from refsw.evaluation.anchors.units import rate_of
+    from refsw.evaluation.bdrate import Interpolation, NonMonotone
+    from refsw.evaluation.reports.remote import shown
+
+    done = open_run(run_dir)
+    found = compare_with_pictures(
+        done,
+        rate=rate_of(done.conditions.document, rate, frame_rate),
+        interpolation=Interpolation(options["interpolation"]) if options["interpolation"] else None,
+        non_monotone=NonMonotone(options["non_monotone"]),
+        metrics=options["qualities"],
+    )
+    if as_json:
+        say_all(json.dumps([against.as_dict() for against in found], indent=1))
+        return
+    say_all("\n".join(table.as_markdown() for against in found for table in shown(against)).rstrip("\n"))
 
 
 @command.command()

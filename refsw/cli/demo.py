@@ -16,6 +16,7 @@ from refsw.features.config import PRESETS
 if TYPE_CHECKING:
     from refsw.evaluation.anchors.compare import Comparison
     from refsw.evaluation.anchors.folder import Run
+    from refsw.evaluation.anchors.remote import Against
     from refsw.evaluation.demo import Demo
 
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 def command(output: Path, preset: str, jobs: int) -> None:
     """Code features of three networks at four depths, and see what the networks make of them.
 
-    Classification, retrieval and detection of digits, under the mini conditions; a minute or two.
+    Classification, retrieval and detection of digits, under the mini conditions; then detection from the features
+    against detection from coded pictures. Two or three minutes.
     """
     from refsw.evaluation.demo import Demo
 
@@ -43,14 +45,15 @@ def command(output: Path, preset: str, jobs: int) -> None:
                 raise CodecError(run.failures[0])
         count = sum(1 for _ in progress(demo.validated(), "validating", len(demo.bitstreams())))
         done, comparison, written = demo.report()
-    _print(demo, done, comparison)
+        against, more = demo.report_on_pictures()
+    _print(demo, done, comparison, against)
     say(f"All {count} bitstreams conform. What to look at next:")
-    for what in _next(demo, written):
+    for what in _next(demo, [*more, *written]):
         say(f"  {what}")
 
 
-def _print(demo: Demo, run: Run, comparison: Comparison | None) -> None:
-    from refsw.evaluation.reports import differences, tables
+def _print(demo: Demo, run: Run, comparison: Comparison | None, against: Sequence[Against]) -> None:
+    from refsw.evaluation.reports import differences, remote, tables
     from refsw.evaluation.reports.cells import wrapped
 
     text = [
@@ -67,6 +70,10 @@ def _print(demo: Demo, run: Run, comparison: Comparison | None) -> None:
     if comparison is not None:
         text += [wrapped(differences.title(comparison)) + "\n"]
         text += [table.as_markdown() for table in differences.mean_tables(comparison)]
+    text += [
+        wrapped("Features against the picture itself, coded, decoded and passed through the whole network:") + "\n"
+    ]
+    text += [remote.bd_table(against[0]).as_markdown()]
     say_all("\n".join(text))
 
 
@@ -78,6 +85,7 @@ def _next(demo: Demo, written: Sequence[Path]) -> list[str]:
         f"{shown['index.html']}: every curve, in a browser",
         f"{shown['results.xlsx']}: the same as a workbook",
         f"{shown['classification.png']}: rate against fidelity",
+        f"{shown['detection~pictures.png']}: features against coded pictures",
         f"refsw anchor bd {' '.join(runs)}" if len(runs) > 1 else f"refsw anchor report {runs[0]}",
         f"refsw inspect {stream}",
         f"refsw validate {stream}",

@@ -4,11 +4,12 @@ After G. Bjontegaard, VCEG-M33 (2001), with the cubic through all points replace
 in the result: PCHIP (Fritsch and Carlson 1980, monotone) or Akima (1970). The logarithm of the rate is what is
 interpolated or interpolated over, and the integrals are those of the piecewise cubics, exact.
 
-Rules: a curve has at least `MIN_POINTS` points, and its quality rises with its rate. A curve that does neither is
-refused, unless `Curve.of` is told to keep only the points that are worth their rate (`NonMonotone.PARETO`): those
-that are better than every cheaper one. Fidelity saturates, so that this happens. Differences are over the interval
-that both curves cover, never beyond; curves that have none in common, or less than is asked for, are refused. What is
-computed over a small part of the curves (`SMALL_OVERLAP`) has a warning that says of how much of each.
+Rules: a curve has at least `MIN_POINTS` points, and its quality rises with its rate. Fidelity saturates, so that some
+do not: such a curve is refused, unless `Curve.of` is told to keep only the points that are worth their rate, those that
+are better than every cheaper one (`NonMonotone.PARETO`), or to take the qualities of the closest cubic that rises with
+the logarithm of the rate (`NonMonotone.CUBIC`, as MPEG's groups on coding for machines do). Differences are over the
+interval that both curves cover, never beyond; curves that have none in common, or less than is asked for, are refused.
+What is computed over a small part of the curves (`SMALL_OVERLAP`) has a warning that says of how much of each.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any, Self
 import numpy as np
 
 from refsw.evaluation.errors import CurveError
+from refsw.evaluation.monotone import rising_cubic
 from refsw.extras import optional
 
 MIN_POINTS = 4
@@ -44,6 +46,7 @@ class NonMonotone(StrEnum):
 
     REFUSE = "refuse"
     PARETO = "pareto"
+    CUBIC = "cubic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,8 @@ class Curve:
         Args:
             name, rates, qualities: as above.
             non_monotone: PARETO leaves out each point that is not better than every cheaper one, and of points at
-                the same rate all but the best.
+                the same rate all but the best. CUBIC moves the points of a curve that does not rise onto the rising
+                cubic over the logarithm of the rate with the least squared error; others stay.
 
         Raises:
             CurveError: as above; also that too few points are left.
@@ -105,6 +109,8 @@ class Curve:
         if non_monotone is NonMonotone.REFUSE or len(rates) != len(qualities):
             return cls(name, tuple(rates), tuple(qualities))
         _check_numbers(name, (*rates, *qualities))
+        if non_monotone is NonMonotone.CUBIC:
+            return cls(name, tuple(rates), refitted(name, rates, qualities))
         kept: list[tuple[float, float]] = []
         for rate, quality in sorted(zip(rates, qualities, strict=True), key=lambda point: (point[0], -point[1])):
             if not kept or quality > kept[-1][1]:
@@ -213,6 +219,20 @@ def _check_numbers(name: str, values: Sequence[Any]) -> None:
         raise CurveError(f"{name}: a rate or a quality is missing, NaN or infinite")
 
 
+def refitted(name: str, rates: Sequence[float], qualities: Sequence[float]) -> tuple[float, ...]:
+    """The qualities of a curve that does not rise by the closest rising cubic; those of one that rises as they are.
+
+    Raises:
+        CurveError: a rate that has no logarithm, or fewer than `MIN_POINTS` different ones.
+    """
+    ordered = [quality for _, quality in sorted(zip(rates, qualities, strict=True))]
+    if len(set(rates)) == len(rates) and all(low < high for low, high in pairwise(ordered)):
+        return tuple(qualities)
+    if min(rates) <= 0 or len(set(rates)) < MIN_POINTS:
+        raise CurveError(f"{name}: at least {MIN_POINTS} different rates above 0 are needed for a cubic")
+    return rising_cubic([math.log(rate) for rate in rates], qualities)
+
+
 def _common(
     anchor: Curve, proposal: Curve, first: Sequence[float], second: Sequence[float], what: str, least: float
 ) -> tuple[float, float, float, float, float]:
@@ -244,7 +264,7 @@ def _mean_difference(anchor: Line, proposal: Line, low: float, high: float, inte
     difference = math.nan
     try:
         with np.errstate(all="ignore"):  # what comes of it is looked at
-            areas = [float(_interpolant(line, interpolation).integrate(low, high)) for line in (anchor, proposal)]
+            areas = [float(interpolant(line, interpolation).integrate(low, high)) for line in (anchor, proposal)]
             difference = (areas[1] - areas[0]) / (high - low)
     except ValueError:  # the logarithms of two rates are the same, or a slope is beyond all numbers
         pass
@@ -253,7 +273,8 @@ def _mean_difference(anchor: Line, proposal: Line, low: float, high: float, inte
     return difference
 
 
-def _interpolant(line: Line, interpolation: Interpolation) -> Any:
+def interpolant(line: Line, interpolation: Interpolation) -> Any:
+    """A piecewise cubic of scipy through the points of a line, which rise."""
     interpolate = optional("scipy.interpolate")
     if interpolation is Interpolation.PCHIP:
         return interpolate.PchipInterpolator(*line)

@@ -122,12 +122,25 @@ class Preprocessing:
         Raises:
             DatasetError: a picture that is very narrow, for CROP.
         """
+        fitted, geometry = self.fitted(picture)
+        return self.normalised(fitted), geometry
+
+    def fitted(self, picture: Array) -> tuple[Array, Geometry]:
+        """A picture in the size and the number of colours that the network takes: uint8, (H, W, 3) in RGB or (H, W).
+
+        Raises:
+            DatasetError: a picture that is very narrow, for CROP.
+        """
         from PIL import Image
 
         image = Image.fromarray(picture)
         image = image.convert("L" if self.colours is Colours.GREY else "RGB")
         image, geometry = self._fitted(image)
-        samples = np.asarray(image, np.float32)
+        return np.asarray(image), geometry
+
+    def normalised(self, fitted: Array) -> Array:
+        """The input that a fitted picture makes, binary32 (1, C, H, W)."""
+        samples = fitted.astype(np.float32)
         samples = samples[:, :, None] if samples.ndim == 2 else samples
         if self.colours is Colours.BGR:
             samples = samples[:, :, ::-1]
@@ -136,7 +149,7 @@ class Preprocessing:
             tensor = tensor - np.array(self.mean, np.float32)[:, None, None]
         if self.std:
             tensor = tensor / np.array(self.std, np.float32)[:, None, None]
-        return np.ascontiguousarray(tensor[None], np.float32), geometry
+        return np.ascontiguousarray(tensor[None], np.float32)
 
     def _fitted(self, image: Any) -> tuple[Any, Geometry]:
         from PIL import Image

@@ -36,19 +36,36 @@ def few():
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory, few):
-    demo = Demo(tmp_path_factory.mktemp("demo"), conditions=few)
-    for run in demo.runs().values():
+def sent():
+    """The conditions with pictures, as few, with two codecs of pictures at four points each."""
+    document = dict(load_conditions(find_conditions("mini-pictures")).document)
+    document["codecs"] = {
+        "anchor": {"preset": "fast", "sweep": {"qp": [12, 22, 32, 42]}},
+        "jpeg": {"picture": "jpeg", "sweep": {"quality": [10, 30, 60, 90]}},
+        "png": {"picture": "png"},
+    }
+    document["tests"] = [
+        test | {"dataset": {"kind": "mini", "limit": 2}, "layers": ["input", "pyramid"]} for test in document["tests"]
+    ]
+    return parse_conditions(document)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory, few, sent):
+    demo = Demo(tmp_path_factory.mktemp("demo"), conditions=few, pictures=sent)
+    for name, run in demo.runs().items():
         with run:
             # References, of which retrieval has 160 more in groups of 8; then three tasks of four points.
-            assert sum(1 for _ in run.work()) == 3 + 160 // 8 + 12
+            expected = 1 + 4 + 5 if name == "pictures" else 3 + 160 // 8 + 12
+            assert sum(1 for _ in run.work()) == expected
     return demo
 
 
 def test_both_presets_run_on_all_tasks_and_leave_their_bitstreams(ran):
-    assert list(ran.runs()) == ["anchor", "balanced"]
-    names = {path.name for path in ran.bitstreams()}
-    assert len(names) == len(ran.bitstreams()) == 2 * 3 * 2 * 2
+    assert list(ran.runs()) == ["anchor", "balanced", "pictures"]
+    names = [path.name for path in ran.bitstreams()]
+    assert len(names) == 2 * 3 * 2 * 2 + 4
+    assert not any("jpeg" in name or "png" in name for name in names)
     assert {name.partition("-")[0] for name in names} == set(TASKS)
 
 
@@ -72,6 +89,13 @@ def test_the_report_compares_with_the_anchor(ran):
     assert all(path.is_file() for path in written)
 
 
+def test_features_stand_against_pictures(ran):
+    against, written = ran.report_on_pictures()
+    assert [one.metric for one in against] == ["fidelity", "ap"]
+    assert {(duel.layer, duel.picture) for duel in against[0].duels} == {("pyramid", "jpeg"), ("pyramid", "png")}
+    assert {"detection~pictures.png", "detection~pictures.svg"} <= {path.name for path in written}
+
+
 def test_a_job_that_is_done_is_not_done_again(ran):
     for run in ran.runs().values():
         with run:
@@ -79,7 +103,7 @@ def test_a_job_that_is_done_is_not_done_again(ran):
 
 
 def test_anchor_is_not_compared_with_itself(tmp_path, few):
-    assert list(Demo(tmp_path, "anchor", conditions=few).runs()) == ["anchor"]
+    assert list(Demo(tmp_path, "anchor", conditions=few).runs()) == ["anchor", "pictures"]
 
 
 def test_a_preset_that_does_not_exist_is_refused(tmp_path):
@@ -88,15 +112,15 @@ def test_a_preset_that_does_not_exist_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_the_command_prints_tables_that_fit(ran, few, monkeypatch, columns):
-    monkeypatch.setattr(job, "Demo", functools.partial(Demo, conditions=few))
+def test_the_command_prints_tables_that_fit(ran, few, sent, monkeypatch, columns):
+    monkeypatch.setattr(job, "Demo", functools.partial(Demo, conditions=few, pictures=sent))
     arguments = ["demo", "-o", str(ran.output), "-j", "1"]
     result = CliRunner().invoke(cli, arguments, env={"COLUMNS": str(columns)}, catch_exceptions=False)
     lines = result.output.splitlines()
     assert result.exit_code == 0
-    what_next = lines.index("All 24 bitstreams conform. What to look at next:")
+    what_next = lines.index("All 28 bitstreams conform. What to look at next:")
     assert max(len(line) for line in lines[:what_next]) <= columns
-    assert sum(line.startswith(("| conv3 ", "| conv4 ", "| pyramid ")) for line in lines) == 6
+    assert sum(line.startswith(("| conv3 ", "| conv4 ", "| pyramid ")) for line in lines) == 7
     assert "…" not in result.output
     inspected = next(line for line in lines[what_next:] if "refsw inspect" in line).split()[-1]
     assert CliRunner().invoke(cli, ["inspect", inspected]).exit_code == 0

@@ -1,6 +1,8 @@
-"""Informative: the codecs of an anchor run: refsw itself, or any other by an encode and a decode command.
+"""Informative: the codecs of an anchor run: refsw itself, any other by an encode and a decode command, or of pictures.
 
-An external codec is two commands with placeholders, split as a shell would but never passed to one:
+Pictures, at the layers before the network, go through the codecs of `refsw.evaluation.picture_codecs`.
+
+An external codec of features is two commands with placeholders, split as a shell would but never passed to one:
 
     encode: "mycodec enc {input} {output} --qp {qp}"     {input}: features as .npy (several tensors: .npz)
     decode: "mycodec dec {input} {output}"               {input}: what encode wrote; {output}: .npy or .npz again
@@ -21,12 +23,14 @@ import numpy as np
 
 from refsw.errors import CodecError, FeatureError, UsageError
 from refsw.evaluation.anchors.choices import CodecChoice
+from refsw.evaluation.picture_codecs import decode_group, encode_group
 from refsw.features.parameters import Parameters
 from refsw.payload import commands
 from refsw.syntax.codes import ElementType
 from refsw.tensor.axes import DTYPES, Array
 
 Features = Array | dict[str, Array]
+"""Of a group: items along the first axis, several tensors by name; or pictures by a name for each."""
 TOKENS = "NHC"
 """Axes of features of three, items first: tokens in rows (6.4), a channel in each column."""
 
@@ -59,9 +63,11 @@ def encode(features: Features, layer: str, codec: CodecChoice, value: float | No
         axes: letters of the axes, items first; "" for NC, NHC or NCHW.
 
     Raises:
-        CodecError: an external encoder failed or wrote nothing.
+        CodecError: a codec of pictures failed; or an external encoder failed or wrote nothing.
         UsageError, FeatureError: the configuration does not fit the features.
     """
+    if codec.picture:
+        return encode_group(codec.picture_codec(value), list(_pictures(features, codec).values()), codec.arrange)
     if not codec.external:
         import refsw
 
@@ -93,7 +99,13 @@ def decode(bitstream: bytes, features: Features, codec: CodecChoice, value: floa
     Raises:
         CodecError: a decoder failed, or gave something of another shape or dtype, or NaN or infinity.
     """
-    if codec.external:
+    decoded: Any
+    if codec.picture:
+        like = _pictures(features, codec)
+        shapes = [picture.shape for picture in like.values()]
+        found = decode_group(codec.picture_codec(value), bitstream, shapes, codec.arrange)
+        decoded = dict(zip(like, found, strict=True))
+    elif codec.external:
         decoded = _like(_decode_external(bitstream, portable(features), codec, value), features)
     else:
         import refsw
@@ -114,6 +126,17 @@ def decode(bitstream: bytes, features: Features, codec: CodecChoice, value: floa
         return {name: np.require(array, requirements="W") for name, array in decoded.items()}
     writable: Array = np.require(decoded, requirements="W")
     return writable
+
+
+def _pictures(features: Features, codec: CodecChoice) -> dict[str, Array]:
+    """The pictures of a group.
+
+    Raises:
+        UsageError: it is none of pictures.
+    """
+    if not isinstance(features, dict) or any(p.dtype != np.uint8 or p.ndim not in (2, 3) for p in features.values()):
+        raise UsageError(f"codec {codec.name} codes pictures, not features of a network")
+    return features
 
 
 def parameter_sets(bitstream: bytes) -> dict[str, Parameters]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
@@ -17,10 +17,10 @@ from refsw.evaluation.anchors.checks import check
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.environment import subject_differences
 from refsw.evaluation.anchors.folder import Record, Run
+from refsw.evaluation.anchors.units import Rate, rate_of
 from refsw.evaluation.bdrate import MIN_POINTS, Curve, Interpolation, NonMonotone, bd_metric, bd_rate
 from refsw.evaluation.errors import CurveError
 
-RATE = "bits_per_element"
 OWN_QUALITY = "quality"
 DEFAULT_QUALITIES = (OWN_QUALITY, "snr")
 LEAST_OVERLAP = 0.1
@@ -39,6 +39,7 @@ class Rules:
         qualities: metrics; `quality` is the one that each test names.
         anchor_codec, proposal_codec: which to compare where a test has several; by default those of the same name,
             or the only ones.
+        rate: the unit of rates; as the conditions say if it is None.
     """
 
     interpolation: Interpolation | None = None
@@ -47,6 +48,7 @@ class Rules:
     qualities: tuple[str, ...] = ()
     anchor_codec: str | None = None
     proposal_codec: str | None = None
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,12 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything that was compared; `notes` say what to keep in mind."""
+    """Everything that was compared; `rate` is the unit of the rates, `notes` say what to keep in mind."""
 
     anchor: str
     proposal: str
     interpolation: str
+    rate: str
     lines: tuple[Line, ...]
     means: tuple[Mean, ...]
     notes: tuple[str, ...]
@@ -132,6 +135,7 @@ def compare(anchor: Run, proposal: Run, rules: Rules | None = None) -> Compariso
     given = anchor.conditions.document.get("bd", {})
     interpolation = rules.interpolation or Interpolation(given.get("interpolation", "pchip"))
     qualities = rules.qualities or tuple(given.get("qualities", DEFAULT_QUALITIES))
+    rules = replace(rules, interpolation=interpolation, rate=rules.rate or rate_of(anchor.conditions.document))
     lines, notes = [], []
     for test in anchor.conditions.tests:
         other = next((t for t in proposal.conditions.tests if t.name == test.name), None)
@@ -142,14 +146,18 @@ def compare(anchor: Run, proposal: Run, rules: Rules | None = None) -> Compariso
         for first, second in _pairs(_swept(anchor, test, rules.anchor_codec), test,
                                     _swept(proposal, other, rules.proposal_codec)):  # fmt: skip
             wanted = list(dict.fromkeys(test.quality if q == OWN_QUALITY else q for q in qualities))
-            for layer in [layer for layer in test.layers if layer in other.layers]:
+            both = set(anchor.conditions.layers_of(test, first)) & set(proposal.conditions.layers_of(other, second))
+            for layer in [layer for layer in test.layers if layer in both]:
                 points = (_points(anchor, test.name, layer, first), _points(proposal, test.name, layer, second))
                 if len({own[0]["digests"]["features"] for own in points if own}) == 2:
                     notes.append(f"{test.name}, {layer}: the features differ, as other processors compute them")
-                lines += [_line(test.name, layer, (first, second), q, points, rules, interpolation) for q in wanted]
+                lines += [_line(test.name, layer, (first, second), q, points, rules) for q in wanted]
     if not lines:
         raise UsageError(f"{anchor.folder} and {proposal.folder} have no test and layer in common")
-    return Comparison(anchor.name, proposal.name, str(interpolation), tuple(lines), tuple(_means(lines)), tuple(notes))
+    assert rules.rate is not None
+    refit = ", curves that do not rise refitted by a monotone cubic," if rules.non_monotone is NonMonotone.CUBIC else ""
+    names = (anchor.name, proposal.name, f"{interpolation}{refit}", rules.rate.title)
+    return Comparison(*names, tuple(lines), tuple(_means(lines)), tuple(notes))
 
 
 def _same_subject(anchor: Run, proposal: Run, test: str) -> None:
@@ -160,7 +168,7 @@ def _same_subject(anchor: Run, proposal: Run, test: str) -> None:
 
 
 def _swept(run: Run, test: Test, chosen: str | None) -> list[str]:
-    """Codecs that make a curve: the one that was chosen, or all whose parameter is swept.
+    """Codecs that make a curve: the one that was chosen, or all of features whose parameter is swept.
 
     Raises:
         UsageError: there is none.
@@ -168,7 +176,11 @@ def _swept(run: Run, test: Test, chosen: str | None) -> list[str]:
     if chosen is not None and chosen not in test.codecs:
         raise UsageError(f"test {test.name} of {run.folder} has no codec {chosen}: {', '.join(test.codecs)}")
     known = run.conditions.codecs
-    return [chosen] if chosen else [n for n in test.codecs if known[n].parameter and known[n].link is None]
+    if chosen:
+        return [chosen]
+    swept = [known[name] for name in test.codecs if known[name].parameter and known[name].link is None]
+    # Pictures are the same in both runs, unless there is nothing else to compare.
+    return [codec.name for codec in swept if not codec.picture] or [codec.name for codec in swept]
 
 
 def _pairs(firsts: Sequence[str], test: Test, seconds: Sequence[str]) -> list[tuple[str, str]]:
@@ -199,24 +211,24 @@ def _line(
     quality: str,
     points: tuple[Sequence[Record], Sequence[Record]],
     rules: Rules,
-    interpolation: Interpolation,
 ) -> Line:
     line: dict[str, Any] = {"encode_time": _ratio(points, "encode"), "decode_time": _ratio(points, "decode")}
     reasons, warnings = [], []
+    assert rules.interpolation is not None
     try:
         ours = _curve(f"anchor ({codecs[0]})", points[0], quality, rules)
         theirs = _curve(f"proposal ({codecs[1]})", points[1], quality, rules)
     except CurveError as error:
         return Line(test, layer, *codecs, quality, reason=str(error), **line)
     try:
-        rate = bd_rate(ours, theirs, interpolation, least_overlap=rules.least_overlap)
+        rate = bd_rate(ours, theirs, rules.interpolation, least_overlap=rules.least_overlap)
         line |= {"rate": rate.value, "low": rate.low, "high": rate.high, "overlap": rate.overlap}
         line |= {"of_anchor": rate.of_anchor, "of_proposal": rate.of_proposal}
         warnings += [f"BD-rate {rate.warning}"] if rate.warning else []
     except CurveError as error:
         reasons.append(str(error))
     try:
-        metric = bd_metric(ours, theirs, interpolation, least_overlap=rules.least_overlap)
+        metric = bd_metric(ours, theirs, rules.interpolation, least_overlap=rules.least_overlap)
         line["metric"] = metric.value
         warnings += [f"BD-metric {metric.warning}"] if metric.warning else []
     except CurveError as error:
@@ -241,8 +253,12 @@ def _curve(name: str, points: Sequence[Record], quality: str, rules: Rules) -> C
     if len(kept) < min(MIN_POINTS, len(points)):
         lacking = f"{len(points) - len(kept)} of {len(points)} points have no {quality}"
         raise CurveError(f"{name}: {lacking}: at least {MIN_POINTS} that have one are needed")
-    rates, values = [point[RATE] for point in kept], [point["metrics"][quality] for point in kept]
-    return Curve.of(name, rates, values, rules.non_monotone)
+    assert rules.rate is not None
+    rates = [rules.rate.of(point) for point in kept]
+    if None in rates:
+        raise CurveError(f"{name}: not every point has a rate in {rules.rate.title}")
+    known_rates, values = [rate for rate in rates if rate is not None], [point["metrics"][quality] for point in kept]
+    return Curve.of(name, known_rates, values, rules.non_monotone)
 
 
 def _means(lines: Sequence[Line]) -> list[Mean]:

@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from refsw.errors import UsageError
-from refsw.evaluation.anchors.choices import CodecChoice
+from refsw.evaluation.anchors.choices import CodecChoice, takers
 from refsw.evaluation.anchors.links import links
 from refsw.evaluation.documents import read_yaml
+from refsw.evaluation.inputs import INPUTS
+from refsw.evaluation.picture_codecs.external import FILES
+from refsw.evaluation.picture_codecs.external import PLACES as PLACES_OF_PICTURES
+from refsw.evaluation.picture_codecs.groups import APART, FRAMES
 from refsw.extras import optional
 from refsw.payload.commands import INPUT, OUTPUT, VALUE, check_command
 
@@ -91,11 +95,19 @@ class Conditions:
         """A test by its name."""
         return next(test for test in self.tests if test.name == name)
 
+    def codecs_of(self, test: Test, layer: str) -> list[CodecChoice]:
+        """The codecs that code a layer of a test, in their order."""
+        return takers((self.codecs[name] for name in test.codecs), layer)
+
+    def layers_of(self, test: Test, codec: str) -> tuple[str, ...]:
+        """The layers of a test that a codec codes, in their order."""
+        return tuple(layer for layer in test.layers if codec in (c.name for c in self.codecs_of(test, layer)))
+
     def points(self) -> Iterator[dict[str, Any]]:
         """The places of all points, in the order of tables: test, layer, codec, parameter, value."""
         for test in self.tests:
             for layer in test.layers:
-                for codec in (self.codecs[name] for name in test.codecs):
+                for codec in self.codecs_of(test, layer):
                     place = {"test": test.name, "layer": layer, "codec": codec.name, "parameter": codec.parameter}
                     yield from (place | {"value": value} for value in codec.values)
 
@@ -191,7 +203,7 @@ def _check_schema(document: Any, where: str) -> None:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
     told = error.message if len(error.message) <= 200 else f"{error.message[:200]}..."
     if error.validator in ("oneOf", "not") and "codecs" in error.absolute_path:
-        told = "a codec has either a preset, or the commands encode and decode"
+        told = "a codec has either a preset, or the commands encode and decode, or picture, or picture and commands"
     raise UsageError(f"{where}: {place or 'the file'}: {' '.join(told.split())}")
 
 
@@ -206,22 +218,28 @@ def _codec(name: str, entry: Mapping[str, Any], where: str) -> CodecChoice:
         entry.get("decode", ""),
         parameter,
         tuple(values),
+        picture=entry.get("picture", ""),
+        arrange=entry.get("arrange", APART),
     )
     if not isinstance(choice.choices.get("command", ""), str):
         raise UsageError(f"{where}: codecs.{name}: command is {choice.choices['command']!r}: text")
     try:
         if choice.external:
             _check_commands(choice)
-        else:
-            for value in choice.values:
-                choice.config(value)
+        if choice.picture or not choice.external:
+            check = choice.picture_codec if choice.picture else choice.config
+            made = [check(value) for value in choice.values]
+            if choice.arrange == FRAMES and not all(getattr(codec, "takes_frames", False) for codec in made):
+                raise UsageError(f"arrange {FRAMES}: {choice.picture or 'a codec of features'} codes no video")
     except UsageError as error:
         raise UsageError(f"{where}: codecs.{name}: {error}") from error
     return choice
 
 
 def _check_commands(choice: CodecChoice) -> None:
-    names = [INPUT, OUTPUT]
+    names = [INPUT, OUTPUT, *(PLACES_OF_PICTURES if choice.picture else ())]
+    if choice.picture and choice.picture not in FILES:
+        raise UsageError(f"picture {choice.picture}: what its commands take: {', '.join(FILES)}")
     if choice.parameter:
         if choice.parameter in names:
             raise UsageError(f"sweep: {choice.parameter} is the name of a file")
@@ -233,10 +251,22 @@ def _check_commands(choice: CodecChoice) -> None:
 def _test(entry: Mapping[str, Any], known: dict[str, CodecChoice], where: str) -> Test:
     """A test; the codecs that its channel makes are added to those that are known."""
     own = [name for name, codec in known.items() if codec.link is None]
-    codecs = tuple(entry.get("codecs", own))
+    layers = entry["layers"]
+    # Unasked, codecs of pictures are for tests that send pictures.
+    fitting = [name for name in own if not known[name].picture or set(layers) & set(INPUTS)]
+    codecs = tuple(entry.get("codecs", fitting))
     for name in codecs:
         if name not in own:
             raise UsageError(f"{where}: tests.{entry['name']}: no codec {name}: {', '.join(own)}")
+    chosen = [known[name] for name in codecs]
+    for layer in layers:
+        if not takers(chosen, layer):
+            raise UsageError(f"{where}: tests.{entry['name']}: no codec for layer {layer}: {', '.join(codecs)}")
+    for codec in chosen:
+        if not any(codec in takers(chosen, layer) for layer in layers):
+            told = f"codec {codec.name} codes pictures: layers: {', '.join(INPUTS)}"
+            told = told if codec.picture else f"codec {codec.name} codes features, of which there is no layer"
+            raise UsageError(f"{where}: tests.{entry['name']}: {told}")
     if "channel" in entry:
         try:
             made = [codec for name in codecs for codec in _linked(known[name], entry["channel"])]
@@ -269,6 +299,8 @@ def _test(entry: Mapping[str, Any], known: dict[str, CodecChoice], where: str) -
 
 def _linked(codec: CodecChoice, entry: Any) -> Iterator[CodecChoice]:
     """A codec over a channel: one for each of its values, each burst length and each method."""
+    if codec.picture:
+        raise UsageError(f"codec {codec.name} codes pictures: losses are those of features")
     for value in codec.values:
         for link, (parameter, values) in links(entry, codec.name, codec.parameter, value):
             if link.is_in_parts:
@@ -318,19 +350,21 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def with_codec(conditions: Conditions, name: str, entry: Mapping[str, Any]) -> Conditions:
-    """The same conditions with one codec in place of theirs: a proposal.
+    """The same conditions with one codec in place of theirs: a proposal. Codecs of pictures stay.
 
     The parameter and its values are those of the first codec that sweeps one, unless the entry has its own.
 
     Raises:
         UsageError: the codec does not take them.
     """
-    swept = [codec for codec in conditions.codecs.values() if codec.parameter and codec.link is None]
+    known = [codec for codec in conditions.codecs.values() if not codec.picture]
+    swept = [codec for codec in known if codec.parameter and codec.link is None]
     entry = dict(entry)
     if swept and "sweep" not in entry:
         entry["sweep"] = {swept[0].parameter: list(swept[0].values)}
+    pictures = {n: e for n, e in conditions.document["codecs"].items() if "picture" in e and n != name}
     document = dict(conditions.document) | {
-        "codecs": {name: entry},
+        "codecs": {name: entry} | pictures,
         "tests": [{k: v for k, v in test.items() if k != "codecs"} for test in conditions.document["tests"]],
     }
     return parse_conditions(document, f"{conditions.name} with codec {name}")

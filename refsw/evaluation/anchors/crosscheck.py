@@ -17,11 +17,11 @@ from typing import Any
 from refsw.evaluation.anchors.conditions import by_name
 from refsw.evaluation.anchors.environment import differences, subject_differences
 from refsw.evaluation.anchors.folder import BITSTREAMS, GROUPS, Key, Record, Run, key_of, label, read_groups
-from refsw.evaluation.anchors.points import derived, joined
+from refsw.evaluation.anchors.points import SIZES_OF_INPUT, derived, joined
 from refsw.evaluation.anchors.run import NO_CODEC, bitstream_name
 from refsw.text import shown
 
-EXACT = ("items", "bitstreams", "coded_bytes", "raw_bytes", "elements", "input_pixels", "input_bytes")
+EXACT = ("items", "bitstreams", "coded_bytes", "raw_bytes", "elements", *SIZES_OF_INPUT)
 DIGESTS = {
     "features": "the features differ",
     "bitstream": "the bitstreams differ",

@@ -26,7 +26,7 @@ from refsw.syntax.codes import PayloadCodec
 PACKAGES = ("av", "numpy", "onnxruntime", "pillow", "scipy", "torch")
 NETWORK_PACKAGES = ("numpy", "onnxruntime", "pillow", "torch")
 SOURCES = ("syntax", "tensor", "payload", "features")
-EVALUATION = ("networks", "datasets", "tasks")
+EVALUATION = ("networks", "datasets", "tasks", "picture_codecs")
 LONGEST = 100
 LATER = {"mapping"}
 """What the identity of a test did not have at first."""
@@ -40,6 +40,14 @@ USED = {
     PayloadCodec.PNG: ("pillow", "zlib in pillow"),
     PayloadCodec.JPEG: ("pillow", "libjpeg"),
     PayloadCodec.JPEG2000: ("pillow", "openjpeg"),
+}
+USED_BY_PICTURES = {
+    "png": ("pillow", "zlib in pillow"),
+    "jpeg": ("pillow", "libjpeg"),
+    "jpeg2000": ("pillow", "openjpeg"),
+    "webp": ("pillow", "libwebp"),
+    "avif": ("pillow", "libavif"),
+    "hevc": ("x265", "libavcodec"),
 }
 
 
@@ -78,7 +86,8 @@ def codec_versions() -> dict[str, str]:
         "liblzma": _liblzma_version(),
         "pillow": version("pillow"),
     }
-    for name, codec in (("libjpeg", "jpg"), ("openjpeg", "jpg_2000"), ("zlib in pillow", "zlib")):
+    of_pillow = {"libjpeg": "jpg", "openjpeg": "jpg_2000", "zlib in pillow": "zlib", "libwebp": "webp"}
+    for name, codec in (of_pillow | {"libavif": "avif"}).items():
         found[name] = str(features.version(codec) or "absent")
     # Pillow tells the version of the interface; that of libjpeg-turbo, which most builds have, tells more.
     found["libjpeg"] = features.version_feature("libjpeg_turbo") or found["libjpeg"]
@@ -182,7 +191,11 @@ def used_versions(codecs: Iterable[CodecChoice]) -> dict[str, str]:
             used |= codec.link.versions()
         codec = codec.coding
         used |= {f"{codec.name}: {name}": value for name, value in program_identity(codec).items()}
-        if not codec.external:
+        if codec.external:
+            continue
+        if codec.picture:
+            used |= {name: known[name] for name in USED_BY_PICTURES[codec.picture]}
+        else:
             payload = codec.config(codec.values[0]).payload
             used |= {name: known[name] for name in USED.get(payload, ())}
     return used

@@ -122,7 +122,8 @@ RECORD_FIELDS: dict[str, Any] = PLACE | SIZES | {
     **dict.fromkeys(("rate", "bits_per_element"), int | float),
     **dict.fromkeys(("metrics", "pristine", "digests", "times"), dict),
 }  # fmt: skip
-OPTIONAL_FIELDS: dict[str, Any] = {"bits_per_pixel": int | float, "against_input": int | float, "complexity": dict}
+OPTIONAL_FIELDS: dict[str, Any] = {"complexity": dict, **dict.fromkeys(("input_pixels", "picture_pixels"), int)}
+OPTIONAL_FIELDS |= dict.fromkeys(("bits_per_pixel", "bits_per_picture_pixel", "against_input"), int | float)
 OPTIONAL_FIELDS |= {"realisations": int, "deviations": dict, "lost": int | float, "picture": dict}
 GROUP_FIELDS = PLACE | {"group": int, "items": list, "outputs": list, "times": dict}
 CODED_FIELDS = SIZES | dict.fromkeys(("bitstream", "features", "decoded"), str)

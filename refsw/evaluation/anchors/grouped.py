@@ -1,4 +1,4 @@
-"""Informative: the features of a group of items: put together, told by a digest, compared."""
+"""Informative: the features of a group of items: put together and taken apart, told by a digest, compared."""
 
 from __future__ import annotations
 
@@ -10,22 +10,47 @@ import numpy as np
 from refsw.errors import UsageError
 from refsw.evaluation.anchors.codecs import Features
 from refsw.evaluation.anchors.folder import Record
+from refsw.evaluation.inputs import INPUTS
 from refsw.tensor.axes import Array, contiguous_parts
 
 
 def together(parts: Sequence[Features], layer: str) -> Features:
-    """Items along the first axis; of a cut with several tensors each.
+    """Items along the first axis, of a cut with several tensors each; pictures, of any sizes, by their numbers.
 
     Raises:
         UsageError: the items have features of different shapes, or of a shape that nothing takes.
     """
     first = parts[0]
+    if is_pictures(parts, layer):
+        return {f"{number:05d}": np.ascontiguousarray(part) for number, part in enumerate(parts)}
     if isinstance(first, Mapping):
         if len({str(name) for name in first}) != len(first):
             raise UsageError(f"layer {layer}: two of its tensors have the same name: {', '.join(map(str, first))}")
         # Levels of a pyramid may have numbers; a tensor of a bitstream has a name.
         return {str(name): _stack([part[name] for part in parts], f"layer {layer}, {name}") for name in first}
     return _stack(parts, f"layer {layer}")  # type: ignore[arg-type]
+
+
+def is_pictures(parts: Sequence[Features], layer: str) -> bool:
+    """Whether the items are pictures that go into a network, not features of it."""
+    return layer in INPUTS and isinstance(parts[0], np.ndarray) and parts[0].dtype == np.uint8
+
+
+def apart(together: Features, parts: Sequence[Features], layer: str) -> list[Features]:
+    """What `together` did, undone: every item has the shape that its features, `parts`, had."""
+    if is_pictures(parts, layer):
+        assert isinstance(together, Mapping)
+        return [np.asarray(picture) for picture in together.values()]
+    return [_one(together, number, part) for number, part in enumerate(parts)]
+
+
+def _one(together: Features, number: int, part: Features) -> Features:
+    if isinstance(part, Mapping):
+        assert isinstance(together, Mapping)
+        return {name: together[str(name)][number].reshape(own.shape) for name, own in part.items()}
+    assert isinstance(together, np.ndarray)
+    one: Array = together[number].reshape(part.shape)
+    return one
 
 
 def _stack(arrays: Sequence[Array], where: str) -> Array:

@@ -201,7 +201,8 @@ def optional_of(task: Task, name: str, *arguments: Any) -> Any:
     number, as JSON types; notes() -> what people should know of the data; check(): raises UsageError for missing or
     damaged data; check_groups(size): raises it for items whose features cannot share a bitstream; example(layer) ->
     features of one item, which every codec is tried on before the run begins; support() -> ids of which `score` needs
-    the outputs of the whole network beside those of the items; input_pixels(item), input_bytes(item) -> int;
+    the outputs of the whole network beside those of the items; input_pixels(item), picture_pixels(item),
+    input_bytes(item) -> int;
     complexity(layer) -> dict of numbers, such as macs_front.
     """
     method = getattr(task, name, None)

@@ -10,21 +10,22 @@ from statistics import stdev
 from refsw.evaluation.anchors.folder import Record
 from refsw.evaluation.anchors.orders import Scored, Seen
 
+SIZES_OF_INPUT = ("input_pixels", "picture_pixels", "input_bytes")
+"""What tasks may tell of an item: pixels that go into the network and of the picture itself, bytes as it is stored."""
+
 
 def record_of(groups: Sequence[Record], references: Sequence[Record], scored: Scored, seen: Seen) -> Record:
     """The record of a point from those of its groups and its scores."""
     total = {name: sum(g[name] for g in groups) for name in ("coded_bytes", "raw_bytes", "elements")}
     from_sums = derived(groups)
-    sizes = {
-        name: sum(g[name] for g in references)
-        for name in ("input_pixels", "input_bytes")
-        if all(name in g for g in references)
-    }
+    sizes = {name: sum(g[name] for g in references) for name in SIZES_OF_INPUT if all(name in g for g in references)}
     record: Record = {name: groups[0][name] for name in ("test", "layer", "codec", "parameter", "value")}
     record |= {"items": sum(len(g["items"]) for g in groups), "bitstreams": len(groups)} | total | sizes
     record |= {name: from_sums.pop(name) for name in ("rate", "bits_per_element")}
     if "input_pixels" in record:
         record["bits_per_pixel"] = 8 * total["coded_bytes"] / record["input_pixels"]
+    if "picture_pixels" in record:
+        record["bits_per_picture_pixel"] = 8 * total["coded_bytes"] / record["picture_pixels"]
     if "input_bytes" in record:
         record["against_input"] = total["coded_bytes"] / record["input_bytes"]
     record["metrics"] = {**scored.metrics, **from_sums}

@@ -32,6 +32,8 @@ def commands_of(codec: CodecChoice) -> list[str]:
     """The commands that a codec runs; none of refsw's own."""
     if codec.external:
         return [codec.encode, codec.decode]
+    if codec.picture:
+        return []
     command = codec.config(codec.values[0]).settings.command
     return [command] if command else []
 

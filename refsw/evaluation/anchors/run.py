@@ -13,7 +13,7 @@ from typing import Any, Self
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import folder as files
 from refsw.evaluation.anchors.cache import prune
-from refsw.evaluation.anchors.choices import CodecChoice
+from refsw.evaluation.anchors.choices import CodecChoice, takers
 from refsw.evaluation.anchors.conditions import Conditions, Test, digest_of, located, parse_conditions, resolved
 from refsw.evaluation.anchors.environment import differences, environment, network_versions, used_versions
 from refsw.evaluation.anchors.folder import Journal, Key, Record, key_of, label
@@ -258,10 +258,11 @@ class AnchorRun:
             items = supporting[number]
             inputs = self._inputs(seen, items)
             yield Job(test.name, condition, number, items, support=True, inputs=inputs, basis=alone)
-        codecs = [self._choices[name] for name in test.codecs]
-        bases = {codec.name: basis_of([codec], seen.basis) for codec in codecs}
+        every = [self._choices[name] for name in test.codecs]
+        bases = {codec.name: basis_of([codec], seen.basis) for codec in every}
         cache = str(self.options.cache.absolute()) if self.options.cache else None
         for layer in test.layers:
+            codecs = takers(every, layer)
             missing = {key: point.missing for key, point in self._points.items() if key[:2] == (test.name, layer)}
             for number, (items, inputs) in enumerate(groups):
                 for codec in codecs:

@@ -19,12 +19,12 @@ import numpy as np
 from refsw.errors import CodecError, DfcError, RefswError, UsageError
 from refsw.evaluation.anchors import codecs, losses
 from refsw.evaluation.anchors.cache import FeatureCache, cache_key
-from refsw.evaluation.anchors.choices import CodecChoice
+from refsw.evaluation.anchors.choices import CodecChoice, takers
 from refsw.evaluation.anchors.codecs import Features
 from refsw.evaluation.anchors.conditions import digest_of
 from refsw.evaluation.anchors.environment import differences, network_versions, processor, used_versions
 from refsw.evaluation.anchors.folder import label, pack, unpack
-from refsw.evaluation.anchors.grouped import digest, together
+from refsw.evaluation.anchors.grouped import apart, digest, together
 from refsw.evaluation.anchors.grouped import errors as errors_of
 from refsw.evaluation.anchors.links import Link
 from refsw.evaluation.anchors.orders import (
@@ -41,8 +41,9 @@ from refsw.evaluation.anchors.orders import (
     open_task,
     optional_of,
 )
-from refsw.evaluation.anchors.points import deviation
+from refsw.evaluation.anchors.points import SIZES_OF_INPUT, deviation
 from refsw.evaluation.errors import DatasetError, EvaluationError
+from refsw.evaluation.inputs import INPUTS
 from refsw.features.parameters import Parameters
 
 PRISTINE = "_pristine"
@@ -58,7 +59,7 @@ class _Here(threading.local):
     features: Features | None = None
     coded: tuple[str, Features, bytes, Features, Mapping[str, Parameters], dict[str, float]] | None = None
     intact: dict[int, Any] = {}  # noqa: RUF012 (replaced, never changed)
-    shapes: dict[Any, tuple[int, ...]] = {}  # noqa: RUF012 (replaced, never changed)
+    parts: tuple[Features, ...] = ()
     digest: str = ""
     extraction: float | None = None
     basis: str = ""
@@ -133,10 +134,11 @@ def _look(look: Look) -> Seen:
         raise UsageError(f"test {look.test}: no items")
     for layer in look.layers:
         example = optional_of(task, "example", layer)
-        alone = {codec.coding.name: codec.coding for codec in look.codecs}
+        own = takers(look.codecs, layer)
+        alone = {codec.coding.name: codec.coding for codec in own}
         for codec in alone.values() if example is not None else ():
             codecs.check_features(together([example], layer), layer, codec, look.axes.get(layer, ""))
-        for codec in look.codecs if example is not None else ():
+        for codec in own if example is not None else ():
             if codec.link is not None:
                 losses.check_shapes(codec.link, together([example], layer), layer)
     inputs = {item: optional_of(task, "item_digest", item) for item in dict.fromkeys([*items, *support])}
@@ -188,7 +190,7 @@ def _references(job: Job, task: Task) -> Result:
     start = time.perf_counter()
     outputs = [_packed(task.reference(item), item) for item in job.items]
     record = job.place | {"items": list(job.items), "inputs": list(job.inputs), "outputs": outputs}
-    for name in () if job.support else ("input_pixels", "input_bytes"):
+    for name in () if job.support else SIZES_OF_INPUT:
         values = [optional_of(task, name, item) for item in job.items]
         if None not in values:
             record[name] = sum(values)
@@ -260,7 +262,10 @@ def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
     times.append(time.perf_counter())
     decoded = codecs.decode(bitstream, features, codec, job.value)
     times.append(time.perf_counter())
-    outputs = [task.outputs(item, job.layer, one) for item, one in zip(job.items, _apart(decoded, job), strict=True)]
+    outputs = [
+        task.outputs(item, job.layer, one)
+        for item, one in zip(job.items, apart(decoded, _here.parts, job.layer), strict=True)
+    ]
     times.append(time.perf_counter())
     record = job.place | {
         "items": list(job.items),
@@ -288,7 +293,7 @@ def _lose(job: Job, task: Task, codec: CodecChoice, link: Link) -> Result:
     loss = float(job.value or 0)
     for found in losses.realisations(decoded, job.items, link, loss, job.layer, job.axes, parameters):
         begin = time.perf_counter()
-        for i, (item, one) in enumerate(zip(job.items, _apart(found.repaired, job), strict=True)):
+        for i, (item, one) in enumerate(zip(job.items, apart(found.repaired, _here.parts, job.layer), strict=True)):
             if not found.whole[i]:
                 outputs[i].append(_packed(task.outputs(item, job.layer, one), item))
                 continue
@@ -346,16 +351,16 @@ def _features(job: Job, task: Task) -> Features:
     if _here.features is None or _here.features_of != wanted:
         _check_inputs(job, task)
         _here.extraction = 0.0
-        parts = [_one(job, task, item) for item in job.items]
-        first = parts[0]
-        _here.shapes = {k: v.shape for k, v in first.items()} if isinstance(first, Mapping) else {"": first.shape}
-        _here.features, _here.features_of = together(parts, job.layer), wanted
+        _here.parts = tuple(_one(job, task, item) for item in job.items)
+        _here.features, _here.features_of = together(_here.parts, job.layer), wanted
         _here.digest = digest(_here.features)
     return _here.features
 
 
 def _one(job: Job, task: Task, item: str) -> Features:
-    digest = optional_of(task, "item_digest", item) if job.cache and _here.fingerprint else None
+    # What comes from the data set itself is not kept a second time.
+    kept_at_all = job.cache and _here.fingerprint and job.layer not in INPUTS
+    digest = optional_of(task, "item_digest", item) if kept_at_all else None
     if digest is None or job.cache is None:
         return _extracted(task, item, job.layer)
     cache = FeatureCache(Path(job.cache))
@@ -377,11 +382,3 @@ def _extracted(task: Task, item: str, layer: str) -> Features:
     if _here.extraction is not None:
         _here.extraction += time.perf_counter() - start
     return features
-
-
-def _apart(decoded: Features, job: Job) -> list[Features]:
-    """What `_together` did, undone: every item has the shape that its features had."""
-    shapes = _here.shapes
-    if isinstance(decoded, Mapping):
-        return [{k: decoded[str(k)][i].reshape(shape) for k, shape in shapes.items()} for i in range(len(job.items))]
-    return [decoded[i].reshape(shapes[""]) for i in range(len(job.items))]

@@ -51,7 +51,8 @@ def seconds(run: Run, test: Test) -> list[Table]:
     for codec in swept(run, test):
         known = points(run, test, codec.name)
         rows: list[tuple[Cell, ...]] = [
-            (layer, *(_both(known.get((layer, v))) for v in codec.values)) for layer in test.layers
+            (layer, *(_both(known.get((layer, v))) for v in codec.values))
+            for layer in run.conditions.layers_of(test, codec.name)
         ]
         title = f"{test.title}, {codec_title(codec)}: ms to encode | decode an item, one process"
         heading = ("layer", *(point_name(codec.parameter, value) for value in codec.values))

@@ -45,7 +45,7 @@ def title(comparison: Comparison) -> str:
     """What is compared, and how."""
     return (
         f"{comparison.proposal} against {comparison.anchor}: BD-rate (negative is a saving) and BD-metric, "
-        f"{comparison.interpolation} over the logarithm of bits per element"
+        f"{comparison.interpolation} over the logarithm of {comparison.rate}"
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from refsw.errors import RefswError, UsageError
 from refsw.evaluation.anchors.conditions import parse_conditions
 from refsw.evaluation.anchors.folder import Run
-from refsw.evaluation.reports import figures, loss_figures, palette
+from refsw.evaluation.reports import figures, loss_figures, palette, remote_figures
 from refsw.extras import optional
 
 OTHERS = ("MPLBACKEND", "MATPLOTLIBRC")
@@ -67,6 +67,7 @@ def _files(run: Run, anchor: Run | None) -> dict[str, bytes]:
     made = figures.plots_of(run, anchor)
     for test in run.conditions.tests:
         made |= {f"{test.name}{last}": figure for last, figure in loss_figures.plots_of(run, test).items()}
+        made |= remote_figures.plots_of(run, test)
     return {
         f"{name}.{kind}": palette.as_bytes(figure, kind)
         for name, figure in made.items()

@@ -59,7 +59,10 @@ def complete(run: Run) -> bool:
 
 def configuration(codec: CodecChoice) -> str:
     """What a codec is: its preset and choices, or its commands, and what is swept."""
-    if codec.external:
+    if codec.picture and not codec.external:
+        choices = ", ".join(f"{k} {v}" for k, v in codec.choices.items())
+        told = f"pictures by {codec.picture}, {codec.arrange}" + (f", with {choices}" if choices else "")
+    elif codec.external:
         told = f'encode "{codec.encode}", decode "{codec.decode}"'
     else:
         choices = ", ".join(f"{k} {v if isinstance(v, str) else json.dumps(v)}" for k, v in codec.choices.items())

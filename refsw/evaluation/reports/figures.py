@@ -9,12 +9,12 @@ from typing import Any
 from refsw.evaluation.anchors.checks import missing_of
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Run
+from refsw.evaluation.anchors.units import rate_of
 from refsw.evaluation.reports import palette
-from refsw.evaluation.reports.selection import fixed, labels, metric_name, points
+from refsw.evaluation.reports.selection import every, fixed, labels, metric_name, points
 from refsw.extras import optional
 from refsw.text import shown
 
-RATE = "bits_per_element"
 WIDTH, PANEL, ABOVE, BETWEEN, AXIS, ROW = 5.2, 3.5, 0.95, 0.9, 0.6, 0.22  # inches
 MOST_PIXELS = 60000  # matplotlib draws less than 2**16
 LETTERS = 13  # that stand on an inch
@@ -39,13 +39,15 @@ class Line:
 
 def lines_of(run: Run, test: Test, metric: str, *, anchor: bool = False) -> Iterator[Line]:
     """Curves of a test; points without a value (SNR of a lossless codec) are left out."""
-    for codec in (name for name in test.codecs if run.conditions.codecs[name].link is None):
-        for layer in test.layers:
+    unit = rate_of(run.conditions.document)
+    for codec in (codec.name for codec in every(run, test) if unit.spans_layers or not codec.picture):
+        for layer in run.conditions.layers_of(test, codec):
             found = sorted(
-                (r[RATE], r["metrics"][metric])
+                (unit.of(r), r["metrics"][metric])
                 for r in run.records
                 if (r["test"], r["layer"], r["codec"]) == (test.name, layer, codec)
                 and r["metrics"].get(metric) is not None
+                and unit.of(r) is not None
             )
             if found:
                 rates, values = zip(*found, strict=True)
@@ -128,20 +130,20 @@ def _plan(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None) -> _
         lines[metric] = list(lines_of(run, test, metric))
         if anchor is not None and other is not None:
             lines[metric] += lines_of(anchor, other, metric, anchor=True)
-    every = [line for those in lines.values() for line in those]
+    shown_lines = [line for those in lines.values() for line in those]
     plan = _planned(test, lines)
     if plan.by_layer:
         return plan
     # Points alone could not be told from one another among curves of many layers; `ratios` has them.
-    curves = {(line.codec, line.anchor) for line in every if len(line.rates) > 1}
+    curves = {(line.codec, line.anchor) for line in shown_lines if len(line.rates) > 1}
     return _planned(test, {metric: [x for x in own if (x.codec, x.anchor) in curves] for metric, own in lines.items()})
 
 
 def _planned(test: Test, lines: dict[str, list[Line]]) -> _Plan:
-    every = [line for those in lines.values() for line in those]
-    there = {line.layer for line in every}
-    layers = [layer for layer in dict.fromkeys([*test.layers, *(line.layer for line in every)]) if layer in there]
-    return _Plan(lines, layers, list(dict.fromkeys((line.codec, line.anchor) for line in every)))
+    known = [line for those in lines.values() for line in those]
+    there = {line.layer for line in known}
+    layers = [layer for layer in dict.fromkeys([*test.layers, *(line.layer for line in known)]) if layer in there]
+    return _Plan(lines, layers, list(dict.fromkeys((line.codec, line.anchor) for line in known)))
 
 
 def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | None = None) -> Any:
@@ -156,7 +158,7 @@ def rate_quality(run: Run, test: Test, metrics: Sequence[str], anchor: Run | Non
             for line in lines:
                 if line.layer in layers:
                     panel.plot(line.rates, line.values, **plan.style(line))
-            _logarithmic(panel)
+            logarithmic(panel, rate_of(run.conditions.document).title)
             dress(panel, f"{layers[0]}: {axis_name(metric)}" if plan.by_layer else axis_name(metric))
     return figure
 
@@ -270,7 +272,8 @@ def key(**style: Any) -> Any:
     return optional("matplotlib.lines").Line2D([], [], **style)
 
 
-def _logarithmic(axes: Any) -> None:
+def logarithmic(axes: Any, name: str) -> None:
+    """A logarithmic axis of rates with few labels."""
     ticker = optional("matplotlib.ticker")
     axes.set_xscale("log")
     low, high = axes.get_xlim()
@@ -278,7 +281,7 @@ def _logarithmic(axes: Any) -> None:
     axes.xaxis.set_major_locator(ticker.LogLocator(base=10, subs=steps, numticks=12))
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.set_xlabel("bits per element (logarithmic)", color=palette.INK, fontsize=9)
+    axes.set_xlabel(f"{name} (logarithmic)", color=palette.INK, fontsize=9)
 
 
 def dress(axes: Any, title: str) -> None:

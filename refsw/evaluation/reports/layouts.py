@@ -44,7 +44,7 @@ def _pairs(
 ) -> Iterator[tuple[CodecChoice, CodecChoice]]:
     """Codecs that differ in the layout alone."""
     every = (run.conditions.codecs[name] for name in test.codecs)
-    own = [codec for codec in every if not codec.external and codec.link is None]
+    own = [codec for codec in every if not (codec.external or codec.picture or codec.link)]
     kinds = [(codec, *_kind(codec)) for codec in own]
     for first, layout, kind in kinds:
         for second, other, same in kinds:

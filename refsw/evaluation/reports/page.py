@@ -18,7 +18,7 @@ from refsw.evaluation.reports.tables import Section
 from refsw.text import for_html, shown
 
 TEMPLATE = Path(__file__).parent / "page.html"
-OPEN = ("Rate and quality", "Without a swept parameter", "Tiled against quilted", "Losses")
+OPEN = ("Rate and quality", "Without a swept parameter", "Tiled against quilted", "Features against pictures", "Losses")
 FIRST = 3  # facts that are shown unasked: run, records, conditions
 FLOAT_BITS = 32
 AXES = {
@@ -26,6 +26,7 @@ AXES = {
     "rate": "compression rate",
     "bytes": "bytes per item",
     "bits_per_pixel": "bits per input pixel",
+    "bits_per_picture_pixel": "bits per pixel of the picture",
     "against_input": "of the coded input picture",
 }
 

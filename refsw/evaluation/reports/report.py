@@ -23,7 +23,13 @@ from refsw.files import whole_file
 from refsw.text import for_csv, for_markdown
 
 MARKDOWN, CSV, BD_CSV, XLSX, PAGE = "report.md", "results.csv", "bd.csv", "results.xlsx", "index.html"
-SHORT = ("Rate and quality", "Without a swept parameter", "Tiled against quilted", "Losses")
+SHORT = (
+    "Rate and quality",
+    "Without a swept parameter",
+    "Tiled against quilted",
+    "Features against pictures",
+    "Losses",
+)
 PARETO = (
     "Of a curve whose quality does not rise with its rate, the points that are better than every cheaper one count."
 )
@@ -76,9 +82,10 @@ def write_report(
 
 def _compared(anchor: Run, run: Run, anchor_codec: str | None, codec: str | None) -> Comparison:
     """The comparison, with what a reader of its figures should know besides."""
-    rules = Rules(non_monotone=NonMonotone.PARETO, anchor_codec=anchor_codec, proposal_codec=codec)
+    chosen = NonMonotone(anchor.conditions.document.get("bd", {}).get("non_monotone", "pareto"))
+    rules = Rules(non_monotone=chosen, anchor_codec=anchor_codec, proposal_codec=codec)
     comparison = compare.compare(anchor, run, rules)
-    notes = [PARETO]
+    notes = [PARETO] if chosen is NonMonotone.PARETO else []
     for source in (anchor, run):
         if not facts.complete(source):
             notes.append(f"{source.name} is PARTIAL: means are over the layers that both runs have.")

@@ -18,15 +18,15 @@ METRICS = {"top1": "top-1", "top5": "top-5", "map": "mAP", "ap": "AP", "ap50": "
 
 def swept(run: Run, test: Test) -> list[CodecChoice]:
     """Codecs that make a curve of quality over rate."""
-    return [codec for codec in _lossless(run, test) if codec.parameter]
+    return [codec for codec in every(run, test) if codec.parameter]
 
 
 def fixed(run: Run, test: Test) -> list[CodecChoice]:
     """Codecs that have one point."""
-    return [codec for codec in _lossless(run, test) if not codec.parameter]
+    return [codec for codec in every(run, test) if not codec.parameter]
 
 
-def _lossless(run: Run, test: Test) -> list[CodecChoice]:
+def every(run: Run, test: Test) -> list[CodecChoice]:
     """Codecs whose packets all arrive."""
     return [codec for codec in (run.conditions.codecs[name] for name in test.codecs) if codec.link is None]
 

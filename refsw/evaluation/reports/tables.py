@@ -18,7 +18,7 @@ from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.distortion import task_distortion
 from refsw.evaluation.errors import EvaluationError
-from refsw.evaluation.reports import layouts, losses
+from refsw.evaluation.reports import layouts, losses, remote
 from refsw.evaluation.reports.cells import (
     COUNT,
     EMPTY,
@@ -49,7 +49,7 @@ from refsw.evaluation.reports.selection import (
 NEARLY = 0.99
 COLOUR_BITS = 24
 CSV_FIRST = ("test", "layer", "codec", "parameter", "value", "items", "bitstreams", "raw_bytes", "elements")
-CSV_RATES = ("coded_bytes", "rate", "bits_per_element", "bits_per_pixel", "against_input")
+CSV_RATES = ("coded_bytes", "rate", "bits_per_element", "bits_per_pixel", "bits_per_picture_pixel", "against_input")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ def sections(run: Run) -> list[Section]:
         Section("Without a swept parameter", tuple(lossless(run, t, fixed(run, t)) for t in tests if fixed(run, t))),
         Section("Tiled against quilted", tuple(t for test in tests for t in layouts.tables(run, test))),
         Section("Performance of the task", tuple(t for test in tests for t in _performance(run, test))),
+        Section("Features against pictures", tuple(t for test in tests for t in remote.tables(run, test))),
         Section("Losses", tuple(t for test in tests for t in losses.tables(run, test))),
         Section("Data volume", tuple(data_volume(run, t, c) for t in tests for c in swept(run, t))),
         Section("Complexity", tuple(t for test in tests for t in (costs(run, test), *seconds(run, test)))),
@@ -86,7 +87,7 @@ def rate_quality(run: Run, test: Test, codec: CodecChoice) -> Table:
     entries = published(run, test, codec.parameter)
     rows: list[tuple[Cell, ...]] = []
     used: dict[str, int] = {}
-    for layer in test.layers:
+    for layer in run.conditions.layers_of(test, codec.name):
         rows.append((layer, *(_pair(known.get((layer, value)), test.quality) for value in codec.values)))
         for entry in entries:
             figures = entry["points"].get(layer)
@@ -95,7 +96,11 @@ def rate_quality(run: Run, test: Test, codec: CodecChoice) -> Table:
                 rows.append((f"({used.setdefault(entry['source'], len(used) + 1)})", *cells))
     notes = [f"({number}) published: {source}" for source, number in used.items()]
     quality = metric_name(test.quality)
-    falls = [place for layer in test.layers for place in _falls(known, layer, codec, test.quality)]
+    falls = [
+        place
+        for layer in run.conditions.layers_of(test, codec.name)
+        for place in _falls(known, layer, codec, test.quality)
+    ]
     notes += [f"Less {quality} at a higher rate: {'; '.join(falls)}."] if falls else []
     return Table(
         f"{test.title}, {codec_title(codec)}: compression rate | {quality}",
@@ -160,18 +165,18 @@ def _performance(run: Run, test: Test) -> list[Table]:
 
 def ratio_performance(run: Run, test: Test, codec: CodecChoice, metric: str) -> Table:
     """Table IV of Collaborative intelligence for visual sensing, and the task distortion of the tutorial."""
-    known = points(run, test, codec.name)
+    known, layers = points(run, test, codec.name), run.conditions.layers_of(test, codec.name)
     name = metric_name(metric)
-    anyone = [next((r for (own, _), r in known.items() if own == layer), None) for layer in test.layers]
+    anyone = [next((r for (own, _), r in known.items() if own == layer), None) for layer in layers]
     rows = [_row(f"{name} without coding", [None if r is None else r["pristine"].get(metric) for r in anyone], SCORE)]
     for value in codec.values:
-        found = [known.get((layer, value)) for layer in test.layers]
+        found = [known.get((layer, value)) for layer in layers]
         point = point_name(codec.parameter, value)
         rows.append(_row(f"{point}, ratio", [None if r is None else r["rate"] for r in found], SHARE))
         rows.append(_row(f"{point}, {name}", [None if r is None else r["metrics"].get(metric) for r in found], SCORE))
         rows.append(_row(f"{point}, D", [None if r is None else distortion_of(r, metric) for r in found], PERCENT))
     title = f"{test.title}, {codec_title(codec)}: ratio, {name}, and D = 100 |A - A'| / A"
-    return Table(title, ("", *test.layers), tuple(rows))
+    return Table(title, ("", *layers), tuple(rows))
 
 
 def cheapest(run: Run, test: Test, metric: str) -> Table:
@@ -209,7 +214,7 @@ def data_volume(run: Run, test: Test, codec: CodecChoice) -> Table:
     """MM'19, Figure 5: coded features in units of the input picture, as it enters the network and as it is stored."""
     known = points(run, test, codec.name)
     rows: list[tuple[Cell, ...]] = []
-    for layer in test.layers:
+    for layer in run.conditions.layers_of(test, codec.name):
         found = [known.get((layer, value), {}) for value in codec.values]
         rows.append((layer, *(Pair(Figure(_of_picture(r), SHORT_SCORE), Figure(r.get("against_input"), SHORT_SCORE))
                               for r in found)))  # fmt: skip

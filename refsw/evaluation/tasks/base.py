@@ -13,6 +13,7 @@ import numpy as np
 from refsw.errors import UsageError
 from refsw.evaluation.datasets.base import Dataset, Item
 from refsw.evaluation.errors import DatasetError, EvaluationError, NetworkError
+from refsw.evaluation.inputs import INPUT, INPUTS
 from refsw.evaluation.networks.base import Cut, Network, check_cut
 from refsw.evaluation.pictures import Fit, Geometry, Preprocessing
 from refsw.tensor.axes import Array
@@ -51,13 +52,17 @@ class Task(ABC):
 
         Returns:
             What the network has there, of one to three axes, such as (C, H, W), (L, C) or (C,), and of its own dtype;
-            at a cut with several tensors a dictionary of them.
+            at a cut with several tensors a dictionary of them; before the network (`refsw.evaluation.inputs`) the
+            picture, uint8 (H, W, 3) or (H, W).
 
         Raises:
             UsageError: there is no such picture or cut.
             DatasetError: the picture is missing or damaged.
             NetworkError: they are of another shape.
         """
+        if self.is_input(layer):
+            picture = self.dataset.picture(self.picture_of(item))
+            return picture if layer == INPUT else self.preprocessing.fitted(picture)[0]
         tensors = {}
         for name, tensor in self.cut(layer).front(self._input(item)[0]).items():
             if tensor.ndim not in RANKS or tensor.shape[0] != 1 or 0 in tensor.shape:
@@ -68,6 +73,10 @@ class Task(ABC):
             tensors[name] = np.asarray(tensor[0])
         self._ranks[layer] = {name: tensor.ndim for name, tensor in tensors.items()}
         return tensors if len(tensors) > 1 else next(iter(tensors.values()))
+
+    def is_input(self, layer: str) -> bool:
+        """Whether a layer is a place before the network, and not a cut of it that is called so."""
+        return layer in INPUTS and layer not in self.network.cuts
 
     def example(self, layer: str) -> Features:
         """Features of the first picture at a cut."""
@@ -84,6 +93,11 @@ class Task(ABC):
         Raises:
             EvaluationError: the network makes NaN of them.
         """
+        if self.is_input(layer):
+            assert isinstance(decoded, np.ndarray)
+            apply = self.preprocessing
+            tensor = apply.apply(decoded)[0] if layer == INPUT else apply.normalised(decoded)
+            return self._interpreted(item, self.network.run(tensor))
         cut = self.cut(layer)
         tensors = decoded if isinstance(decoded, Mapping) else dict.fromkeys(cut.tensors, decoded)
         if set(tensors) != set(cut.tensors) or (len(cut.tensors) > 1 and not isinstance(decoded, Mapping)):
@@ -141,6 +155,8 @@ class Task(ABC):
         """
         self.dataset.check(progress)
         for layer in self.layers:
+            if self.is_input(layer):
+                continue
             try:
                 self.check_cut(layer)
             except NetworkError as error:
@@ -159,7 +175,8 @@ class Task(ABC):
         Raises:
             DatasetError: two do not.
         """
-        if self.preprocessing.fit is not Fit.NONE or size == 1:
+        cuts = [layer for layer in self.layers if not self.is_input(layer)]
+        if self.preprocessing.fit is not Fit.NONE or size == 1 or (self.layers and not cuts):
             return
         for start in range(0, len(self.dataset.items), size):
             first, *others = self.dataset.items[start : start + size]
@@ -210,15 +227,24 @@ class Task(ABC):
         """Height * width of what the network takes for a picture."""
         return int(np.prod(self._input(item)[0].shape[2:]))
 
+    def picture_pixels(self, item: str) -> int:
+        """Height * width of a picture as the data set has it."""
+        return int(np.prod(self.dataset.picture(self.dataset.item(item)).shape[:2]))
+
     def input_bytes(self, item: str) -> int:
         """Size of a picture as it is stored."""
         return self.dataset.coded_bytes(self.dataset.item(item))
 
     def complexity(self, layer: str) -> dict[str, int]:
         """Multiply-accumulates before and after a cut, and elements at it, for one picture; empty if not known."""
-        found = self.network.complexity(layer, self._input(self.dataset.items[0].id)[0])
+        before = self.is_input(layer)
+        cut = self.network.cuts[0] if before else layer
+        found = self.network.complexity(cut, self._input(self.dataset.items[0].id)[0])
         if found is None:
             return {}
+        if before:
+            elements = np.asarray(self.example(layer)).size
+            return {"macs_front": 0, "macs_back": found.macs_front + found.macs_back, "elements": elements}
         return {"macs_front": found.macs_front, "macs_back": found.macs_back, "elements": found.elements}
 
     def _input(self, item: str) -> tuple[Array, Geometry]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from refsw.errors import UsageError
 from refsw.evaluation.datasets import open_dataset
+from refsw.evaluation.inputs import INPUTS
 from refsw.evaluation.mini import STRIDES, mini_dataset, mini_network
 from refsw.evaluation.pictures import preprocessing
 from refsw.evaluation.tasks.base import Task
@@ -61,7 +62,7 @@ def open_task(condition: Mapping[str, Any]) -> Task:
             raise UsageError("a data set has a kind and a root")
         pictures = open_dataset(**dataset)
     for layer in condition.get("layers", ()):
-        if layer not in cut_network.cuts:
+        if layer not in (*INPUTS, *cut_network.cuts):
             raise UsageError(f"no cut {layer}: {', '.join(cut_network.cuts)}")
     task = TASKS[name](pictures, cut_network, preprocessing(chosen), options)
     task.layers = tuple(condition.get("layers", ()))

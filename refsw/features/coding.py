@@ -172,7 +172,7 @@ def encode_units(plan: Plan, samples: list[Array], first_sample: int) -> list[Co
     """
     if plan.parameters.parts is None:
         return [encode_unit(plan, samples, first_sample)]
-    return encode_parts(plan, samples[0], first_sample)
+    return list(encode_parts(plan, samples[0], first_sample))
 
 
 def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUnit:
@@ -200,8 +200,8 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
     return CodedUnit(values, content, reduce(Spread.joined, spreads) if spreads else None)
 
 
-def encode_parts(plan: Plan, sample: Array, index: int) -> list[CodedUnit]:
-    """The feature part units of one sample; see `encode_units`.
+def encode_parts(plan: Plan, sample: Array, index: int) -> Iterator[CodedUnit]:
+    """The feature part units of one sample, one after the other; see `encode_units`.
 
     All parts are quantized alike, in the range of the sample; those of one number have a range of their own, and
     no pictures.
@@ -212,8 +212,7 @@ def encode_parts(plan: Plan, sample: Array, index: int) -> list[CodedUnit]:
         whole = _measure(plan, p.axes.to_canonical(sample), watched=index < SAMPLES)
     settings = _settings(plan, whole.qp_shift)
     spread = whole.spread.coded_with(codec_step(p.payload_codec, settings, p.bit_depth)) if whole.spread else None
-    units: list[CodedUnit] = []
-    for number in sending_order(p.parts):
+    for place, number in enumerate(sending_order(p.parts)):
         own = replace(plan, parameters=p.part(number))
         part = whole.values[p.part_channels(number), p.parts.band(number)]
         prepared = _with_pictures(own, part, _part_range(p, part, whole.limits))
@@ -224,8 +223,7 @@ def encode_parts(plan: Plan, sample: Array, index: int) -> list[CodedUnit]:
         if limits is not None:
             values |= {"part_minimum": limits[0], "part_maximum": limits[1]}
         content = UnitContent(configured, index, ranges, payload, 0, number, p)
-        units.append(CodedUnit(values, content, None if units else spread))
-    return units
+        yield CodedUnit(values, content, None if place else spread)
 
 
 def sending_order(parts: Parts) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import UsageError
-from refsw.features.coding import Plan, encode_units
+from refsw.features.coding import Plan, encode_parts
 from refsw.features.config import ChannelOrder, EncoderConfig
 from refsw.features.plan import make_plan
 from refsw.profiles import INTER_PROFILES, Extension, default_profile
@@ -28,9 +28,9 @@ def with_measured_parts(
 
     Whole channels, as many as fit; rows are cut only where one channel does not fit, and then of one or a few channels,
     whichever makes the fewest parts. Without an order of channels, they are dealt out in that of their means in the
-    first sample if that makes fewer parts of it: then every group has some of all. Every sample is coded once, the
-    first one twice, and again for each geometry that turns out too large; what comes out depends on the samples and
-    choices alone.
+    first sample if that makes fewer parts of it: then every group has some of all. The first sample is coded until a
+    unit is too long for each geometry that is tried, as are the others for each that turns out too large; what comes
+    out depends on the samples and choices alone.
 
     Args:
         config: with the ranges that hold for all samples, where its scope has them.
@@ -42,20 +42,24 @@ def with_measured_parts(
     """
     if config.packet_bytes is None:
         return config
-    searches = [_Search(config, axes, wider(dtype))]
-    if config.channel_order is ChannelOrder.OWN and axes.channels > 2 and config.quantizer is not Quantizer.NONE:
-        searches.append(_Search(config.replace(channel_order=ChannelOrder.MEAN), axes, wider(dtype)))
+    search = _Search(config, axes, wider(dtype))
     for index, sample in enumerate(samples):
-        for search in searches:
-            search.add(sample, index)
-        searches = [min(searches, key=lambda search: search.count)]
-    return searches[0].found
+        search.add(sample, index)
+        if not index and config.channel_order is ChannelOrder.OWN and axes.channels > 2 and not _is_exact(config):
+            by_means = _Search(config.replace(channel_order=ChannelOrder.MEAN), axes, wider(dtype))
+            by_means.add(sample, index, fewer_than=search.count)
+            search = min(search, by_means, key=lambda one: one.count)
+    return search.found
+
+
+def _is_exact(config: EncoderConfig) -> bool:
+    return config.quantizer is Quantizer.NONE
 
 
 class _Search:
-    """The largest parts whose units fit, for the samples so far.
+    """The largest parts whose units fit, for the samples so far: `groups` of channels and `bands` of rows.
 
-    `groups` of channels with all rows, while they fit; then `bands` by number of groups.
+    `bands` is more than the rows where nothing fits.
     """
 
     def __init__(self, config: EncoderConfig, axes: Axes, dtype: np.dtype[Any]) -> None:
@@ -64,58 +68,65 @@ class _Search:
         self.profile = config.profile or default_profile(
             {config.payload}, {Extension.PARTS}, config.profile in INTER_PROFILES
         )
-        self.groups = 1
-        self.bands = {-(-axes.channels // few): 1 for few in FEW_CHANNELS}
+        self.groups = self.bands = 1
 
-    def add(self, sample: Array, index: int) -> None:
-        """See that a sample fits."""
+    def add(self, sample: Array, index: int, fewer_than: int | None = None) -> None:
+        """See that a sample fits; with a number of parts, only if it fits into fewer."""
         if not index and isinstance(self.config.channel_order, ChannelOrder):
             order = self._plan(1, 1, sample).parameters.channel_order
             self.config = self.config.replace(channel_order=order or ChannelOrder.OWN)
         channels, rows = self.axes.channels, self.axes.rows
-        if self.groups <= channels:
-            # The samples before fit with at least so many groups.
-            self.bands = {own: count for own, count in self.bands.items() if own >= self.groups}
-            size = partial(self._longest, sample=sample, index=index)
-            self.groups = _least(self.groups, channels, self.limit, lambda count: size(count, 1))
-        if self.groups > channels:
-            for own, count in self.bands.items():
-                self.bands[own] = _least(
-                    count, rows, self.limit, partial(self._longest, own, sample=sample, index=index)
-                )
-
-    @property
-    def geometry(self) -> tuple[int, int]:
-        """Groups of channels and bands of rows.
-
-        Raises:
-            UsageError: nothing fits.
-        """
-        if self.groups <= self.axes.channels:
-            return self.groups, 1
-        fitting = {own: count for own, count in self.bands.items() if count <= self.axes.rows}
-        if not fitting:
-            raise UsageError(f"packets of {self.limit} bytes: not even one row of one channel fits into them")
-        return min(fitting.items(), key=lambda item: item[0] * item[1])
+        too_many = fewer_than or channels * rows + 1
+        if too_many <= self.count:
+            self.bands = rows + 1
+            return
+        size = partial(self._size, sample=sample, index=index)
+        if self.bands == 1:
+            most = min(channels, too_many - 1)
+            groups = _least(self.groups, most, self.limit, lambda count: size(count, 1))
+            if groups <= most or most < channels:  # few are enough, or too many are needed
+                self.groups, self.bands = groups, 1 if groups <= most else rows + 1
+                return
+        elif size(self.groups, self.bands) <= self.limit:
+            return
+        least, self.groups, self.bands = (self.groups, self.bands), channels, rows + 1
+        # Parts of fewer channels and no more rows than fitted into packets of the samples before fit as well.
+        for groups in dict.fromkeys(-(-channels // few) for few in FEW_CHANNELS if -(-channels // few) >= least[0]):
+            most = min(rows, (too_many - 1) // groups)
+            if most < least[1] or (most < rows and size(groups, most) > self.limit):
+                continue
+            bands = _least(least[1], most, self.limit, partial(size, groups))
+            if bands <= most:
+                self.groups, self.bands, too_many = groups, bands, groups * bands
 
     @property
     def count(self) -> int:
         """Parts of a sample."""
-        groups, bands = self.geometry
-        return groups * bands
+        return self.groups * self.bands
 
     @property
     def found(self) -> EncoderConfig:
-        """The configuration with these parts."""
-        return self.config.replace(parts=_parts(self.axes, *self.geometry), packet_bytes=None)
+        """The configuration with these parts.
+
+        Raises:
+            UsageError: nothing fits.
+        """
+        if self.bands > self.axes.rows:
+            raise UsageError(f"packets of {self.limit} bytes: not even one row of one channel fits into them")
+        return self.config.replace(parts=_parts(self.axes, self.groups, self.bands), packet_bytes=None)
 
     def _plan(self, groups: int, bands: int, sample: Array) -> Plan:
         chosen = self.config.replace(parts=_parts(self.axes, groups, bands), packet_bytes=None)
         return make_plan("", 0, self.axes, self.dtype, chosen, self.profile, sample)
 
-    def _longest(self, groups: int, bands: int, sample: Array, index: int) -> int:
-        """Bytes of the longest unit of a sample."""
-        return max(len(unit.data) for unit in encode_units(self._plan(groups, bands, sample), [sample], index))
+    def _size(self, groups: int, bands: int, sample: Array, index: int) -> int:
+        """Bytes of the longest unit of a sample, or of the first that is too long."""
+        longest = 0
+        for unit in encode_parts(self._plan(groups, bands, sample), sample, index):
+            longest = max(longest, len(unit.data))
+            if longest > self.limit:
+                break
+        return longest
 
 
 def _parts(axes: Axes, groups: int, bands: int) -> tuple[int, int]:
@@ -124,15 +135,15 @@ def _parts(axes: Axes, groups: int, bands: int) -> tuple[int, int]:
 
 
 def _least(first: int, most: int, limit: int, size: Callable[[int], int]) -> int:
-    """The least number from `first` on whose longest unit fits; `most` + 1 if none does. Sizes fall with the number."""
+    """The least number from `first` on whose units fit; `most` + 1 if none does. Sizes fall with the number."""
     longest = size(first)
     if longest <= limit:
         return first
     low, high = first, min(most, -(-first * longest // limit))
-    while size(high) > limit:
-        if high == most:
+    while (longest := size(high)) > limit:
+        if high >= most:
             return most + 1
-        low, high = high, min(most, 2 * high)
+        low, high = high, min(most, max(high + 1, -(-high * longest // limit)))
     while high - low > 1:  # low does not fit, high does
         middle = (low + high) // 2
         low, high = (low, middle) if size(middle) <= limit else (middle, high)

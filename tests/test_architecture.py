@@ -30,6 +30,7 @@ LAYERS = [
     {"validation", "inspection"},
     {"resilience", "carriage"},
     {"conformance", "evaluation"},
+    {"planning"},
     {"cli"},
     {"__main__"},
 ]

@@ -44,6 +44,7 @@ COMMANDS = {
     "conformance": ("refsw.cli.conformance", "Test a decoder on vectors, or an encoder on inputs, for conformance."),
     "crosscheck": ("refsw.cli.crosscheck", "Decode one bitstream with every decoder present, and compare."),
     "anchor": ("refsw.cli.anchor", "Anchors under common test conditions: run, report, compare, cross-check."),
+    "plan": ("refsw.cli.plan", "Where to cut a network: latency and energy of every cut over links."),
     "demo": ("refsw.cli.demo", "The main job on real features that ship with the package, with a plot."),
 }
 

@@ -15,6 +15,7 @@ PACKAGES = {
     "cv2": ("opencv-python-headless", "resilience"),
     "tensorly": ("tensorly", "resilience"),
     "dpkt": ("dpkt", "carriage"),
+    "numba": ("numba", "speed"),
 }
 """Modules whose package has another name or that belong to another extra: package and extra."""
 

@@ -18,6 +18,7 @@ LAYERS = [
     {"text", "lazy"},
     {"errors"},
     {"extras"},
+    {"compiled"},
     {"files"},
     {"syntax"},
     {"entropy"},
@@ -46,6 +47,7 @@ HEAVY = {
     "cv2",
     "tensorly",
     "dpkt",
+    "numba",
 }
 # What is imported when a command of the light part runs; the rest only inside functions.
 DEFERRED = HEAVY | {"av", "PIL", "safetensors", "jsonschema"}

@@ -25,6 +25,7 @@ EXTRAS = (
     "openpyxl",
     "cv2",
     "tensorly",
+    "numba",
 )
 
 

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from refsw.compiled import compiled
+from refsw.entropy import loops
 from refsw.lazy import lazy
 
 LOWEST = 1 << 16
@@ -119,7 +121,12 @@ class Decoder:
             slots <<= self._shift
             # A table of one symbol leaves every state as it is, and takes no word.
             if self._chooser is not None or not self._sure[chosen].all():
-                (self._run_few if lanes <= FEW_LANES else self._run)(slots, lanes)
+                loop = compiled(loops.decode) if self._chooser is None else None
+                if loop is not None:
+                    self.position = loop(slots, self.states, self.words, self._steps, self.position, self._precision,
+                                         LOWEST)  # fmt: skip
+                else:
+                    (self._run_few if lanes <= FEW_LANES else self._run)(slots, lanes)
             yield self._names.take(slots)
 
     def _run_few(self, slots: npt.NDArray[np.uint32], lanes: int) -> None:
@@ -220,6 +227,11 @@ class Encoder:
 
     def _put(self, entries: npt.NDArray[np.uint32], tables: Tables) -> None:
         states, lanes = self.states, len(self.states)
+        loop = compiled(loops.encode)
+        if loop is not None:
+            out = np.empty(len(entries), np.uint16)
+            self._parts.append(out[loop(entries, states, out, tables.precision) :])
+            return
         factor, start, temporary = (np.empty(lanes, np.uint32) for _ in range(3))
         full = np.empty(lanes, bool)
         out = np.empty(len(entries), np.uint16)  # at most one word a value

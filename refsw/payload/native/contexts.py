@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from refsw.compiled import compiled
+from refsw.payload.native import loops
 from refsw.payload.native.parameters import Start
 from refsw.payload.native.scale import BINS, KINDS, MOST, ONE, Integers, Small, thresholds
 
@@ -33,11 +35,12 @@ class Group:
         priors: int32 (channels,), of all.
         classes: of all channels, or None.
         first, last: the group.
+        total: int64 (rows, columns): the sum of the magnitudes of all earlier channels.
     """
 
     def __init__(self, start: Start, magnitudes: Small, priors: Small, classes: npt.NDArray[np.uint8] | None,
-                 first: int, last: int) -> None:  # fmt: skip
-        self.start, self.first = start, first
+                 first: int, last: int, total: Integers) -> None:  # fmt: skip
+        self.start, self.first, self.last = start, first, last
         self.own = magnitudes[first:last]
         self.priors = priors[first:last, None, None]
         self.table = np.zeros((last - first, 1, 1), np.int32)
@@ -45,13 +48,14 @@ class Group:
             self.table = classes[first:last, None, None].astype(np.int32) * (BINS * KINDS)
         self.sums = self.priors.astype(np.int64)
         self.count = 1
-        self.shared: list[Small] = []
+        shared: list[Small] = []
         if first:
-            activity = _activity(magnitudes[:first], priors[:first])
-            self.shared = [np.minimum((self.priors * activity + 128) >> 8, MOST)]
+            activity = _activity(total, priors[:first])
+            shared = [np.minimum((self.priors * activity + 128) >> 8, MOST)]
             if start.references.size:
                 referred = _referred(start, magnitudes, first, last)
-                self.shared += [referred, _around(referred)]
+                shared += [referred, _around(referred)]
+        self.shared = np.stack(shared) if shared else np.empty((0, *self.own.shape), np.int32)
 
     def features(self, phase: int) -> list[tuple[int, Small | Integers]]:
         """8.6.5 What the expected magnitudes of a phase are made of: place of the weight, and values."""
@@ -67,6 +71,12 @@ class Group:
         row, column = PHASE_PLACES[phase]
         own = self.own[:, row::2, column::2]
         weights = self.start.weights[int(self.first > 0), phase]
+        loop = compiled(loops.bins)
+        if loop is not None:
+            found = np.empty(own.shape, np.int32)
+            loop(self.own, self.priors[:, 0, 0], self.sums[:, 0, 0], self.count, self.shared, weights, phase,
+                 thresholds(), found)  # fmt: skip
+            return found
         expected = np.full(own.shape, weights[2] * ONE, np.int32)
         for place, values in self.features(phase):
             if weights[place]:
@@ -85,10 +95,18 @@ class Group:
         self.count += magnitudes.shape[1] * magnitudes.shape[2]
 
 
-def _activity(magnitudes: Small, priors: Small) -> Small:
+def groups_of(start: Start, magnitudes: Small, priors: Small, classes: npt.NDArray[np.uint8] | None) -> Iterator[Group]:
+    """8.6.4 The groups, one after the other; before the next one is asked for, the magnitudes of a group are known."""
+    total = np.zeros(magnitudes.shape[1:], np.int64)
+    for first, last in group_bounds(len(magnitudes)):
+        yield Group(start, magnitudes, priors, classes, first, last, total)
+        total += magnitudes[first:last].sum(axis=0)
+
+
+def _activity(total: Integers, priors: Small) -> Small:
     """8.6.5 How much more than usual there is at every position: (rows, columns), in 1/256."""
     usual = int(priors.sum(dtype=np.int64))
-    ratio: Integers = (256 * magnitudes.sum(axis=0, dtype=np.int64) + (usual >> 1)) // usual
+    ratio: Integers = (256 * total + (usual >> 1)) // usual
     return np.minimum(ratio, MOST).astype(np.int32)
 
 

@@ -11,7 +11,7 @@ from refsw.entropy.rans import LOWEST, Decoder, Tables
 from refsw.entropy.rawbits import RawReader
 from refsw.errors import DfcError, ErrorClass
 from refsw.payload.base import payload_error
-from refsw.payload.native.contexts import PHASE_PLACES, Group, group_bounds
+from refsw.payload.native.contexts import PHASE_PLACES, groups_of
 from refsw.payload.native.errors import of_payload
 from refsw.payload.native.parameters import PHASES, Start
 from refsw.payload.native.scale import (
@@ -151,11 +151,10 @@ class SampleDecoder:
         shape = (len(order), *self.shape[1:])
         known, values = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
         classes = None if self.start.classes is None else self.start.classes[order]
-        for first, last in group_bounds(len(order)):
-            group = Group(self.start, known, priors, classes, first, last)
+        for group in groups_of(self.start, known, priors, classes):
             for phase in range(PHASES):
                 row, column = PHASE_PLACES[phase]
-                place = values[first:last, row::2, column::2]
+                place = values[group.first : group.last, row::2, column::2]
                 if not place.size:
                     continue
                 bins = group.bins(phase)

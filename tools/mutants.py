@@ -29,7 +29,7 @@ MODULES = (
     "payload/vvc.py",
     "payload/native/codec.py", "payload/native/configuration.py", "payload/native/contexts.py",
     "payload/native/decoder.py", "payload/native/errors.py", "payload/native/parameters.py", "payload/native/scale.py",
-    "payload/native/universal.py", "syntax/native_structures.py",
+    "payload/native/starts.py", "syntax/native_structures.py",
     "syntax/model_structures.py",
     "models/state.py", "models/arithmetic.py", "models/directory.py", "models/labels.py", "models/prediction.py",
     "entropy/rans.py", "entropy/rawbits.py", "models/symbols.py", "models/tables.py",

@@ -35,7 +35,7 @@ from refsw.conformance import reference  # noqa: E402
 from refsw.conformance.crosscheck import CrossChecker  # noqa: E402
 from refsw.conformance.models import is_update  # noqa: E402
 from refsw.conformance.suite import Kind, load_suites  # noqa: E402
-from refsw.errors import DfcError  # noqa: E402
+from refsw.errors import DfcError, PayloadError  # noqa: E402
 from refsw.features.decoder import Decoder  # noqa: E402
 from refsw.inspection import inspect  # noqa: E402
 from refsw.models.apply import apply_stream  # noqa: E402
@@ -58,10 +58,11 @@ class Original:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a command says: its exit code, and the requirement that it names first."""
+    """What a command says: its exit code, the requirement that it names first, and whether that is of a payload."""
 
     code: int
     requirement: str = ""
+    of_payload: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.code} {self.requirement}".strip()
@@ -114,7 +115,7 @@ def judged(work: Callable[[], object]) -> Verdict:
     try:
         work()
     except DfcError as error:
-        return Verdict(error.exit_code, error.requirement)
+        return Verdict(error.exit_code, error.requirement, isinstance(error, PayloadError))
     return Verdict(0)
 
 
@@ -158,7 +159,7 @@ def _same(one: Verdict, other: Verdict) -> bool:
 def _found_later(first: Verdict, inspected: Verdict) -> bool:
     """Whether decoding ended with something that inspection does not look at: then inspection went on."""
     before = ("hevc.", "image.", "bytes.", "payload.", "vvc.", "digest.value", "model.", "level.")
-    return bool(first.code) and first.requirement.startswith(before)
+    return bool(first.code) and (first.of_payload or first.requirement.startswith(before))
 
 
 def run(

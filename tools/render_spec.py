@@ -22,8 +22,8 @@ import annex_update
 import checklist
 
 from refsw.inspection import inspect
+from refsw.payload.native import sparse, universal
 from refsw.payload.native.scale import thresholds
-from refsw.payload.native.universal import CODES, POINTS, WEIGHTS
 from refsw.profiles import LEVELS, PROFILE_CODECS, PROFILE_EXTENSIONS, LevelLimits
 from refsw.syntax import codes
 from refsw.syntax.carriage_structures import PACKET_MEANINGS, PacketType
@@ -329,10 +329,13 @@ def native_parts() -> dict[str, str]:
     """The numbers of 8.6."""
     rows = {
         "thresholds": [", ".join(f"{t}" for t in thresholds().tolist()[i : i + 10]) for i in range(0, 47, 10)],
-        "weights": [f"g = {i // 4}, p = {i % 4}:  " + ", ".join(map(str, row)) for i, row in enumerate(WEIGHTS)],
-        "points": [f"b = {b:2}:  " + ", ".join(map(str, row)) for b, row in enumerate(POINTS)],
-        "tables": [f"t = {t:3}:  {codes}" for t, codes in enumerate(CODES)],
     }
+    for name, start in (("", universal), ("sparse ", sparse)):
+        rows[name + "weights"] = [
+            f"g = {i // 4}, p = {i % 4}:  " + ", ".join(map(str, row)) for i, row in enumerate(start.WEIGHTS)
+        ]
+        rows[name + "points"] = [f"b = {b:2}:  " + ", ".join(map(str, row)) for b, row in enumerate(start.POINTS)]
+        rows[name + "tables"] = [f"t = {t:3}:  {codes}" for t, codes in enumerate(start.CODES)]
     return {f"native {name}": "```text\n" + "\n".join(lines) + "\n```\n" for name, lines in rows.items()}
 
 

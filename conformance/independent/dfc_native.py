@@ -1,10 +1,10 @@
 """The native payload (8.6): integers coded with contexts from other channels and neighbours; part of dfc_decoder.py."""
 import numpy as np
-from dfc_native_start import CODES, POINTS, WEIGHTS
+from dfc_native_start import CODES, POINTS, SPARSE_CODES, SPARSE_POINTS, SPARSE_WEIGHTS, WEIGHTS
 from dfc_units import Bits, known, se
 from dfc_video import need
 
-STARTS = UNIVERSAL, SENT, NAMED = range(3)
+STARTS = UNIVERSAL, SENT, NAMED, SPARSE = range(4)
 MOST, ESCAPE, SLOTS = 32767, 64, 1 << 12
 THRESHOLDS = [3531, 4304, 5247, 6396, 7797, 9504, 11586, 14123, 17216, 20987, 25583, 31186, 38016, 46341, 56491,
               68863, 83945, 102330, 124741, 152061, 185364, 225962, 275450, 335777, 409317, 498963,
@@ -44,6 +44,8 @@ class Start:
         r = Bits(t.configuration)
         kind = known(r.u(8), STARTS, "native_configuration.native_start", t.later)
         need(kind != NAMED, "native.named", exit_code=69)
+        if kind == SPARSE:
+            self.weights, self.points, self.codes = np.array(SPARSE_WEIGHTS), np.array(SPARSE_POINTS), list(SPARSE_CODES)
         if kind == SENT:
             self.read(r, "native_parameters.")
         r.align()

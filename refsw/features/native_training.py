@@ -15,8 +15,8 @@ from refsw.features.reconstruct import UnitContent
 from refsw.features.tensors import TensorSpec
 from refsw.payload.native.configuration import pack_parameters
 from refsw.payload.native.decoder import read_sample
+from refsw.payload.native.starts import universal_start
 from refsw.payload.native.training import Sized, Training, layer_start
-from refsw.payload.native.universal import universal_start
 from refsw.tensor.axes import Array
 from refsw.tensor.quantize import quantize
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from refsw.errors import UsageError
-from refsw.features.coding import Plan, Range, binary32_range, quantize_sample, sample_range
+from refsw.features.coding import Plan, Range, binary32_range, qp_shift, quantize_sample, sample_range
 from refsw.features.config import ChannelOrder, DigestScope, EncoderConfig
 from refsw.features.layout import layout_of, parts_of
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import all_levels
 from refsw.payload.hevc import hevc_configuration
-from refsw.payload.native.codec import check_channels, native_configuration
+from refsw.payload.native.codec import check_channels, is_sparse, native_configuration
 from refsw.payload.native.configuration import start_of
 from refsw.payload.registry import codec
 from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
@@ -83,7 +83,7 @@ def _digests(config: EncoderConfig) -> frozenset[DigestKind]:
 
 
 def _measured(plan: Plan, sample: Array | None) -> Plan:
-    """Add what is measured on the first sample: channel order and codec configuration."""
+    """Add what is measured on the first sample: channel order, start of the native payload, codec configuration."""
     p, config = plan.parameters, plan.config
     if isinstance(config.channel_order, tuple):
         if sorted(config.channel_order) != list(range(p.axes.channels)):
@@ -98,6 +98,10 @@ def _measured(plan: Plan, sample: Array | None) -> Plan:
     if config.channel_order in (ChannelOrder.MEAN, ChannelOrder.SIMILARITY):
         find = order_by_mean if config.channel_order is ChannelOrder.MEAN else order_by_similarity
         plan = _ordered(plan, tuple(find(all_levels(p, quantize_sample(p, values, limits)))))
+    if p.payload_codec is PayloadCodec.NATIVE and config.settings.native is None:
+        shift = qp_shift(p, values, limits) if config.match_step else 0
+        sparse = is_sparse(quantize_sample(p, values, limits), p.bit_depth, config.settings.qp + shift)
+        plan = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, sparse=sparse))
     return _with_configuration(plan)
 
 

@@ -51,7 +51,8 @@ class EncoderSettings:
         rate: JPEG 2000: compression ratio aimed at; 1 is lossless.
         compression_level: of the byte codecs and PNG, 0 to 9.
         command: an external HEVC encoder (see `refsw.payload.external`).
-        native: bytes of the native parameters (8.6.3) of the layer; None: the universal start.
+        native: bytes of the native parameters (8.6.3) of the layer; None: the universal or the sparse start.
+        sparse: which of these.
         named: whether these are named by their digest, and not sent.
     """
 
@@ -62,6 +63,7 @@ class EncoderSettings:
     compression_level: int = 9
     command: str | None = None
     native: bytes | None = None
+    sparse: bool = False
     named: bool = False
 
     def __post_init__(self) -> None:

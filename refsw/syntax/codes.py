@@ -161,6 +161,7 @@ class NativeStart(IntEnum):
     UNIVERSAL = 0
     SENT = 1
     NAMED = 2
+    SPARSE = 3
 
 
 MEANINGS: dict[type[IntEnum], dict[str, str]] = {
@@ -263,6 +264,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "UNIVERSAL": "universal start (8.6.3)",
         "SENT": "parameters in the configuration",
         "NAMED": "parameters that the decoder has, named by their digest",
+        "SPARSE": "sparse start (8.6.3)",
     },
     ModelCoder: {
         "RANS": "interleaved range variants of asymmetric numeral systems (10.6)",

@@ -26,8 +26,8 @@ from refsw.payload.native.contexts import group_bounds
 from refsw.payload.native.decoder import SampleDecoder, read_sample
 from refsw.payload.native.encoder import Costs, SampleEncoder
 from refsw.payload.native.parameters import Start
+from refsw.payload.native.starts import sparse_start, universal_start
 from refsw.payload.native.training import Sized, Training, layer_start
-from refsw.payload.native.universal import universal_start
 from refsw.payload.registry import codec
 from refsw.syntax.codes import NativeStart, PayloadCodec
 from refsw.tensor.axes import Array
@@ -72,7 +72,7 @@ def decoded(configuration: bytes, payload: bytes, shape: tuple[int, ...], depth:
     return NATIVE.decode(configuration, memoryview(payload), count * shape[0], form(shape, depth), settings)
 
 
-UNIVERSAL_CRC = 0x6A5ED29
+UNIVERSAL_CRC, SPARSE_CRC = 0x333D1A3A, 0xC228AC31
 UNIVERSAL = pack_configuration(NativeStart.UNIVERSAL)
 
 
@@ -246,12 +246,24 @@ def test_configurations_of_any_bytes_are_typed() -> None:
             assert error.requirement.startswith(("native", "descriptor"))
 
 
-def test_the_reference_start_is_what_was_fixed() -> None:
-    start = universal_start()
+@pytest.mark.parametrize(("start", "crc"), [(universal_start(), UNIVERSAL_CRC), (sparse_start(), SPARSE_CRC)])
+def test_the_starts_are_what_was_fixed(start: Start, crc: int) -> None:
     text = start.weights.tobytes() + start.points.tobytes() + b"".join(start.codes)
     assert [len(start.codes), start.weights.shape, start.points.shape] == [144, (2, 4, 9), (48, 4)]
-    assert zlib.crc32(text) == UNIVERSAL_CRC
+    assert zlib.crc32(text) == crc
     assert not math.isnan(float(start.points.mean()))
+
+
+def test_the_start_is_the_one_that_suits_the_first_sample() -> None:
+    rng = np.random.default_rng(3)
+    shape = (64, 8, 8)
+    after_relu = np.where(rng.random(shape) < 0.1, rng.gamma(1.0, 20.0, shape), 0).astype(np.float32)
+    signs = rng.standard_normal(shape).astype(np.float32)
+    for sample, kind in ((after_relu, NativeStart.SPARSE), (signs, NativeStart.UNIVERSAL)):
+        data = refsw.encode(sample, "native", axes="CHW", qp=30)
+        rows = refsw.inspect(data, trace=True).rows
+        assert [row.value for row in rows if row.element == "native_start"] == [kind]
+        assert np.abs(refsw.decode(data) - sample).max() < 0.15 * sample.max()
 
 
 def test_channels_that_are_zero_are_no_work() -> None:

@@ -10,11 +10,12 @@ from refsw.payload.native.configuration import Known, named_digest, pack_configu
 from refsw.payload.native.decoder import SampleDecoder, SampleHeader, classes_of, read_sample
 from refsw.payload.native.encoder import Costs, SampleEncoder, zero_of
 from refsw.payload.native.parameters import Start
+from refsw.payload.native.starts import sparse_start, universal_start
 from refsw.syntax.codes import NativeStart
 from refsw.tensor.axes import Array
 
 QP_OF_STEP_ONE = 4
-QP_OFFSET = 1.7
+QP_OFFSET = 1.2
 """By so many QPs the step is coarser than that of HEVC, which makes the error the same: see docs/presets.md."""
 LARGEST_STEP = (1 << 24) - 1
 MOST_STEPS = 1 << 14
@@ -75,8 +76,17 @@ class NativeCodec:
 def native_configuration(settings: EncoderSettings) -> bytes:
     """6.16 The configuration that `NativeCodec.encode` uses."""
     if settings.native is None:
-        return pack_configuration(NativeStart.UNIVERSAL)
+        return pack_configuration(NativeStart.SPARSE if settings.sparse else NativeStart.UNIVERSAL)
     return pack_configuration(NativeStart.NAMED if settings.named else NativeStart.SENT, settings.native)
+
+
+def is_sparse(levels: Array, bit_depth: int, qp: float) -> bool:
+    """Whether a sample (channels, rows, columns) is coded in fewer bits with the sparse start."""
+    step = step_of(qp, bit_depth)
+    zero = zero_of(levels, step)
+    plain, sparse = (SampleEncoder(start, Costs(start)).cost(levels, step, zero)
+                     for start in (universal_start(), sparse_start()))  # fmt: skip
+    return sparse < plain
 
 
 def step_of(qp: float, bit_depth: int) -> int:

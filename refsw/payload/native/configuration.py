@@ -15,7 +15,7 @@ from refsw.payload.native.contexts import group_bounds
 from refsw.payload.native.errors import of_payload
 from refsw.payload.native.parameters import FEATURES, PHASES, Start
 from refsw.payload.native.scale import BINS, KINDS, TOKENS
-from refsw.payload.native.universal import universal_start
+from refsw.payload.native.starts import sparse_start, universal_start
 from refsw.syntax.bits import BitReader, BitWriter
 from refsw.syntax.codes import NativeStart
 from refsw.syntax.declaration import Structure, Values
@@ -39,6 +39,8 @@ def start_of(configuration: bytes, named: bytes | None) -> Start:
     kind = NativeStart(values["native_start"])
     if kind is NativeStart.UNIVERSAL:
         return universal_start()
+    if kind is NativeStart.SPARSE:
+        return sparse_start()
     if kind is NativeStart.SENT:
         return _start(values)
     if named is None:

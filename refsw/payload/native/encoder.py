@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from refsw.compiled import compiled
 from refsw.entropy.logarithms import FRACTION, log2_fixed
 from refsw.entropy.rans import Encoder
 from refsw.entropy.rawbits import pack
 from refsw.lazy import lazy
-from refsw.payload.native.contexts import PHASE_PLACES, Group, group_bounds
+from refsw.payload.native import loops
+from refsw.payload.native.contexts import PHASE_PLACES, Group, groups_of
 from refsw.payload.native.decoder import STEPS_LOG2, class_table, sample_order
 from refsw.payload.native.parameters import PHASES, Start
 from refsw.payload.native.scale import (
@@ -40,6 +42,7 @@ MOST_VALUE = (1 << ESCAPE_BITS) - 1
 VALUES_A_LANE_LOG2 = 13
 BYTES_A_LANE = 400
 Real = npt.NDArray[np.float64]
+Classes = npt.NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,17 @@ class SampleEncoder:
             step: quantization step in 1/256 level.
             zero: level of the value 0; None: level 0, and no signs.
         """
+        header, classes, differences = self._coded(levels, step, zero)
+        return self._pack(header, classes, differences)
+
+    def cost(self, levels: Array, step: int, zero: int | None) -> float:
+        """What a sample costs: its squared error in steps, and `LAGRANGIAN` for every bit of its values."""
+        header, _, differences = self._coded(levels, step, zero)
+        whole = float(np.square(differences * (ONE / step)).sum())
+        return whole - sum(float(saved.sum()) for _, saved in self._savings(header))
+
+    def _coded(self, levels: Array, step: int, zero: int | None) -> tuple[Values, Classes, npt.NDArray[np.int64]]:
+        """Choose all values: elements of the header, classes of the channels, and levels less that of 0."""
         differences = levels.astype(np.int64) - (zero or 0)
         header: Values = {"quantization_step": step, "signed_flag": int(zero is not None), "zero_level": zero or 0}
         sizes = np.abs(differences) * (ONE * ONE / step)
@@ -117,7 +131,7 @@ class SampleEncoder:
             if lost.any():
                 classes[lost] = 0
                 self._pass(sizes, classes, header, signed=zero is not None)
-        return self._pack(header, classes, differences)
+        return header, classes, differences
 
     def _prior_shift(self, sizes: Real) -> int:
         """By how much the sample is greater than usual, in indices of magnitudes, and what its step asks for."""
@@ -131,18 +145,17 @@ class SampleEncoder:
         ratio = (np.log2(own[there] / usual[there]) * weights[there]).sum() / weights[there].sum()
         return int(np.clip(round(4 * ratio), -63, 63))
 
-    def _pass(self, sizes: Real, classes: npt.NDArray[np.uint8] | None, header: Values, *, signed: bool) -> None:
+    def _pass(self, sizes: Real, classes: Classes, header: Values, *, signed: bool) -> None:
         """Choose the values, step by step, in the order of decoding."""
         self.steps = []
         self.order, priors = sample_order(self.start, header, classes, len(sizes))
         ordered = sizes[self.order]
         known = np.zeros(ordered.shape, np.int32)
         own = None if self.start.classes is None else self.start.classes[self.order]
-        for first, last in group_bounds(len(self.order)):
-            group = Group(self.start, known, priors, own, first, last)
+        for group in groups_of(self.start, known, priors, own):
             for phase in range(PHASES):
                 row, column = PHASE_PLACES[phase]
-                part = ordered[first:last, row::2, column::2]
+                part = ordered[group.first : group.last, row::2, column::2]
                 if not part.size:
                     continue
                 bins = group.bins(phase)
@@ -157,6 +170,13 @@ class SampleEncoder:
     def _choose(self, sizes: Real, bins: Small, tables: npt.NDArray[np.uint16], signed: bool) -> tuple[Small, Small]:
         """Values, and the magnitudes that they are decoded to."""
         points = self.start.points
+        loop = compiled(loops.choose) if self.optimize else None
+        if loop is not None:
+            values, decoded = np.empty(bins.shape, np.int32), np.empty(bins.shape, np.int32)
+            flat = np.ascontiguousarray(sizes).reshape(-1)
+            loop(flat, bins.reshape(-1), tables.reshape(-1), points, self.costs.bits, tokens(), signed, LAGRANGIAN,
+                 MOST_VALUE, values.reshape(-1), decoded.reshape(-1))  # fmt: skip
+            return values, decoded
         if not self.optimize:
             best = np.minimum(sizes * (1 / ONE) + DEAD_ZONE, MOST_VALUE).astype(np.int32)
         else:
@@ -180,6 +200,14 @@ class SampleEncoder:
     def _lost(self, classes: npt.NDArray[np.uint8], header: Values) -> npt.NDArray[np.bool_]:
         """The channels that are not worth their bits."""
         gain = np.zeros(len(self.order))
+        for step, saved in self._savings(header):
+            gain[step.group.first : step.group.last] += saved.sum(axis=(1, 2))
+        lost = np.zeros(len(classes), bool)
+        lost[self.order] = gain <= 0
+        return lost
+
+    def _savings(self, header: Values) -> Iterator[tuple[Step, Real]]:
+        """By how much the values of every step are better than nothing: squared error less what the bits cost."""
         bits, token = self.costs.bits, tokens()
         for step in self.steps:
             decoded = np.maximum(ONE * step.values + self.start.points[step.bins, np.minimum(step.values, 3)], 0)
@@ -187,12 +215,9 @@ class SampleEncoder:
                 decoded = np.where(step.values, decoded, 0)
             saved = (np.square(step.sizes) - np.square(step.sizes - decoded)) * (1 / ONE**2)
             saved -= LAGRANGIAN * (bits[step.tables, token[step.values]] + header["signed_flag"] * (step.values > 0))
-            gain[step.group.first : step.group.first + len(decoded)] += saved.sum(axis=(1, 2))
-        lost = np.zeros(len(classes), bool)
-        lost[self.order] = gain <= 0
-        return lost
+            yield step, saved
 
-    def _pack(self, header: Values, classes: npt.NDArray[np.uint8] | None, differences: npt.NDArray[np.int64]) -> bytes:
+    def _pack(self, header: Values, classes: Classes, differences: npt.NDArray[np.int64]) -> bytes:
         ordered = differences[self.order] < 0
         found, raw_lengths, raw_values = [], [], []
         ends = np.array([len(codes) for codes in self.start.codes])

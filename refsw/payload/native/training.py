@@ -42,10 +42,11 @@ class Statistics:
     Args:
         start: the start.
         order: of the channels of a layer, where classes of them are looked for.
+        weighing: whether weights are looked for.
     """
 
-    def __init__(self, start: Start, order: npt.NDArray[np.intp] | None = None) -> None:
-        self.start, self.order = start, order
+    def __init__(self, start: Start, order: npt.NDArray[np.intp] | None = None, *, weighing: bool = True) -> None:
+        self.start, self.order, self.weighing = start, order, weighing
         self.bits = Costs(start).bits.reshape(-1, BINS * KINDS, TOKENS)
         self.entropy = _entropy(start)
         if order is not None:
@@ -72,8 +73,12 @@ class Statistics:
         error = np.subtract(step.sizes.reshape(-1) * (1 / ONE), values)
         self.errors += np.bincount(cell, error, BINS * 4).reshape(BINS, 4)
         self.hits += np.bincount(cell, minlength=BINS * 4).reshape(BINS, 4)
+        if self.weighing:
+            self._weigh(step)
+
+    def _weigh(self, step: Step) -> None:
         place = int(step.group.first > 0)
-        rows = np.zeros((FEATURES, values.size))
+        rows = np.zeros((FEATURES, step.values.size))
         rows[2] = 1
         for feature, part in step.group.features(step.phase):
             rows[feature] = np.broadcast_to(np.asarray(part, np.float64), step.values.shape).reshape(-1) / ONE
@@ -115,10 +120,10 @@ class Statistics:
         """By how much channels take more bits than their tables make expect."""
         return self.class_costs[:, 0] / np.maximum(self.usual, 1e-9)
 
-    def improved(self, *, weights: bool) -> Start:
+    def improved(self) -> Start:
         """The start with what was learned."""
         found = replace(self.start, points=self.points(), codes=self.codes())
-        return replace(found, weights=self.weights()) if weights else found
+        return replace(found, weights=self.weights()) if self.weighing else found
 
 
 def _entropy(start: Start) -> Real:
@@ -137,9 +142,11 @@ def _codes(counts: Real) -> bytes:
     return bytes(nearest_code(float(c / r)) for c, r in zip(counts, rest, strict=True))
 
 
-def nonnegative(gram: Real, right: Real, rounds: int = 400) -> Real:
-    """The x >= 0 that makes x'Gx / 2 - r'x least, by coordinates."""
+def nonnegative(gram: Real, right: Real, rounds: int = 400, near: Real | None = None) -> Real:
+    """The x >= 0 that makes x'Gx / 2 - r'x least, by coordinates, beginning where it is thought to be."""
     x = np.zeros(len(right))
+    if near is not None:
+        x[: len(near)] = near
     for _ in range(rounds):
         for i in range(len(x)):
             if gram[i, i] > 0:
@@ -201,15 +208,17 @@ def layer_start(universal: Start, samples: Sequence[Sized], training: Training) 
     references, weights = find_references(samples, order, training.references)
     start = replace(universal, channels=channels, priors=priors, references=references, reference_weights=weights)
     for i in range(training.rounds):
-        statistics, costs = Statistics(start, order), Costs(start)
+        classed = training.classes > 1 and 0 < i < training.rounds - 2
+        weighing = i < training.rounds - 3
+        statistics, costs = Statistics(start, order if classed else None, weighing=weighing), Costs(start)
         for one in samples:
             SampleEncoder(start, costs, i > 0, statistics.add).encode(one.levels, one.step, one.zero)
-        start = statistics.improved(weights=i < training.rounds - 3)
-        if training.classes > 1 and i == 1:
+        start = statistics.improved()
+        if classed and i == 1:
             excess = statistics.excess()
             rank = np.argsort(np.argsort(excess)) * training.classes // channels
             start = replace(start, classes=rank.astype(np.uint8), codes=start.codes * training.classes)
-        elif start.classes is not None and i < training.rounds - 2:
+        elif classed:
             start = replace(start, classes=statistics.class_costs.argmin(axis=1).astype(np.uint8))
     return start
 
@@ -254,6 +263,7 @@ def find_references(samples: Sequence[Sized], order: npt.NDArray[np.intp], most:
             near = np.argsort(-likeness[k, :first], kind="stable")[:CANDIDATES]
             gram, right = moments[np.ix_(near, near)], moments[near, k]
             chosen: list[int] = []
+            found = np.zeros(0)
             rest = right.copy()
             for _ in range(min(most, len(near))):
                 gain = rest / np.sqrt(np.diag(gram) + 1e-9)
@@ -264,7 +274,7 @@ def find_references(samples: Sequence[Sized], order: npt.NDArray[np.intp], most:
                 chosen.append(best)
                 own = gram[np.ix_(chosen, chosen)]
                 ridge = np.eye(len(chosen)) * (RIDGE * np.diag(own).mean() + 1e-12)
-                found = nonnegative(own + ridge, right[chosen], 30)
+                found = nonnegative(own + ridge, right[chosen], 8, found)
                 rest = right - gram[:, chosen] @ found
             scaled = np.clip(np.rint(found * 256), 0, 255) if chosen else np.zeros(0)
             places[k, : len(chosen)] = np.where(scaled > 0, near[chosen], 0)

@@ -12,7 +12,7 @@ from refsw.payload.native.contexts import group_bounds
 from refsw.payload.native.decoder import read_sample
 from refsw.payload.native.encoder import Costs, SampleEncoder
 from refsw.payload.native.parameters import Start
-from refsw.payload.native.universal import universal_start
+from refsw.payload.native.starts import sparse_start, universal_start
 from refsw.syntax.codes import NativeStart
 from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_SAMPLE
 from vectors.bits import Writing
@@ -129,6 +129,10 @@ def _parameters(c: Catalog) -> None:
            [fps(**words(SHAPE, configuration=sent)), data(payload=payload)], OF_PARAMETERS)  # fmt: skip
     plain = replace(universal_start(), channels=9)
     none = pack_configuration(NativeStart.SENT, pack_parameters(plain)).hex()
+    sparse = pack_configuration(NativeStart.SPARSE).hex()
+    _whole(c, "kind-sparse", "The sparse start",
+           [fps(**words(SHAPE, configuration=sparse)),
+            data(payload=sample(levels(SHAPE), 3000, None, sparse_start()).hex())])  # fmt: skip
     _whole(c, "sent-nothing", "Parameters that change nothing",
            [fps(**words(SHAPE, configuration=none)), data(payload=sample(levels(SHAPE)).hex())])  # fmt: skip
 
@@ -153,7 +157,7 @@ def _configurations(c: Catalog) -> None:
 
     bad("empty", "A configuration of no bytes", "native.configuration", "")
     bad("more", "A byte after the configuration", "native.configuration", UNIVERSAL + "00")
-    bad("start", "A reserved native_start", "native_configuration.native_start", "03")
+    bad("start", "A reserved native_start", "native_configuration.native_start", "04")
     bad("named", "Parameters that no decoder has", "native.named", "02" + "5a" * 32, "unsupported")
     start = layer(9)
     values = {"native_start": 1} | values_of(start)

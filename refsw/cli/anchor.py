@@ -15,6 +15,7 @@ from refsw.errors import UsageError
 from refsw.text import sentence
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+ARCHIVE = click.Path(dir_okay=False, path_type=Path)
 UNITS = ("rate", "bits_per_element", "bits_per_pixel", "bits_per_picture_pixel", "bytes", "kbps")
 
 
@@ -33,7 +34,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("conditions")
+@click.argument("conditions", required=False)
 @click.option("-o", "--output", type=FOLDER, required=True, help="Folder of the run, new or begun.")
 @click.option("--data", type=FOLDER, help="Folder of data sets and weights, ${data} in the conditions.")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True,
@@ -47,25 +48,34 @@ def command() -> None:
 @click.option("--keep-bitstreams", is_flag=True, help="Leave every bitstream in the folder.")
 @click.option("--cache", type=FOLDER, help="Folder where features are kept from run to run.  [default: ~/.cache/refsw]")
 @click.option("--no-cache", is_flag=True, help="Keep no features.")
+@click.option("--features", type=ARCHIVE, help="Features of refsw anchor freeze; without CONDITIONS, those of its run.")
 @click.pass_context
 def run(
-    context: click.Context, /, conditions: str, output: Path, jobs: int, tests: tuple[str, ...], **options: Any
+    context: click.Context, /, conditions: str | None, output: Path, jobs: int, tests: tuple[str, ...], **options: Any
 ) -> None:
     """Run CONDITIONS, a YAML file or the name of a set that ships with refsw (mini).
 
     A run that was killed goes on where it stopped. One of other conditions, weights, data or codec versions is
     refused: what it left is never reused.
     """
+    from refsw.evaluation.anchors.archives.frozen import frozen_conditions
     from refsw.evaluation.anchors.cache import default_folder
     from refsw.evaluation.anchors.conditions import find_conditions, load_conditions, with_codec, with_tests
     from refsw.evaluation.anchors.run import AnchorRun, Options
 
-    asked = load_conditions(find_conditions(conditions))
+    features: Path | None = options["features"]
+    if conditions is not None:
+        asked = load_conditions(find_conditions(conditions))
+    elif features is not None:
+        with role("input"):
+            asked = frozen_conditions(features)
+    else:
+        raise UsageError("CONDITIONS are missing: a file, the name of a set (mini), or --features with those of a run")
     asked = with_tests(asked, tests) if tests else asked
     proposal = _proposal(options["preset"], options["encode"], options["decode"])
     asked = with_codec(asked, options["name"], proposal) if proposal else asked
     cache = None if options["no_cache"] else options["cache"] or default_folder()
-    how = Options(jobs, options["dask"], options["data"], cache, options["keep_bitstreams"])
+    how = Options(jobs, options["dask"], options["data"], cache, options["keep_bitstreams"], features)
     with role("output"), AnchorRun(asked, output, how) as job:
         for name, notes in job.notes.items():
             for note in notes:
@@ -222,3 +232,53 @@ def requirements(run_dir: Path) -> None:
     from refsw.evaluation.anchors.folder import open_run
 
     say_all(listed(open_run(run_dir).environment).rstrip("\n"))
+
+
+@command.command()
+@click.argument("run_dir", type=FOLDER)
+@click.option("-o", "--output", type=ARCHIVE, required=True, help="The archive to write.")
+@click.option("--data", type=FOLDER, help="Folder of data sets and weights, ${data} in the conditions.")
+@click.option("--cache", type=FOLDER, help="Folder where features are kept from run to run.  [default: ~/.cache/refsw]")
+@click.option("--no-cache", is_flag=True, help="Keep no features.")
+def freeze(run_dir: Path, output: Path, data: Path | None, cache: Path | None, no_cache: bool) -> None:
+    """Write the features of a run into an archive, with digests, for refsw anchor run --features.
+
+    With it, somebody without network and data, or with other libraries, codes the same again and has the same records.
+    """
+    from refsw.evaluation.anchors.archives.freezing import freeze as frozen
+    from refsw.evaluation.anchors.cache import default_folder
+
+    with role("output"):
+        digest, count = frozen(run_dir, output, data=data, cache=None if no_cache else cache or default_folder())
+    say(f"{output}: {count} files, {output.stat().st_size:,} bytes")
+    say(f"sha256 of everything: {digest}")
+
+
+@command.command()
+@click.argument("run_dir", type=FOLDER)
+@click.option("-o", "--output", type=ARCHIVE, required=True, help="The archive to write.")
+@click.option("--features", type=ARCHIVE, help="Frozen features of the run, to go with it.")
+def pack(run_dir: Path, output: Path, features: Path | None) -> None:
+    """Seal a run in one file: records, conditions, versions, bitstreams if it kept them, and digests of everything."""
+    from refsw.evaluation.anchors.archives.sealing import as_text
+    from refsw.evaluation.anchors.archives.sealing import pack as sealed
+
+    with role("output"):
+        seal = sealed(run_dir, output, features)
+    say_all(as_text(output, seal).rstrip("\n"))
+
+
+@command.command()
+@click.argument("sealed", type=ARCHIVE)
+@click.option("-o", "--output", type=FOLDER, help="A new folder for the run, if all is as it was sealed.")
+@click.option("--digest", help="The SHA-256 of everything that it has to have.")
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@click.pass_context
+def verify(context: click.Context, sealed: Path, output: Path | None, digest: str | None, as_json: bool) -> None:
+    """Tell whether a sealed run is what was sealed, and goes together; exit code 1 if anything is another."""
+    from refsw.evaluation.anchors.archives import sealing
+
+    with role("input"):
+        seal = sealing.verify(sealed, into=output, digest=digest)
+    say_all(sealing.dumped(seal) if as_json else sealing.as_text(sealed, seal).rstrip("\n"))
+    context.exit(seal.exit_code)

@@ -25,3 +25,9 @@ class DatasetError(EvaluationError):
     """Files of a data set are missing, damaged, or not laid out as they should be (exit 66)."""
 
     exit_code = 66
+
+
+class ArchiveError(EvaluationError):
+    """An archive of a run or of features is none, is damaged, or is none that anyone should unpack (exit 65)."""
+
+    exit_code = 65

@@ -131,6 +131,12 @@ def crosscheck(first: Run, second: Run) -> Crosscheck:
     return Crosscheck(str(first.folder), str(second.folder), verdict, compared, inexact, tuple(findings))
 
 
+def within(run: Run) -> list[str]:
+    """What of a run does not go with the rest of it: its records, its groups, and the bitstreams that it kept."""
+    groups: Groups = {}
+    return [str(found) for found in [*_group_records(run, groups), *_against_itself(run, groups)]]
+
+
 def _conditions(first: Run, second: Run) -> Iterator[Finding]:
     changed = list(differences(first.conditions.deciding(), second.conditions.deciding()))
     for what in changed:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from refsw.errors import RefswError, UsageError
 from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.evaluation.anchors.codecs import Features
+from refsw.evaluation.anchors.conditions import digest_of
 from refsw.evaluation.anchors.folder import Key, Record
 
 SUPPORT = "support"
@@ -193,6 +194,16 @@ def open_task(condition: Mapping[str, Any]) -> Task:
     return opener(condition)
 
 
+def outputs_key(record: Mapping[str, Any]) -> str:
+    """What the outputs of a group depend on beside network and layer: items, decoded features, how they were repaired.
+
+    Args:
+        record: of the group; with losses, its realisations tell whether the repair is the same.
+    """
+    repaired = [record["codec"], record["realisations"]] if "realisations" in record else None
+    return digest_of([list(record["items"]), record["decoded"], repaired])
+
+
 def optional_of(task: Task, name: str, *arguments: Any) -> Any:
     """What a task offers beyond what it must: None where it does not.
 
@@ -202,8 +213,8 @@ def optional_of(task: Task, name: str, *arguments: Any) -> Any:
     damaged data; check_groups(size): raises it for items whose features cannot share a bitstream; example(layer) ->
     features of one item, which every codec is tried on before the run begins; support() -> ids of which `score` needs
     the outputs of the whole network beside those of the items; input_pixels(item), picture_pixels(item),
-    input_bytes(item) -> int;
-    complexity(layer) -> dict of numbers, such as macs_front.
+    input_bytes(item) -> int; complexity(layer) -> dict of numbers, such as macs_front; known_outputs(layer, key of
+    `outputs_key`) -> the outputs of a group, packed, where they are known without the network.
     """
     method = getattr(task, name, None)
     return None if method is None else method(*arguments)

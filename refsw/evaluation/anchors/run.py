@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import folder as files
+from refsw.evaluation.anchors.archives.frozen import FrozenRun
 from refsw.evaluation.anchors.cache import prune
 from refsw.evaluation.anchors.choices import CodecChoice, takers
 from refsw.evaluation.anchors.conditions import Conditions, Test, digest_of, located, parse_conditions, resolved
@@ -40,6 +41,7 @@ class Options:
         data: folder that `${data}` stands for.
         cache: folder of kept features; None keeps none.
         keep_bitstreams: leave every bitstream in the folder.
+        features: an archive of frozen features, used instead of network and data where the codecs are those of its run.
     """
 
     jobs: int = 1
@@ -47,6 +49,7 @@ class Options:
     data: Path | None = None
     cache: Path | None = None
     keep_bitstreams: bool = False
+    features: Path | None = None
 
 
 @dataclass
@@ -89,11 +92,12 @@ class AnchorRun:
         self._points: dict[Key, _Point] = {}
         self._jobs: list[Job] = []
         self._left = TimeLeft()
+        self._frozen = FrozenRun(self.options.features, conditions) if self.options.features else None
 
     def __enter__(self) -> Self:
         with ExitStack() as held:
             # What needs no folder is checked before there is one.
-            self._resolved = {t.name: resolved(t, self.options.data) for t in self.conditions.tests}
+            self._resolved = {t.name: self._condition(t) for t in self.conditions.tests}
             used = dict.fromkeys(name for test in self.conditions.tests for name in test.codecs)
             self._choices = {name: located(self.conditions.codecs[name], self.options.data) for name in used}
             apart = any(codec.external for codec in self._codecs())
@@ -112,6 +116,12 @@ class AnchorRun:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._held.close()
         forget()
+
+    def _condition(self, test: Test) -> dict[str, Any]:
+        if self._frozen is None:
+            return resolved(test, self.options.data)
+        needed = self._frozen.needs_network(test)
+        return self._frozen.condition(test, resolved(test, self.options.data) if needed else None)
 
     @property
     def remaining(self) -> int:
@@ -159,7 +169,14 @@ class AnchorRun:
             "versions": used_versions(used),
             "network": network_versions(),
             "tests": tests,
-        }
+        } | self._of_features()
+
+    def _of_features(self) -> dict[str, Any]:
+        """Which archive features are from, and what made them, if no network is opened here."""
+        if self._frozen is None:
+            return {}
+        here = any(self._frozen.needs_network(test) for test in self.conditions.tests)
+        return {"features": self._frozen.digest} | ({} if here else {"network": self._frozen.network})
 
     def _begin(self, identity: Mapping[str, Any]) -> None:
         """Start a run, or go on with one."""
@@ -260,7 +277,7 @@ class AnchorRun:
             yield Job(test.name, condition, number, items, support=True, inputs=inputs, basis=alone)
         every = [self._choices[name] for name in test.codecs]
         bases = {codec.name: basis_of([codec], seen.basis) for codec in every}
-        cache = str(self.options.cache.absolute()) if self.options.cache else None
+        cache = str(self.options.cache.absolute()) if self.options.cache and self._frozen is None else None
         for layer in test.layers:
             codecs = takers(every, layer)
             missing = {key: point.missing for key, point in self._points.items() if key[:2] == (test.name, layer)}

@@ -23,7 +23,7 @@ from refsw.evaluation.anchors.choices import CodecChoice, takers
 from refsw.evaluation.anchors.codecs import Features
 from refsw.evaluation.anchors.conditions import digest_of
 from refsw.evaluation.anchors.environment import differences, network_versions, processor, used_versions
-from refsw.evaluation.anchors.folder import label, pack, unpack
+from refsw.evaluation.anchors.folder import Record, label, pack, unpack
 from refsw.evaluation.anchors.grouped import apart, digest, together
 from refsw.evaluation.anchors.grouped import errors as errors_of
 from refsw.evaluation.anchors.links import Link
@@ -40,6 +40,7 @@ from refsw.evaluation.anchors.orders import (
     Unseen,
     open_task,
     optional_of,
+    outputs_key,
 )
 from refsw.evaluation.anchors.points import SIZES_OF_INPUT, deviation
 from refsw.evaluation.errors import DatasetError, EvaluationError
@@ -262,19 +263,19 @@ def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
     times.append(time.perf_counter())
     decoded = codecs.decode(bitstream, features, codec, job.value)
     times.append(time.perf_counter())
-    outputs = [
-        task.outputs(item, job.layer, one)
-        for item, one in zip(job.items, apart(decoded, _here.parts, job.layer), strict=True)
-    ]
+    decoded_digest = digest(decoded)
+    place = job.place | {"items": list(job.items), "decoded": decoded_digest}
+    outputs = optional_of(task, "known_outputs", job.layer, outputs_key(place))
+    if outputs is None:
+        parts = zip(job.items, apart(decoded, _here.parts, job.layer), strict=True)
+        outputs = [_packed(task.outputs(item, job.layer, one), item) for item, one in parts]
     times.append(time.perf_counter())
-    record = job.place | {
-        "items": list(job.items),
+    record = place | {
         "coded_bytes": len(bitstream),
         "bitstream": hashlib.sha256(bitstream).hexdigest(),
         "features": _here.digest,
-        "decoded": digest(decoded),
         **errors_of(features, decoded),
-        "outputs": [_packed(output, item) for item, output in zip(job.items, outputs, strict=True)],
+        "outputs": outputs,
     }
     names = ("features", "encode", "decode", "network")
     spans = {name: after - before for name, before, after in zip(names, times, times[1:], strict=False)}
@@ -289,9 +290,10 @@ def _lose(job: Job, task: Task, codec: CodecChoice, link: Link) -> Result:
     start = time.perf_counter()
     features, bitstream, decoded, parameters, spans = _coded(job, task, codec.coding)
     outputs: list[list[Any]] = [[] for _ in job.items]
-    drawn, total, picture, spent, network = [], hashlib.sha256(digest(decoded).encode()), None, 0.0, 0.0
-    loss = float(job.value or 0)
-    for found in losses.realisations(decoded, job.items, link, loss, job.layer, job.axes, parameters):
+    network = 0.0
+
+    def resume(found: losses.Arrived) -> None:
+        nonlocal network
         begin = time.perf_counter()
         for i, (item, one) in enumerate(zip(job.items, apart(found.repaired, _here.parts, job.layer), strict=True)):
             if not found.whole[i]:
@@ -301,25 +303,42 @@ def _lose(job: Job, task: Task, codec: CodecChoice, link: Link) -> Result:
                 _here.intact[i] = _packed(task.outputs(item, job.layer, one), item)
             outputs[i].append(_here.intact[i])
         network += time.perf_counter() - begin
-        errors = errors_of(features, found.repaired)
-        drawn.append({"squared_error": errors["squared_error"], "lost": found.lost})
-        total.update(found.digest.encode())
-        spent, picture = spent + found.seconds, picture or found.picture
-    record = job.place | {
-        "items": list(job.items),
+
+    frozen = hasattr(task, "known_outputs")
+    lost = _lost(job, features, decoded, parameters, link, (lambda _: None) if frozen else resume)
+    picture, spent = lost.pop("picture"), lost.pop("seconds")
+    place = job.place | {"items": list(job.items), **lost}
+    known = optional_of(task, "known_outputs", job.layer, outputs_key(place))
+    if frozen and known is None:  # the digest of all had to be known first
+        _lost(job, features, decoded, parameters, link, resume)
+    record = place | {
         "coded_bytes": len(bitstream),
         "bitstream": hashlib.sha256(bitstream).hexdigest(),
         "features": _here.digest,
-        "decoded": total.hexdigest(),
-        **errors,
-        "squared_error": math.fsum(one["squared_error"] for one in drawn) / len(drawn),
-        "realisations": drawn,
-        "outputs": outputs,
+        "outputs": known or outputs,
     }
     if picture is not None and job.group == 0:
         record["picture"] = picture
     spans = spans | {"network": network, "conceal": spent, "job": time.perf_counter() - start}
     return Result(job, record | {"times": spans}, bitstream if job.keep else None)
+
+
+def _lost(
+    job: Job, features: Features, decoded: Features, parameters: Mapping[str, Parameters], link: Link,
+    use: Callable[[losses.Arrived], None],
+) -> Record:  # fmt: skip
+    """What a record has of its realisations, each of which is used; a picture and seconds, too."""
+    drawn, total, picture, spent = [], hashlib.sha256(digest(decoded).encode()), None, 0.0
+    errors: Record = {}
+    for found in losses.realisations(decoded, job.items, link, float(job.value or 0), job.layer, job.axes, parameters):
+        use(found)
+        errors = errors_of(features, found.repaired)
+        drawn.append({"squared_error": errors["squared_error"], "lost": found.lost})
+        total.update(found.digest.encode())
+        spent, picture = spent + found.seconds, picture or found.picture
+    mean = math.fsum(one["squared_error"] for one in drawn) / len(drawn)
+    return {"decoded": total.hexdigest(), **errors, "squared_error": mean, "realisations": drawn,
+            "picture": picture, "seconds": spent}  # fmt: skip
 
 
 def _coded(
@@ -351,13 +370,14 @@ def _features(job: Job, task: Task) -> Features:
     if _here.features is None or _here.features_of != wanted:
         _check_inputs(job, task)
         _here.extraction = 0.0
-        _here.parts = tuple(_one(job, task, item) for item in job.items)
+        _here.parts = tuple(features_of_item(job, task, item) for item in job.items)
         _here.features, _here.features_of = together(_here.parts, job.layer), wanted
         _here.digest = digest(_here.features)
     return _here.features
 
 
-def _one(job: Job, task: Task, item: str) -> Features:
+def features_of_item(job: Job, task: Task, item: str) -> Features:
+    """Features of an item at the cut of a job, kept ones where they are the same."""
     # What comes from the data set itself is not kept a second time.
     kept_at_all = job.cache and _here.fingerprint and job.layer not in INPUTS
     digest = optional_of(task, "item_digest", item) if kept_at_all else None

@@ -43,15 +43,16 @@ class Start:
         self.weights, self.points, self.codes = np.array(WEIGHTS), np.array(POINTS), list(CODES)
         r = Bits(t.configuration)
         kind = known(r.u(8), STARTS, "native_configuration.native_start", t.later)
-        need(kind != NAMED, "native.named", exit_code=69)
+        self.named = kind == NAMED
+        if self.named:
+            r.u(256)                                                    # native_digest
         if kind == SPARSE:
             self.weights, self.points, self.codes = np.array(SPARSE_WEIGHTS), np.array(SPARSE_POINTS), list(SPARSE_CODES)
         if kind == SENT:
             self.read(r, "native_parameters.")
         r.align()
         need(r.pos == 8 * len(r.data), "native.configuration")
-        if not t.parts:
-            need(self.count in (None, -(-len(t.whole_sample()[2]) // (t.R * t.G))), "native.channels")
+        need(self.count in (None, -(-len(t.whole_sample()[2]) // (t.R * t.G))), "native.channels")
         self.tables = [(np.repeat(np.arange(len(f)), f), np.array(f), np.cumsum(f) - f)
                        for f in map(frequencies, self.codes)]
     def read(self, r, p):
@@ -93,6 +94,7 @@ class Start:
         pos, out, each = 0, [], t.pictures_of_a_unit
         for count in each:
             if count:
+                need(not self.named, "native.named", exit_code=69)
                 need(self.count in (None, count), "native.channels")
                 sample = NativeSample(self, t, payload, pos, count)
                 out.append(sample.levels)

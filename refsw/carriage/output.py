@@ -33,12 +33,15 @@ class Output:
     Args:
         into: what takes the elements, in order.
         masks: whether it takes the masks too, and the index of the first sample.
-        conceal: what is put in the place of what is missing of samples of which something came.
+        conceal: what is put in the place of what is missing of samples of which something came. In the place of one of
+            which nothing came, of a tensor in time, the sample before it is put then: what it was is not known, but
+            that it was like its neighbours. Other samples know nothing of each other.
     """
 
     def __init__(self, into: _Into, *, masks: bool, conceal: Conceal | None = None) -> None:
         self._into, self._masks, self._conceal = into, masks, conceal
         self._next: dict[str, int] = {}
+        self._before: dict[str, Array] = {}
         self.missing: dict[str, int] = {}
         self.start: int | None = None
 
@@ -51,6 +54,8 @@ class Output:
         elements, mask = sample.elements, sample.mask
         if mask is not None and self._conceal is not None:
             elements = self._conceal(elements, mask, p)
+        if self._conceal is not None and AxisRole.T in p.axes.roles:
+            self._before[p.name] = elements
         self._into.add(p.name, elements[None])
         if self._masks:
             whole = np.broadcast_to(np.True_, elements.shape) if mask is None else mask
@@ -58,13 +63,13 @@ class Output:
         self._next[p.name] = sample.index + 1
 
     def _fill(self, p: Parameters, end: int) -> None:
-        """Zeros up to an index."""
+        """What stands for samples of which nothing came, up to an index."""
         first = self.start or 0 if p.axes.has_samples else 0
         count = end - self._next.setdefault(p.name, first)
         if count <= 0:
             return
         shape = (count, *p.axes.sample_shape)
-        self._into.add(p.name, np.broadcast_to(np.zeros((), p.dtype), shape), count)
+        self._into.add(p.name, np.broadcast_to(self._before.get(p.name, np.zeros((), p.dtype)), shape), count)
         if self._masks:
             self._into.add(p.name + MASK, np.broadcast_to(np.False_, shape), count)
         self._next[p.name] = end

@@ -63,6 +63,25 @@ def test_what_is_lost_is_in_the_mask_and_in_the_counts(run: Run, features: np.nd
     assert sorted(load(tmp_path / "z.npz")) == ["tensor0"]
 
 
+@pytest.mark.parametrize("axes", ["TCHW", "NCHW"])
+def test_a_sample_of_which_nothing_came_is_the_one_before_it_in_time(run: Run, axes: str, tmp_path: Path) -> None:  # noqa: F811
+    x = np.random.default_rng(3).random((6, 4, 8, 8), dtype=np.float32) + 1
+    time = {"time_scale": 25, "time_step": 1} if axes == "TCHW" else {}
+    data = refsw.encode(x, payload="zlib", quantizer="uniform", axes=axes, **time)
+    whole = refsw.decode(data)
+    (tmp_path / "p.dfc").write_bytes(data)
+    run("packetize", "p.dfc", "-o", "p.pcap", "--repeat", "0").ok()
+    without(tmp_path / "p.pcap", tmp_path / "less.pcap", {3, 6, 7})  # samples 0, 3 and 4
+    said = run("depacketize", "less.pcap", "-o", "z.npz", "--save-mask", "--conceal", "mean").ok()
+    assert "3 missing" in said.out
+    found = load(tmp_path / "z.npz")
+    assert found["tensor0@mask"].reshape(6, -1).all(1).tolist() == [False, True, True, False, False, True]
+    assert not found["tensor0@mask"][[0, 3, 4]].any()
+    stands = whole[[2, 2]] if axes == "TCHW" else np.zeros_like(whole[:2])
+    assert found["tensor0"][3:5].tobytes() == stands.tobytes()
+    assert not found["tensor0"][0].any()  # nothing is known before the first
+
+
 def test_what_is_missing_of_a_sample_in_parts_is_estimated(run: Run, tmp_path: Path) -> None:  # noqa: F811
     x = np.random.default_rng(3).random((3, 4, 8, 8), dtype=np.float32) + 1
     data = refsw.encode(x, payload="zlib", quantizer="uniform", parts=(2, 1))

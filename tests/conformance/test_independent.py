@@ -8,6 +8,7 @@ import itertools
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,9 @@ import numpy as np
 import pytest
 
 import refsw
+from refsw.errors import UnsupportedError
+from refsw.payload.native.configuration import pack_parameters
+from refsw.payload.native.universal import universal_start
 
 ROOT = Path(__file__).resolve().parents[2]
 DECODER = ROOT / "conformance" / "independent" / "dfc_decoder.py"
@@ -50,7 +54,7 @@ def test_it_is_independent() -> None:
     files = sorted(DECODER.parent.glob("**/*.py"))
     parts = (
         "captures", "carriage", "decoder", "h265", "images", "incomplete", "model_values", "models", "native",
-        "native_start", "units", "values", "video",
+        "native_start", "stream", "units", "values", "video",
     )  # fmt: skip
     assert [path.name for path in files] == ["dfc.py", *(f"dfc_{part}.py" for part in parts)]
     for path in files:
@@ -174,3 +178,24 @@ def test_its_command_line(streams: dict[str, bytes], tmp_path: Path) -> None:
     subprocess.run([*command, good, out], check=True)
     with np.load(out) as decoded:
         assert sorted(decoded.files) == ["p3", "p4"]
+
+
+@pytest.mark.parametrize("samples", [0, 1])
+def test_named_parameters_are_missed_where_a_payload_needs_them(independent: ModuleType, samples: int) -> None:
+    channels = 2
+    own = replace(
+        universal_start(), channels=channels, priors=np.full(channels, 20, np.uint8),
+        classes=np.zeros(channels, np.uint8), references=np.zeros((channels, 3), np.int32),
+        reference_weights=np.zeros((channels, 3), np.int32),
+    )  # fmt: skip
+    config = refsw.EncoderConfig.preset("native")
+    config = config.replace(settings=replace(config.settings, native=pack_parameters(own), named=True))
+    data = refsw.encode(np.arange(samples * 24, dtype=np.float32).reshape(samples, 2, 3, 4), config=config)
+    if not samples:
+        same(independent, data)
+        return
+    with pytest.raises(independent.Reject) as caught:
+        independent.decode(data)
+    assert (caught.value.exit_code, caught.value.requirement) == (69, "native.named")
+    with pytest.raises(UnsupportedError):
+        refsw.decode(data)

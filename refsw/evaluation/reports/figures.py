@@ -16,6 +16,7 @@ from refsw.extras import optional
 from refsw.text import shown
 
 WIDTH, PANEL, ABOVE, BETWEEN, AXIS, ROW = 5.2, 3.5, 0.95, 0.9, 0.6, 0.22  # inches
+LEFT, RIGHT, GAP = 0.7, 0.2, 0.2  # inches beside the panels, and between them as a share of their width
 MOST_PIXELS = 60000  # matplotlib draws less than 2**16
 LETTERS = 13  # that stand on an inch
 LONGEST = 60
@@ -200,19 +201,25 @@ def framed(
     panels: tuple[int, int],
     wide: float | None = None,
     tall: float = PANEL,
+    above: float = ABOVE,
+    axis: float = AXIS,
 ) -> tuple[Any, Any]:
-    """A figure with its title and legends, and its (rows, columns) of empty panels."""
+    """A figure with its title and legends, and its (rows, columns) of empty panels.
+
+    `wide` is its width; `tall` that of a panel, `above` of what is above the first row, `axis` of what is below the
+    last: all in inches.
+    """
     rows, columns = panels
     wide = wide or WIDTH * columns + 0.8
     below = sum(legend.height for legend in legends) + 0.1
-    high = ABOVE + rows * tall + (rows - 1) * BETWEEN + AXIS + below
+    high = above + rows * tall + (rows - 1) * BETWEEN + axis + below
     dpi = min(130, MOST_PIXELS / high)
     figure = optional("matplotlib.figure").Figure(figsize=(wide, high), dpi=dpi, facecolor="white")
     optional("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
     grid = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
-        left=0.7 / wide, right=1 - 0.2 / wide, top=1 - ABOVE / high, bottom=(AXIS + below) / high,
-        wspace=0.2, hspace=BETWEEN / tall,
+        left=LEFT / wide, right=1 - RIGHT / wide, top=1 - above / high, bottom=(axis + below) / high,
+        wspace=GAP, hspace=BETWEEN / tall,
     )  # fmt: skip
     own = next(r for r in run.records if r["test"] == test.name)
     absent, wanted = missing_of(run)[test.name]

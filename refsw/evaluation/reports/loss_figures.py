@@ -13,7 +13,9 @@ from refsw.evaluation.reports.losses import Curve
 from refsw.text import shown
 
 LOSSES, CHANNELS = "~losses", "~channels"  # with a letter that names of tests do not have
-SIDE, TITLE = 1.5, 0.45  # inches
+SIDE, TITLES, BELOW = 1.3, 0.5, 0.1  # inches: of a picture, of what is written above a row, and below the last
+LEAST, MOST = 0.2, 4.0
+"""Inches that a row of pictures is high, whatever their shape."""
 MOST_SETTINGS = 12
 
 
@@ -61,7 +63,11 @@ def channels(run: Run, test: Test, found: dict[tuple[str, str], list[Curve]]) ->
     if not rows:
         return None
     columns = max(len(pictures) for _, pictures in rows)
-    figure, grid = figures.framed(run, test, [], (len(rows), columns), SIDE * columns + 0.6, SIDE + TITLE)
+    wide = figures.LEFT + figures.RIGHT + SIDE * (columns + figures.GAP * (columns - 1))
+    tall = SIDE * max(picture.shape[0] / picture.shape[1] for _, pictures in rows for _, picture in pictures)
+    tall = min(max(tall, LEAST), MOST)
+    above = figures.ABOVE + TITLES
+    figure, grid = figures.framed(run, test, [], (len(rows), columns), wide, tall, above, BELOW)
     for panels, ((layer, setting), pictures) in zip(grid, rows, strict=True):
         for number, panel in enumerate(panels):
             panel.set_axis_off()

@@ -20,7 +20,7 @@ import pytest
 import refsw
 from refsw.errors import UnsupportedError
 from refsw.payload.native.configuration import pack_parameters
-from refsw.payload.native.universal import universal_start
+from refsw.payload.native.starts import universal_start
 
 ROOT = Path(__file__).resolve().parents[2]
 DECODER = ROOT / "conformance" / "independent" / "dfc_decoder.py"

@@ -38,11 +38,12 @@ class Extension(StrEnum):
     """6.12 What a feature parameter set may have beyond version 1.0."""
 
     PARTS = "parts"
+    TIME_PREDICTION = "time prediction"
 
 
 PROFILE_EXTENSIONS: dict[Profile, frozenset[Extension]] = dict.fromkeys(Profile, frozenset[Extension]()) | {
     Profile.RESILIENT: frozenset({Extension.PARTS}),
-    Profile.NATIVE: frozenset({Extension.PARTS}),
+    Profile.NATIVE: frozenset(Extension),
     Profile.COMPLETE: frozenset(Extension),
 }
 """11.2 The extensions that a profile allows."""

@@ -66,6 +66,10 @@ LISTS: dict[str, list[str]] = {
         "native.runs", "native.values", "native.escape", "native.levels", "native.words", "native.final-states",
         "native.raw-bits", "native.trailing",
     ],
+    "prediction in time": [
+        "fps.time-prediction", "native.prediction", f"{ELEMENTS}native_prediction", "native.first-intra",
+        "native.motion-blocks", "native.motion-range", "native.predicted", "native.predicted-context",
+    ],
     "images": [
         "image.length", "image.count", "image.size", "image.grey", "image.format", "image.png",
         "image.png-data", "image.jpeg", "image.jpeg-idct", "image.jpeg-range", "image.jpeg2000",

@@ -22,7 +22,7 @@ import annex_update
 import checklist
 
 from refsw.inspection import inspect
-from refsw.payload.native import sparse, universal
+from refsw.payload.native import sparse, universal, universal_prediction
 from refsw.payload.native.scale import thresholds
 from refsw.profiles import LEVELS, PROFILE_CODECS, PROFILE_EXTENSIONS, LevelLimits
 from refsw.syntax import codes
@@ -330,9 +330,12 @@ def native_parts() -> dict[str, str]:
     rows = {
         "thresholds": [", ".join(f"{t}" for t in thresholds().tolist()[i : i + 10]) for i in range(0, 47, 10)],
     }
-    for name, start in (("", universal), ("sparse ", sparse)):
+    for name, start, first, second in (
+        ("", universal, "g", "p"), ("sparse ", sparse, "g", "p"), ("time ", universal_prediction, "i", "h"),
+    ):  # fmt: skip
         rows[name + "weights"] = [
-            f"g = {i // 4}, p = {i % 4}:  " + ", ".join(map(str, row)) for i, row in enumerate(start.WEIGHTS)
+            f"{first} = {i // 4}, {second} = {i % 4}:  " + ", ".join(map(str, row))
+            for i, row in enumerate(start.WEIGHTS)
         ]
         rows[name + "points"] = [f"b = {b:2}:  " + ", ".join(map(str, row)) for b, row in enumerate(start.POINTS)]
         rows[name + "tables"] = [f"t = {t:3}:  {codes}" for t, codes in enumerate(start.CODES)]

@@ -67,6 +67,11 @@ NATIVE = [
 ]  # fmt: skip
 
 
+TIME = ["fps.time-prediction", "native.prediction"]
+PREDICTED = ["native.predicted", "native.predicted-context"]
+MOVED = ["native.motion-blocks", "native.motion-range"]
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known of a bitstream that decoded.
@@ -95,7 +100,20 @@ def requirements(facts: Facts) -> set[str]:
         found.update(_of_parameters(p), _of_samples(p, units), _of_payload(p, units, facts.header.profile))
         if p.parts is not None and units:
             found.update(PARTS)
+        if p.time_prediction:
+            found.update(TIME)
+    found.update(_of_prediction(facts.rows))
     return found
+
+
+def _of_prediction(rows: list[TraceRow]) -> Iterator[str]:
+    told = {(row.element, row.value) for row in rows if row.structure == "native_prediction"}
+    if ("predicted_flag", 0) in told:
+        yield "native.first-intra"
+    if ("predicted_flag", 1) in told:
+        yield from PREDICTED
+    if ("motion_flag", 1) in told:
+        yield from MOVED
 
 
 def _of_stream(facts: Facts) -> Iterator[str]:

@@ -51,6 +51,8 @@ CODECS: dict[PayloadCodec, Codec] = {
 }
 GROUPS = 16
 NATIVE_TABLES, NATIVE_STEP, NATIVE_MEMORY = 100_000_000, 100_000, 24 << 20
+PREDICTED, BLOCK, REFERENCE, TIME_MEMORY = 160, 12_000, 50, 8 << 20
+"""Of a predicted sample: work for an element and for a block of its motion; bytes for an element, and for tables."""
 TILE, PRECINCT, PACKET = 6_000, 1_200, 60
 TILE_BYTES, PRECINCT_BYTES = 11_000, 650
 IMAGES = PROFILE_CODECS[Profile.IMAGE]
@@ -93,6 +95,8 @@ def unit_cost(content: UnitContent, profile: Profile) -> Cost:
     if p.payload_codec is PayloadCodec.NATIVE and pictures:
         work += native_work(content)
         memory += NATIVE_MEMORY
+        if p.time_prediction:
+            memory += TIME_MEMORY + REFERENCE * p.packing.pictures(len(p.coded_channels)) * _cells(p)
     if p.payload_codec is PayloadCodec.JPEG2000:
         asked = demands(content.payload)
         work += sum(map(codestream_work, asked))
@@ -128,16 +132,22 @@ def codestream_memory(asked: Demand) -> int:
     return TILE_BYTES * asked.tiles + PRECINCT_BYTES * asked.precincts + asked.included
 
 
+def _cells(p: Parameters) -> int:
+    """Elements of a picture."""
+    return p.packing.coded_height * p.packing.coded_width
+
+
 def native_work(content: UnitContent) -> int:
     """Work for the steps and lanes of native samples, and for the tables that they are decoded with."""
     p = content.parameters
-    channels, cells = p.packing.pictures(len(p.coded_channels)), p.packing.coded_height * p.packing.coded_width
+    channels, cells = p.packing.pictures(len(p.coded_channels)), _cells(p)
     steps = min(GROUPS, channels) * min(2, p.packing.coded_height) * min(2, p.packing.coded_width)
     work = NATIVE_TABLES if len(p.configuration) > 1 else 0
     return work + sum(
-        steps * NATIVE_STEP + symbol_work(coded * cells, lanes) + symbol_work(channels, lanes)
-        for lanes, coded in demands_of(content.payload, channels)
-    )
+        steps * NATIVE_STEP + symbol_work(one.coded * cells, one.lanes) + symbol_work(channels, one.lanes)
+        + (0 if one.blocks is None else PREDICTED * channels * cells + BLOCK * one.blocks)
+        for one in demands_of(content.payload, channels, time_prediction=p.time_prediction)
+    )  # fmt: skip
 
 
 def _size(payload_codec: PayloadCodec, picture_format: PictureFormat) -> int:

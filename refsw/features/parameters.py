@@ -63,6 +63,7 @@ class Parameters:
     time_step: int = 1
     digests: frozenset[DigestKind] = frozenset()
     parts: Parts | None = None
+    time_prediction: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -80,7 +81,7 @@ class Parameters:
         depth = 8 * dtype.itemsize if self.quantizer is Quantizer.NONE else self.bit_depth
         return PictureFormat(
             self.packing.coded_height, self.packing.coded_width, depth, dtype, profile not in INTER_PROFILES,
-            self.packing.pictures(len(self.coded_channels)),
+            self.packing.pictures(len(self.coded_channels)), self.time_prediction,
         )  # fmt: skip
 
     @lazy
@@ -191,6 +192,7 @@ def from_values(values: Values) -> Parameters:
         time_step=1 if time is None else values["time_step"][time],
         digests=frozenset(kind for kind in DigestKind if values[DIGEST_FLAGS[kind]]),
         parts=_parts(values),
+        time_prediction=bool(values.get("time_prediction_flag")),
     )
 
 
@@ -247,8 +249,8 @@ def to_values(p: Parameters) -> Values:
 
 def _extension(p: Parameters) -> Values:
     """6.12 Its elements, where the profile has an extension."""
-    flags = ("layers_flag", "time_prediction_flag", "channel_transform_flag", "other_extension_flags")
-    values: Values = dict.fromkeys(flags, 0) | {"parts_flag": int(p.parts is not None)}
+    values: Values = dict.fromkeys(("layers_flag", "channel_transform_flag", "other_extension_flags"), 0)
+    values |= {"parts_flag": int(p.parts is not None), "time_prediction_flag": int(p.time_prediction)}
     if p.parts is not None:
         values |= {"part_rows_minus1": p.parts.part_rows - 1, "channel_groups_minus1": p.parts.groups - 1}
     return values
@@ -281,9 +283,18 @@ def check_values(values: Values, offset: int | None = None) -> Iterator[DfcError
     yield from _check_ranges(values, offset)
     yield from _check_codec(values, offset)
     yield from _check_packing(values, offset)
+    if values.get("time_prediction_flag") and not _may_predict(values):
+        yield _layout("fps.time-prediction", "time_prediction_flag", "0 without axis T, payload NATIVE, or with parts",
+                      "1", offset)  # fmt: skip
     order = values.get("channel_order", ())
     if order and sorted(order) != list(range(values["channels"])):
         yield _layout("fps.channel-order", "channel_order", "every channel once", "a repetition", offset)
+
+
+def _may_predict(values: Values) -> bool:
+    """8.6.9 Whether samples may be predicted."""
+    native = values["payload_codec"] == PayloadCodec.NATIVE
+    return native and AxisRole.T in values["axis_role"] and not values["parts_flag"]
 
 
 def _layout(requirement: str, element: str, expected: str, got: object, offset: int | None) -> DfcError:

@@ -25,6 +25,7 @@ class PictureFormat:
         dtype: of the arrays: uint8 or uint16 for levels, else that of the elements.
         intra_only: whether the profile forbids prediction between pictures.
         channels: pictures of a sample.
+        time_prediction: whether samples of a unit may be predicted from the one before (8.6.9).
     """
 
     height: int
@@ -33,6 +34,7 @@ class PictureFormat:
     dtype: np.dtype[Any]
     intra_only: bool = True
     channels: int = 1
+    time_prediction: bool = False
 
     @property
     def picture_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Chapter 6, clauses 6.16 to 6.18: the syntax structures of the native payload (8.6), declared once."""
+"""Chapter 6, clauses 6.16 to 6.19: the syntax structures of the native payload (8.6), declared once."""
 
 from __future__ import annotations
 
@@ -108,6 +108,37 @@ NATIVE_SAMPLE = Structure(
         Element("lanes_log2", "u(4)", "Binary logarithm of the number of lanes.", high=str(MAX_LANES_LOG2)),
         Element("word_count", "ue(v)", "Number of words of the lanes."),
         Element("raw_byte_count", "ue(v)", "Number of bytes of raw bits."),
+        Align(),
+    ),
+    CONSTANTS,
+)  # fmt: skip
+
+NATIVE_PREDICTION = Structure(
+    "native_prediction",
+    "6.19",
+    "Native prediction",
+    (
+        Element("predicted_flag", "u(1)", "1: the sample is predicted from the one before; 0: it is intra."),
+        When("predicted_flag", (
+            Element("reference_step", "u(24)", "The quantization step, in 1/256 level of the sample before.", low="1"),
+            Element("motion_flag", "u(1)", "1: motion vectors are present; 0: nothing has moved."),
+            When("motion_flag", (
+                Element("block_log2_minus1", "u(3)", "Binary logarithm of the rows and columns of a block, minus 1."),
+                Element("block_rows_minus1", "ue(v)", "Number of rows of blocks, minus 1."),
+                Element("block_columns_minus1", "ue(v)", "Number of columns of blocks, minus 1."),
+                Repeat("i", "block_rows_minus1 + 1", (
+                    Repeat("j", "block_columns_minus1 + 1", (
+                        Element("vector_flag", "u(1)", "0: the vector is the expected one (8.6.9.2)."),
+                        When("vector_flag[i][j]", (
+                            Element("vector_row_delta", "se(v)", "Rows of the vector, less the expected ones, in half "
+                                    "positions.", low="-255", high="255", inferred="0"),
+                            Element("vector_column_delta", "se(v)", "Columns likewise.", low="-255", high="255",
+                                    inferred="0"),
+                        )),
+                    )),
+                )),
+            )),
+        )),
         Align(),
     ),
     CONSTANTS,

@@ -1,4 +1,4 @@
-"""Chapter 6, clauses 6.16 to 6.18: the elements within a native configuration and payload, for the trace."""
+"""Chapter 6, clauses 6.16 to 6.19: the elements within a native configuration and payload, for the trace."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from refsw.errors import DfcError
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import PayloadCodec
 from refsw.syntax.declaration import Values
-from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_SAMPLE
+from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_PREDICTION, NATIVE_SAMPLE
 from refsw.syntax.structure import Trace, TraceRow, read_structure
 
 UNITS = ("feature_data", "feature_part")
@@ -24,6 +24,7 @@ class NativeTrace:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._native: set[int] = set()
+        self._predicting: set[int] = set()
         self._id = 0
         self._is_native = False
 
@@ -35,6 +36,8 @@ class NativeTrace:
         elif row.element == "payload_codec":
             self._is_native = row.value == PayloadCodec.NATIVE
             (self._native.add if self._is_native else self._native.discard)(self._id)
+        elif row.element == "time_prediction_flag":
+            (self._predicting.add if row.value else self._predicting.discard)(self._id)
         elif row.element == "codec_configuration" and self._is_native:
             self._configuration(row)
         elif row.element == "payload" and row.structure in UNITS and self._id in self._native:
@@ -51,6 +54,8 @@ class NativeTrace:
         while place < len(data):
             reader = BitReader(data[place:], row.bit_offset + 8 * place)
             try:
+                if self._id in self._predicting:
+                    read_structure(NATIVE_PREDICTION, reader, trace=self._trace)
                 values = read_structure(NATIVE_SAMPLE, reader, trace=self._trace)
             except DfcError:
                 return

@@ -20,7 +20,7 @@ from refsw.syntax.codes import (
 )
 from refsw.syntax.declaration import Activate, Align, Derive, Element, Include, Repeat, Rest, Structure, When
 from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER, MODEL_LEVELS, SECOND_TABLES
-from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_SAMPLE
+from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_PREDICTION, NATIVE_SAMPLE
 
 SIGNATURE = 0x89444643
 VERSION_MAJOR = 1
@@ -39,7 +39,7 @@ CONSTANTS = {
         (RepackLayout, "LAYOUT_"),
     )
     for name, member in ((prefix + m.name, m) for m in kind)
-} | {"PROFILE_RESILIENT": int(Profile.RESILIENT)}
+} | {f"PROFILE_{profile.name}": int(profile) for profile in (Profile.RESILIENT, Profile.NATIVE)}
 
 BITSTREAM_HEADER = Structure(
     "bitstream_header",
@@ -74,7 +74,13 @@ FEATURE_EXTENSION = Structure(
     (
         Element("parts_flag", "u(1)", "1: the samples come in parts (9.10)."),
         Element("layers_flag", "u(1)", "For layers of a tensor.", high="0", later=True),
-        Element("time_prediction_flag", "u(1)", "For prediction from the sample before.", high="0", later=True),
+        Element(
+            "time_prediction_flag",
+            "u(1)",
+            "1: samples of a unit may be predicted from the one before (8.6.9).",
+            high="1 if profile_idc >= PROFILE_NATIVE else 0",
+            later=True,
+        ),
         Element("channel_transform_flag", "u(1)", "For a transform across channels.", high="0", later=True),
         Element("other_extension_flags", "u(4)", "For extensions without a name yet.", high="0", later=True),
         When(
@@ -392,7 +398,7 @@ BY_UNIT_TYPE = {
     UnitType.MODEL_DATA: MODEL_DATA,
     UnitType.FEATURE_PART: FEATURE_PART,
 }
-IN_PAYLOADS = (NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_SAMPLE)
+IN_PAYLOADS = (NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_SAMPLE, NATIVE_PREDICTION)
 """Structures within codec_configuration and payload."""
 STRUCTURES = (
     BITSTREAM_HEADER,

@@ -51,6 +51,16 @@ class Scalar:
     words: list[int]
     raw: str
 
+    @property
+    def coding(self) -> Start:
+        """Whose points and tables hold."""
+        return self.start
+
+    def context(self, p: int, p0: int, phase: int, y: int, x: int) -> tuple[int, int]:
+        """Bin and table of a value."""
+        b = sum(t <= self.expected(p, p0, phase, y, x) for t in ALL_THRESHOLDS)
+        return b, b + 48 * min(phase, 2) + 144 * self.kinds[p]
+
     def symbol(self, lane: int, table: list[int]) -> int:
         slot, s, first = self.states[lane] % 2**12, 0, 0
         while first + table[s] <= slot:
@@ -77,24 +87,23 @@ class Scalar:
             own = [int(c) for c in self.start.priors]
             order = sorted(range(channels), key=lambda k: (-own[k], k))
             self.priors = [magnitude(min(63, max(0, own[k] + h["prior_shift"]))) for k in order]
-        count = len(order)
+        self.order, count = order, len(order)
         self.kinds = [0 if self.start.classes is None else int(self.start.classes[k]) for k in order]
         self.rows, self.columns = rows, columns
         self.u: list[dict[tuple[int, int], int]] = [{} for _ in order]
         signed = {}
-        tables = [frequencies(codes) for codes in self.start.codes]
+        tables = [frequencies(codes) for codes in self.coding.codes]
         for first, last in pairwise(ENDS):
             p0, p1 = count * first // 32, count * last // 32
             for phase in range(4):
                 places = [(p, y, x) for p in range(p0, p1) for y in range(rows) for x in range(columns)
                           if (y % 2, x % 2) == ((0, 0), (1, 1), (0, 1), (1, 0))[phase]]  # fmt: skip
-                contexts = [self.bin(p, p0, phase, y, x) for p, y, x in places]
+                contexts = [self.context(p, p0, phase, y, x) for p, y, x in places]
                 tokens = []
-                for i, ((p, _, _), b) in enumerate(zip(places, contexts, strict=True)):
-                    t = b + 48 * min(phase, 2) + 144 * self.kinds[p]
+                for i, (_, t) in enumerate(contexts):
                     s = self.symbol(i % lanes, tables[t])
-                    tokens.append(64 if s == len(self.start.codes[t]) else s)
-                for (p, y, x), b, s in zip(places, contexts, tokens, strict=True):
+                    tokens.append(64 if s == len(self.coding.codes[t]) else s)
+                for (p, y, x), (b, _), s in zip(places, contexts, tokens, strict=True):
                     if s < 16:
                         v = s
                     elif s == 64:
@@ -103,7 +112,7 @@ class Scalar:
                         o, k = divmod(s - 16, 4)
                         v = (4 + k) * 2 ** (o + 2) + self.bits(o + 2)
                     negative = self.bits(1) if h["signed_flag"] and s else 0
-                    a = max(0, 256 * v + int(self.start.points[b][min(v, 3)]))
+                    a = max(0, 256 * v + int(self.coding.points[b][min(v, 3)]))
                     self.u[p][y, x] = min(32767, a)
                     if h["signed_flag"] and not v:
                         a = 0
@@ -114,7 +123,7 @@ class Scalar:
             out[order[p]][y][x] = level
         return out
 
-    def bin(self, p: int, p0: int, phase: int, y: int, x: int) -> int:
+    def expected(self, p: int, p0: int, phase: int, y: int, x: int) -> int:
         """8.6.5."""
         w = [int(v) for v in self.start.weights[int(p0 > 0)][phase]]
         u, prior = self.u[p], self.priors[p]
@@ -136,7 +145,7 @@ class Scalar:
         kinds = ([], [diagonal], [across, down], [down, across, diagonal])[phase]
         for i, kind in enumerate(kinds):
             m += w[6 + i] * self.mean(u, prior, y, x, kind)
-        return sum(t <= m for t in ALL_THRESHOLDS)
+        return m
 
     def mean(self, u: dict, prior: int, y: int, x: int, kind: list[tuple[int, int]]) -> int:
         found = []

@@ -276,9 +276,9 @@ def test_channels_that_are_zero_are_no_work() -> None:
 
 def test_what_a_unit_asks_for_is_counted_in_bounded_steps() -> None:
     one = coded((9, 5, 4))
-    (lanes, channels), *_ = demands_of(one, 9)
-    assert channels <= 9
+    first, *_ = demands_of(one, 9)
+    assert first.coded <= 9
     many = demands_of(one * 5000, 9)  # of every sample, however many
     assert len(many) == 5000
-    assert many[0] == (lanes, channels)
-    assert many[-1] == (lanes, 9)
+    assert many[0] == first
+    assert many[-1] == replace(first, coded=9)

@@ -43,6 +43,7 @@ class Tensor:
     order: list[int] | None = None
     digests: str = ""
     parts: list[int] | None = None
+    predict: int = 0
     network: str = ""
     layer: str = ""
     model: str | None = None
@@ -130,7 +131,7 @@ class Tensor:
             "codec_configuration": configuration,
             "parts_flag": int(self.parts is not None),
             "layers_flag": 0,
-            "time_prediction_flag": 0,
+            "time_prediction_flag": int(self.predict),
             "channel_transform_flag": 0,
             "other_extension_flags": 0,
             "part_rows_minus1": (self.parts or [self.extents[1]])[0] - 1,

@@ -177,6 +177,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "native-kind-signed*": ("native.zero", "native.values"),
     "native-sent-*": ("native.configuration",),
     "native-shape-*": ("native.order",),
+    "native-time-*": ("native.prediction", "native.predicted", "native.motion-blocks"),
     "text-*": ("fps.utf8", "fps.name-characters", "metadata.utf8"),
 }
 

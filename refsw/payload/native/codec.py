@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from refsw.errors import DfcError, ErrorClass, PayloadError, UsageError
@@ -9,9 +11,13 @@ from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, 
 from refsw.payload.native.configuration import Known, named_digest, pack_configuration, start_of
 from refsw.payload.native.decoder import SampleDecoder, SampleHeader, classes_of, read_sample
 from refsw.payload.native.encoder import Costs, SampleEncoder, zero_of
+from refsw.payload.native.motion import reference_of, vectors_of
 from refsw.payload.native.parameters import Start
+from refsw.payload.native.scale import Integers
+from refsw.payload.native.series import SeriesEncoder
 from refsw.payload.native.starts import sparse_start, universal_start
 from refsw.syntax.codes import NativeStart
+from refsw.syntax.declaration import Values
 from refsw.tensor.axes import Array
 
 QP_OF_STEP_ONE = 4
@@ -32,9 +38,12 @@ class NativeCodec:
         configuration = native_configuration(settings)
         start = start_of(configuration, settings.native)
         check_channels(start, picture_format)
-        costs, step = Costs(start), step_of(settings.qp, picture_format.bit_depth)
-        encoder = SampleEncoder(start, costs, settings.effort != "fast")
+        step, optimize = step_of(settings.qp, picture_format.bit_depth), settings.effort != "fast"
         samples = pictures.reshape(-1, picture_format.channels, *pictures.shape[1:])
+        if picture_format.time_prediction:
+            series = SeriesEncoder(start, step, (1 << picture_format.bit_depth) - 1, optimize)
+            return configuration, b"".join(map(series.encode, samples))
+        encoder = SampleEncoder(start, Costs(start), optimize)
         return configuration, b"".join(encoder.encode(s, step, zero_of(s, step)) for s in samples)
 
     def decode(
@@ -52,10 +61,13 @@ class NativeCodec:
         top = (1 << picture_format.bit_depth) - 1
         out = np.empty((count, *shape[1:]), picture_format.dtype)
         samples = _samples(payload, count, picture_format)
+        before: Integers | None = None
         for i, header in enumerate(samples):
-            for error in _check(header, start, picture_format):
+            for error in _check(header, start, picture_format, is_first=not i):
                 raise error
-            out[i * shape[0] : (i + 1) * shape[0]] = SampleDecoder(start, header, shape).levels(top)
+            levels = SampleDecoder(start, header, shape, before).levels(top)
+            out[i * shape[0] : (i + 1) * shape[0]] = levels
+            before = reference_of(levels, header.values["zero_level"]) if picture_format.time_prediction else None
         return out
 
     def check(
@@ -70,7 +82,9 @@ class NativeCodec:
             samples = _samples(payload, count, picture_format)
         except PayloadError as error:
             return [error]
-        return [error for header in samples for error in _check(header, start, picture_format)]
+        return [
+            error for i, header in enumerate(samples) for error in _check(header, start, picture_format, is_first=not i)
+        ]
 
 
 def native_configuration(settings: EncoderSettings) -> bytes:
@@ -123,7 +137,7 @@ def _samples(payload: memoryview, count: int, picture_format: PictureFormat) -> 
     found: list[SampleHeader] = []
     place = 0
     for _ in range(count // picture_format.channels if count else 0):
-        found.append(read_sample(payload, place))
+        found.append(read_sample(payload, place, time_prediction=picture_format.time_prediction))
         place += found[-1].size
     if place != len(payload):
         raise payload_error("native.trailing", "payload", f"{place} bytes", f"{len(payload)}",
@@ -131,27 +145,43 @@ def _samples(payload: memoryview, count: int, picture_format: PictureFormat) -> 
     return found
 
 
-def demands_of(payload: bytes, channels: int) -> list[tuple[int, int]]:
-    """Lanes and coded channels of every sample, as far as they can be read. Channels of class 0 take no symbols."""
-    found: list[tuple[int, int]] = []
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a sample asks for: lanes, and coded channels (those of class 0 take no symbols).
+
+    `blocks` are those of its motion; None where it is not predicted.
+    """
+
+    lanes: int
+    coded: int
+    blocks: int | None
+
+
+def demands_of(payload: bytes, channels: int, *, time_prediction: bool = False) -> list[Demand]:
+    """What the samples ask for, as far as they can be read."""
+    found: list[Demand] = []
     place = steps = 0
     try:
         while place < len(payload):
-            header = read_sample(memoryview(payload), place)
+            header = read_sample(memoryview(payload), place, time_prediction=time_prediction)
             lanes, coded = 1 << header.values["lanes_log2"], channels
             steps += -(-channels // lanes)
             if header.values["class_flag"] and steps <= MOST_STEPS:
                 states, words = np.frombuffer(header.states, ">u4"), np.frombuffer(header.words, ">u2")
                 classes = classes_of(header.values, states.astype(np.uint32), words.astype(np.uint16), channels)[1]
                 coded = int(np.count_nonzero(classes))
-            found.append((lanes, coded))
+            found.append(Demand(lanes, coded, None if header.prediction is None else _blocks(header.prediction)))
             place += header.size
     except DfcError:
         pass
     return found
 
 
-def _check(header: SampleHeader, start: Start, picture_format: PictureFormat) -> list[PayloadError]:
+def _blocks(prediction: Values) -> int:
+    return sum(map(len, prediction["vector_flag"])) if prediction["motion_flag"] else 0
+
+
+def _check(header: SampleHeader, start: Start, picture_format: PictureFormat, *, is_first: bool) -> list[PayloadError]:
     """8.6.6 What spans the elements of a sample."""
     errors: list[DfcError] = []
     v, place = header.values, 8 * header.place
@@ -162,4 +192,12 @@ def _check(header: SampleHeader, start: Start, picture_format: PictureFormat) ->
     if v["zero_level"] > top:
         errors.append(payload_error("native.zero", "zero_level", f"at most {top}", str(v["zero_level"]),
                                     ErrorClass.OUT_OF_RANGE, place))  # fmt: skip
+    if header.prediction is not None:
+        if is_first:
+            errors.append(payload_error("native.first-intra", "predicted_flag", "0 in the first sample of a unit", "1",
+                                        ErrorClass.LAYOUT_MISMATCH, place))  # fmt: skip
+        try:
+            vectors_of(header.prediction, picture_format.height, picture_format.width, place)
+        except PayloadError as error:
+            errors.append(error)
     return errors  # type: ignore[return-value]

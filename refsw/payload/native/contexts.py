@@ -54,7 +54,7 @@ class Group:
             shared = [np.minimum((self.priors * activity + 128) >> 8, MOST)]
             if start.references.size:
                 referred = _referred(start, magnitudes, first, last)
-                shared += [referred, _around(referred)]
+                shared += [referred, around(referred)]
         self.shared = np.stack(shared) if shared else np.empty((0, *self.own.shape), np.int32)
 
     def features(self, phase: int) -> list[tuple[int, Small | Integers]]:
@@ -68,20 +68,25 @@ class Group:
 
     def bins(self, phase: int) -> Small:
         """8.6.5 The bin of every position of a phase: (channels, rows, columns)."""
-        row, column = PHASE_PLACES[phase]
-        own = self.own[:, row::2, column::2]
-        weights = self.start.weights[int(self.first > 0), phase]
         loop = compiled(loops.bins)
-        if loop is not None:
-            found = np.empty(own.shape, np.int32)
-            loop(self.own, self.priors[:, 0, 0], self.sums[:, 0, 0], self.count, self.shared, weights, phase,
-                 thresholds(), found)  # fmt: skip
-            return found
-        expected = np.full(own.shape, weights[2] * ONE, np.int32)
+        if loop is None:
+            return bins_of(self.expected(phase))
+        row, column = PHASE_PLACES[phase]
+        weights = self.start.weights[int(self.first > 0), phase]
+        found = np.empty(self.own[:, row::2, column::2].shape, np.int32)
+        loop(self.own, self.priors[:, 0, 0], self.sums[:, 0, 0], self.count, self.shared, weights, phase,
+             thresholds(), found)  # fmt: skip
+        return found
+
+    def expected(self, phase: int) -> Small:
+        """8.6.5 The expected magnitude of every position of a phase, in 2^-18 step: (channels, rows, columns)."""
+        row, column = PHASE_PLACES[phase]
+        weights = self.start.weights[int(self.first > 0), phase]
+        expected = np.full(self.own[:, row::2, column::2].shape, weights[2] * ONE, np.int32)
         for place, values in self.features(phase):
             if weights[place]:
                 expected += weights[place] * values
-        return np.searchsorted(thresholds(), expected.reshape(-1), side="right").reshape(own.shape).astype(np.int32)
+        return expected
 
     def tables(self, bins: Small, phase: int) -> npt.NDArray[np.uint16]:
         """8.6.5 The table of every position."""
@@ -103,6 +108,12 @@ def groups_of(start: Start, magnitudes: Small, priors: Small, classes: npt.NDArr
         total += magnitudes[first:last].sum(axis=0)
 
 
+def bins_of(expected: Small | Integers) -> Small:
+    """8.6.2.2 The bins of expected magnitudes."""
+    found = np.searchsorted(thresholds(), expected.reshape(-1), side="right")
+    return found.reshape(expected.shape).astype(np.int32)
+
+
 def _activity(total: Integers, priors: Small) -> Small:
     """8.6.5 How much more than usual there is at every position: (rows, columns), in 1/256."""
     usual = int(priors.sum(dtype=np.int64))
@@ -119,7 +130,7 @@ def _referred(start: Start, magnitudes: Small, first: int, last: int) -> Small:
     return found
 
 
-def _around(values: Small) -> Small:
+def around(values: Small) -> Small:
     """8.6.5 The mean of the eight neighbours, edges repeated."""
     rows = _shifted(values, 1, 1, 1)
     vertical = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]

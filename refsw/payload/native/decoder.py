@@ -11,9 +11,11 @@ from refsw.entropy.rans import LOWEST, Decoder, Tables
 from refsw.entropy.rawbits import RawReader
 from refsw.errors import DfcError, ErrorClass
 from refsw.payload.base import payload_error
-from refsw.payload.native.contexts import PHASE_PLACES, groups_of
+from refsw.payload.native.contexts import PHASE_PLACES
 from refsw.payload.native.errors import of_payload
+from refsw.payload.native.motion import predicted_magnitudes, vectors_of
 from refsw.payload.native.parameters import PHASES, Start
+from refsw.payload.native.prediction import groups_of, prediction_start
 from refsw.payload.native.scale import (
     ESCAPE,
     MAGNITUDES,
@@ -29,7 +31,7 @@ from refsw.payload.native.scale import (
 )
 from refsw.syntax.bits import BitReader
 from refsw.syntax.declaration import Values
-from refsw.syntax.native_structures import MAX_LANES_LOG2, NATIVE_SAMPLE
+from refsw.syntax.native_structures import MAX_LANES_LOG2, NATIVE_PREDICTION, NATIVE_SAMPLE
 from refsw.syntax.structure import read_structure
 from refsw.tensor.axes import Array
 
@@ -46,6 +48,7 @@ class SampleHeader:
         place: of the first byte of the sample in the payload.
         states, words, raw: the bytes after the elements.
         size: of the whole sample in bytes.
+        prediction: elements of the native_prediction before it (6.19), if it is predicted.
     """
 
     values: Values
@@ -54,16 +57,20 @@ class SampleHeader:
     words: memoryview
     raw: memoryview
     size: int
+    prediction: Values | None = None
 
 
-def read_sample(payload: memoryview, place: int) -> SampleHeader:
-    """6.18 The sample that begins at a byte of the payload.
+def read_sample(payload: memoryview, place: int, *, time_prediction: bool = False) -> SampleHeader:
+    """6.18 The sample that begins at a byte of the payload; with prediction in time, its native_prediction before it.
 
     Raises:
         PayloadError: it does not end within the payload, or an element is out of bounds.
     """
     reader = BitReader(payload[place:], 8 * place, "payload")
+    prediction: Values | None = None
     try:
+        if time_prediction:
+            prediction = read_structure(NATIVE_PREDICTION, reader)
         values = read_structure(NATIVE_SAMPLE, reader)
     except DfcError as error:
         raise of_payload(error, "native.sample") from error
@@ -74,7 +81,10 @@ def read_sample(payload: memoryview, place: int) -> SampleHeader:
         raise payload_error("native.sample", "payload", f"{ends[-1]} bytes of a sample", f"{len(payload) - place}",
                             ErrorClass.TRUNCATED, 8 * place)  # fmt: skip
     rest = payload[place:]
-    return SampleHeader(values, place, rest[first : ends[0]], rest[ends[0] : ends[1]], rest[ends[1] : ends[2]], ends[2])
+    return SampleHeader(
+        values, place, rest[first : ends[0]], rest[ends[0] : ends[1]], rest[ends[1] : ends[2]], ends[2],
+        prediction if prediction is not None and prediction["predicted_flag"] else None,
+    )  # fmt: skip
 
 
 def classes_of(
@@ -106,10 +116,20 @@ class SampleDecoder:
         start: what it is decoded with.
         header: its elements and bytes.
         shape: channels, rows, columns.
+        before: of a predicted sample, the one before as it is referred to (8.6.9.3), of that shape.
     """
 
-    def __init__(self, start: Start, header: SampleHeader, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, start: Start, header: SampleHeader, shape: tuple[int, int, int], before: Integers | None = None
+    ) -> None:
         self.start, self.header, self.shape = start, header, shape
+        self.predicted: Small | None = None
+        self.coding = start
+        if header.prediction is not None:
+            assert before is not None
+            vectors = vectors_of(header.prediction, *shape[1:], 8 * header.place)
+            self.predicted = predicted_magnitudes(before, header.prediction, vectors)
+            self.coding = prediction_start()
         v = header.values
         self.signed, self.step = bool(v["signed_flag"]), int(v["quantization_step"])
         self.states = np.frombuffer(header.states, ">u4").astype(np.uint32)
@@ -146,12 +166,13 @@ class SampleDecoder:
 
     def _channels(self, order: npt.NDArray[np.intp], priors: Small) -> Small:
         """8.6.6 The values of the coded channels, in 1/256 step, with their signs."""
-        decoder = Decoder(self.start.tables, self.states, self.words)
+        decoder = Decoder(self.coding.tables, self.states, self.words)
         decoder.position = self.position
         shape = (len(order), *self.shape[1:])
         known, values = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
         classes = None if self.start.classes is None else self.start.classes[order]
-        for group in groups_of(self.start, known, priors, classes):
+        predicted = None if self.predicted is None else self.predicted[order]
+        for group in groups_of(self.start, known, priors, classes, predicted):
             for phase in range(PHASES):
                 row, column = PHASE_PLACES[phase]
                 place = values[group.first : group.last, row::2, column::2]
@@ -162,9 +183,9 @@ class SampleDecoder:
                 tokens = np.concatenate(list(decoder.symbols(tables)))
                 found, negative = self._values(tokens)
                 escaped = tokens == ESCAPE
-                if escaped.any() and (found[escaped] < self.start.escaped[tables[escaped]]).any():
+                if escaped.any() and (found[escaped] < self.coding.escaped[tables[escaped]]).any():
                     raise self._error("native.escape", "a value beyond the tokens of its table", "another")
-                points = self.start.points[bins.reshape(-1), np.minimum(found, 3)]
+                points = self.coding.points[bins.reshape(-1), np.minimum(found, 3)]
                 sized = np.maximum(ONE * found + points, 0)
                 group.put(phase, np.minimum(sized, MOST).reshape(place.shape))
                 if self.signed:

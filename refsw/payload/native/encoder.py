@@ -14,9 +14,10 @@ from refsw.entropy.rans import Encoder
 from refsw.entropy.rawbits import pack
 from refsw.lazy import lazy
 from refsw.payload.native import loops
-from refsw.payload.native.contexts import PHASE_PLACES, Group, groups_of
-from refsw.payload.native.decoder import STEPS_LOG2, class_table, sample_order
+from refsw.payload.native.contexts import PHASE_PLACES, Group
+from refsw.payload.native.decoder import STEPS_LOG2, class_table, sample_order, scaled
 from refsw.payload.native.parameters import PHASES, Start
+from refsw.payload.native.prediction import groups_of
 from refsw.payload.native.scale import (
     ESCAPE,
     ESCAPE_BITS,
@@ -86,10 +87,11 @@ class SampleEncoder:
 
     Args:
         start: what it is coded with.
-        costs: of the same start.
+        costs: of the same start, or of that of predicted samples.
         optimize: whether values are chosen by rate and distortion, or rounded.
         watch: receives every step, for training.
         lanes_log2: logarithm of the number of lanes; None chooses it.
+        predicted: what the sample before makes expect (8.6.9.3), int32 (channels, rows, columns).
     """
 
     start: Start
@@ -97,6 +99,7 @@ class SampleEncoder:
     optimize: bool = True
     watch: Callable[[Step], None] | None = None
     lanes_log2: int | None = None
+    predicted: Small | None = None
     steps: list[Step] = field(init=False, default_factory=list)
 
     def encode(self, levels: Array, step: int, zero: int | None) -> bytes:
@@ -152,7 +155,8 @@ class SampleEncoder:
         ordered = sizes[self.order]
         known = np.zeros(ordered.shape, np.int32)
         own = None if self.start.classes is None else self.start.classes[self.order]
-        for group in groups_of(self.start, known, priors, own):
+        predicted = None if self.predicted is None else self.predicted[self.order]
+        for group in groups_of(self.start, known, priors, own, predicted):
             for phase in range(PHASES):
                 row, column = PHASE_PLACES[phase]
                 part = ordered[group.first : group.last, row::2, column::2]
@@ -169,7 +173,7 @@ class SampleEncoder:
 
     def _choose(self, sizes: Real, bins: Small, tables: npt.NDArray[np.uint16], signed: bool) -> tuple[Small, Small]:
         """Values, and the magnitudes that they are decoded to."""
-        points = self.start.points
+        points = self.costs.start.points
         loop = compiled(loops.choose) if self.optimize else None
         if loop is not None:
             values, decoded = np.empty(bins.shape, np.int32), np.empty(bins.shape, np.int32)
@@ -197,6 +201,20 @@ class SampleEncoder:
         decoded = np.maximum(ONE * best + points[bins, np.minimum(best, 3)], 0)
         return best, np.minimum(decoded, MOST).astype(np.int32)
 
+    def decoded(self, levels: Array, step: int, zero: int | None, top: int) -> Array:
+        """The levels that a decoder gives for those that were coded last, at most `top`; see `encode`."""
+        negative = levels[self.order] < (zero or 0)
+        values = np.zeros(negative.shape, np.int32)
+        for one in self.steps:
+            row, column = PHASE_PLACES[one.phase]
+            sized = np.maximum(ONE * one.values + self.costs.start.points[one.bins, np.minimum(one.values, 3)], 0)
+            first = one.group.first
+            there = one.values > 0 if zero is not None else True
+            values[first : first + len(sized), row::2, column::2] = np.where(there, sized, 0)
+        found = np.full(levels.shape, zero or 0, levels.dtype)
+        found[self.order] = np.clip((zero or 0) + scaled(np.where(negative, -values, values), step), 0, top)
+        return found
+
     def _lost(self, classes: npt.NDArray[np.uint8], header: Values) -> npt.NDArray[np.bool_]:
         """The channels that are not worth their bits."""
         gain = np.zeros(len(self.order))
@@ -210,7 +228,7 @@ class SampleEncoder:
         """By how much the values of every step are better than nothing: squared error less what the bits cost."""
         bits, token = self.costs.bits, tokens()
         for step in self.steps:
-            decoded = np.maximum(ONE * step.values + self.start.points[step.bins, np.minimum(step.values, 3)], 0)
+            decoded = np.maximum(ONE * step.values + self.costs.start.points[step.bins, np.minimum(step.values, 3)], 0)
             if header["signed_flag"]:
                 decoded = np.where(step.values, decoded, 0)
             saved = (np.square(step.sizes) - np.square(step.sizes - decoded)) * (1 / ONE**2)
@@ -220,7 +238,7 @@ class SampleEncoder:
     def _pack(self, header: Values, classes: Classes, differences: npt.NDArray[np.int64]) -> bytes:
         ordered = differences[self.order] < 0
         found, raw_lengths, raw_values = [], [], []
-        ends = np.array([len(codes) for codes in self.start.codes])
+        ends = np.array([len(codes) for codes in self.costs.start.codes])
         for step in self.steps:
             row, column = PHASE_PLACES[step.phase]
             first = step.group.first
@@ -242,7 +260,7 @@ class SampleEncoder:
         own = _lanes_log2(symbols, int(bits / 8)) if self.lanes_log2 is None else self.lanes_log2
         encoder = Encoder(1 << own)
         for tables, token in reversed(found):
-            encoder.put(self.start.tables, tables, token)
+            encoder.put(self.costs.start.tables, tables, token)
         if classes is not None:
             codes = class_codes(classes)
             header |= {"class_code_count": len(codes), "class_code": list(codes)}

@@ -1,0 +1,120 @@
+"""8.6.9 Prediction in time: motion vectors, and the sample before, displaced by them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refsw.errors import DfcError, ErrorClass
+from refsw.payload.base import payload_error
+from refsw.payload.native.scale import MOST, Integers, Small
+from refsw.syntax.declaration import Values
+from refsw.tensor.axes import Array
+
+LEAST_VECTOR, GREATEST_VECTOR = -128, 127
+Vector = tuple[int, int]
+
+
+def block_counts(rows: int, columns: int, block: int) -> tuple[int, int]:
+    """8.6.9.2 Rows and columns of blocks of a channel."""
+    return -(-rows // block), -(-columns // block)
+
+
+def vectors_of(prediction: Values, rows: int, columns: int, place: int) -> Small | None:
+    """8.6.9.2 The motion vectors of a predicted sample, int32 (block rows, block columns, 2); None: nothing moved.
+
+    Args:
+        prediction: elements of its native_prediction.
+        rows, columns: of a channel.
+        place: of the sample in the payload, in bits, for errors.
+
+    Raises:
+        PayloadError: the blocks do not cover a channel, or a vector is out of range.
+    """
+    if not prediction["motion_flag"]:
+        return None
+    found = (prediction["block_rows_minus1"] + 1, prediction["block_columns_minus1"] + 1)
+    expected = block_counts(rows, columns, block_of(prediction))
+    if found != expected:
+        raise _error("native.motion-blocks", "block_rows_minus1", f"{expected[0]} x {expected[1]} blocks",
+                     f"{found[0]} x {found[1]}", place)  # fmt: skip
+    field: list[list[Vector]] = []
+    for own_rows, own_columns in zip(prediction["vector_row_delta"], prediction["vector_column_delta"], strict=True):
+        field.append([])
+        for delta in zip(own_rows, own_columns, strict=True):
+            row, column = expected_vector(field, found[1])
+            vector = (row + delta[0], column + delta[1])
+            if not LEAST_VECTOR <= min(vector) <= max(vector) <= GREATEST_VECTOR:
+                raise _error("native.motion-range", "vector_row_delta",
+                             f"a vector from {LEAST_VECTOR} to {GREATEST_VECTOR}", str(vector), place)  # fmt: skip
+            field[-1].append(vector)
+    return np.array(field, np.int32)
+
+
+def expected_vector(field: list[list[Vector]], columns: int) -> Vector:
+    """8.6.9.2 What the next vector is told against: the median of those to the left, above, and above to the right.
+
+    Args:
+        field: the rows of vectors so far, the last one as far as it is known.
+        columns: of blocks.
+    """
+    j = len(field[-1])
+    left = field[-1][-1] if j else (0, 0)
+    if len(field) == 1:
+        return left
+    above = field[-2][j]
+    right = field[-2][j + 1] if j + 1 < columns else (0, 0)
+    return median(left[0], above[0], right[0]), median(left[1], above[1], right[1])
+
+
+def median(a: int, b: int, c: int) -> int:
+    """The middle one of three numbers."""
+    return max(min(a, b), min(max(a, b), c))
+
+
+def block_of(prediction: Values) -> int:
+    """8.6.9.2 Rows and columns of a block."""
+    return 2 << int(prediction["block_log2_minus1"])
+
+
+def displaced(differences: Integers, vectors: Small | None, block: int) -> Integers:
+    """8.6.9.3 Four times the sample before, displaced: int64 (channels, rows, columns).
+
+    Args:
+        differences: its levels less its zero_level, int64 of that shape.
+        vectors: of the blocks, in half positions; None: nothing moved.
+        block: rows and columns of a block.
+    """
+    if vectors is None:
+        return 4 * differences
+    rows, columns = differences.shape[1:]
+    each = np.repeat(np.repeat(vectors.astype(np.int64), block, 0), block, 1)[:rows, :columns]
+    vertical = 2 * np.arange(rows)[:, None] + each[..., 0]
+    horizontal = 2 * np.arange(columns) + each[..., 1]
+    total = np.zeros_like(differences)
+    for row in (vertical >> 1, (vertical + 1) >> 1):
+        for column in (horizontal >> 1, (horizontal + 1) >> 1):
+            total += differences[:, np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)]
+    return total
+
+
+def predicted_magnitudes(before: Integers, prediction: Values, vectors: Small | None) -> Small:
+    """8.6.9.3 The magnitudes that the sample before makes expect: int32 of its shape, in 1/256 step.
+
+    Args:
+        before: its levels less its zero_level.
+        prediction: elements of the native_prediction.
+        vectors: see `displaced`.
+    """
+    step = int(prediction["reference_step"])
+    moved = np.abs(displaced(before, vectors, block_of(prediction) if vectors is not None else 1))
+    found: Small = np.minimum(((moved << 14) + step // 2) // step, MOST).astype(np.int32)
+    return found
+
+
+def reference_of(levels: Array, zero: int) -> Integers:
+    """8.6.9.3 A decoded sample as the next one refers to it."""
+    return levels.astype(np.int64) - zero
+
+
+def _error(requirement: str, element: str, expected: str, got: str, place: int) -> DfcError:
+    return payload_error(requirement, element, expected, got, ErrorClass.OUT_OF_RANGE, place)

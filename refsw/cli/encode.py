@@ -88,6 +88,9 @@ from refsw.tensor.axes import Axes
 @click.option(
     "--samples-per-unit", type=int, help="Samples that share a unit (in profile inter, that predict another)."
 )
+@click.option("--intra-period", type=int, metavar="N",
+              help="With a T axis and payload native: one sample in N does not need the one before; they share a "
+              "unit.  [default: 8, or fewer]")  # fmt: skip
 @click.option("--parts", metavar="ROWSxCHANNELS", help="Cut samples into parts, each in a unit of its own.")
 @click.option("--packet-bytes", type=int, metavar="N",
               help="Cut samples into the largest parts whose units have at most N bytes.")  # fmt: skip

@@ -78,6 +78,9 @@ class EncoderConfig:
             there are at most; None for whole samples. What is left over makes smaller parts.
         packet_bytes: find the parts, as large as they can be with no unit longer than that.
         samples_per_unit: samples that share a unit; in profile INTER they predict one another.
+        intra_period: with the native payload and a time axis, samples from one that is intra to the next; they share a
+            unit, and each may be predicted from the one before (8.6.8). 1: none is. None: samples_per_unit, if that is
+            not 1, else as many as `refsw.features.intra_period` finds.
         profile, level: None takes the narrowest.
         digest: how often digests of the decoded elements are written.
         levels_digest: write digests of the levels as well.
@@ -103,6 +106,7 @@ class EncoderConfig:
     parts: tuple[int, int] | None = None
     packet_bytes: int | None = None
     samples_per_unit: int = 1
+    intra_period: int | None = None
     profile: Profile | None = None
     level: Level | None = None
     digest: DigestScope = DigestScope.NONE
@@ -137,6 +141,8 @@ class EncoderConfig:
                 raise UsageError(f"{name} {getattr(self, name)}: from 1 to 2^32 - 1")
         if self.samples_per_unit < 1:
             raise UsageError(f"samples per unit {self.samples_per_unit}: at least 1")
+        if self.intra_period is not None and self.intra_period < 1:
+            raise UsageError(f"intra period {self.intra_period}: at least 1")
         if self.parts is not None and min(self.parts) < 1:
             raise UsageError(f"parts {self.parts[0]}x{self.parts[1]}: rows and channels, each at least 1")
         if self.packet_bytes is not None:

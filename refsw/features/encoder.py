@@ -17,6 +17,7 @@ from refsw.features.choice import settled
 from refsw.features.coding import CodedUnit, encode_units
 from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.held import Held
+from refsw.features.intra_period import settle_intra_periods
 from refsw.features.packets import with_measured_parts
 from refsw.features.parameters import Parameters, check_limits, to_values
 from refsw.features.plan import make_plan
@@ -72,6 +73,7 @@ class Encoder:
             for number, (key, spec) in enumerate(tensors.items())
         ]
         check_names(self._tensors, base)
+        settle_intra_periods(self._tensors)
         if any(tensor.config.choose_payload for tensor in self._tensors):
             raise UsageError("preset auto chooses by samples that are there beforehand: code with refsw.encode")
         if len({tensor.config.samples_per_unit for tensor in self._tensors}) > 1:

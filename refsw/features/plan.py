@@ -10,6 +10,7 @@ import numpy as np
 from refsw.errors import UsageError
 from refsw.features.coding import Plan, Range, binary32_range, qp_shift, quantize_sample, sample_range
 from refsw.features.config import ChannelOrder, DigestScope, EncoderConfig
+from refsw.features.intra_period import predicts
 from refsw.features.layout import layout_of, parts_of
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import all_levels
@@ -58,6 +59,7 @@ def make_plan(name: str, number: int, axes: Axes, dtype: np.dtype[Any], config: 
         time_scale=config.time_scale,
         time_step=config.time_step,
         digests=_digests(config),
+        time_prediction=predicts(config, axes),
     )
     plan = Plan(parameters, config, config.settings, profile)
     sample = None if first is None else axes.to_canonical(first)

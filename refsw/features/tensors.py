@@ -14,6 +14,7 @@ from refsw.errors import CodecError, FeatureError, PayloadError, UsageError
 from refsw.features.coding import CodedUnit, Plan
 from refsw.features.config import EncoderConfig, utf8
 from refsw.features.digest import RunningDigest
+from refsw.features.intra_period import predicts
 from refsw.features.layout import layout_of
 from refsw.features.loss import Spread, loss
 from refsw.features.parameters import Parameters
@@ -145,6 +146,7 @@ def profile_of(tensors: Iterable[CodedTensor]) -> Profile:
     tensors = list(tensors)
     inter = any(tensor.config.profile in INTER_PROFILES for tensor in tensors)
     extensions = {Extension.PARTS for tensor in tensors if tensor.config.parts is not None}
+    extensions |= {Extension.TIME_PREDICTION for tensor in tensors if predicts(tensor.config, tensor.axes)}
     return default_profile({tensor.config.payload for tensor in tensors}, extensions, inter)
 
 

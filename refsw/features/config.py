@@ -79,7 +79,7 @@ class EncoderConfig:
         packet_bytes: find the parts, as large as they can be with no unit longer than that.
         samples_per_unit: samples that share a unit; in profile INTER they predict one another.
         intra_period: with the native payload and a time axis, samples from one that is intra to the next; they share a
-            unit, and each may be predicted from the one before (8.6.8). 1: none is. None: samples_per_unit, if that is
+            unit, and each may be predicted from the one before (8.6.9). 1: none is. None: samples_per_unit, if that is
             not 1, else as many as `refsw.features.intra_period` finds.
         profile, level: None takes the narrowest.
         digest: how often digests of the decoded elements are written.

@@ -1,4 +1,4 @@
-"""Informative: how many samples of the native payload share a unit, to be predicted from one another (8.6.8)."""
+"""Informative: how many samples of the native payload share a unit, to be predicted from one another (8.6.9)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Predictable(Protocol):
 
 
 def may_predict(config: EncoderConfig, axes: Axes) -> bool:
-    """8.6.8.1 Whether samples of a tensor may be predicted."""
+    """8.6.9.1 Whether samples of a tensor may be predicted."""
     whole = config.parts is None and config.packet_bytes is None
     return config.payload is PayloadCodec.NATIVE and "T" in axes.letters and whole
 

@@ -210,6 +210,38 @@ def pictures(run_dir: Path, rate: str | None, frame_rate: float | None, as_json:
 
 
 @command.command()
+@click.argument("conditions")
+@click.option("--preset", default="balanced", show_default=True, help="Whose choices are switched off and on.")
+@click.option("--base", default="anchor", show_default=True, help="The preset that has them otherwise.")
+@click.option("-o", "--output", type=FOLDER, required=True, help="Folder of the run, new or begun.")
+@click.option("--data", type=FOLDER, help="Folder of data sets and weights, ${data} in the conditions.")
+@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--test", "tests", multiple=True, metavar="NAME", help="Only this test; may be repeated.")
+@click.pass_context
+def ablate(
+    context: click.Context, /, conditions: str, preset: str, base: str, output: Path, data: Path | None, jobs: int,
+    tests: tuple[str, ...],
+) -> None:  # fmt: skip
+    """What each choice of a preset brings under CONDITIONS: alone switched off and on, as BD-rate and time."""
+    from refsw.evaluation.anchors.ablate import ablated, compared
+    from refsw.evaluation.anchors.conditions import find_conditions, load_conditions, with_tests
+    from refsw.evaluation.anchors.folder import open_run
+    from refsw.evaluation.anchors.run import AnchorRun, Options
+    from refsw.evaluation.reports.ablation import table
+
+    asked = load_conditions(find_conditions(conditions))
+    asked, variants, reasons = ablated(with_tests(asked, tests) if tests else asked, preset, base)
+    with role("output"), AnchorRun(asked, output, Options(jobs, data=data)) as job:
+        for _ in progress(job.work(), "coding", job.remaining, job.seconds_left):
+            pass
+        failures = job.failures
+    for failure in failures[:10]:
+        complain(f"refsw: failed: {sentence(failure)}")
+    say_all(table(preset, base, compared(open_run(output), variants), reasons).as_markdown().rstrip("\n"))
+    context.exit(int(bool(failures)))
+
+
+@command.command()
 @click.argument("first", type=FOLDER)
 @click.argument("second", type=FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")

@@ -53,7 +53,7 @@ def written(runs):
 
 
 def test_every_form_of_the_report_is_there(written):
-    names = {"report.md", "results.csv", "bd.csv", "results.xlsx", "index.html"}
+    names = {"report.md", "results.csv", "template.csv", "bd.csv", "results.xlsx", "index.html"}
     names |= {"sum.png", "sum.svg", "sum~ratios.png", "sum~ratios.svg"}
     assert set(written[1]) == names
     assert all(path.stat().st_size > 500 for path in written[1].values())

@@ -16,13 +16,14 @@ from refsw.evaluation.anchors.checks import check
 from refsw.evaluation.anchors.compare import Comparison, Rules
 from refsw.evaluation.anchors.folder import Run
 from refsw.evaluation.bdrate import NonMonotone
-from refsw.evaluation.reports import differences, drawing, facts, page, sheets, tables
+from refsw.evaluation.reports import differences, drawing, facts, page, sheets, tables, template
 from refsw.evaluation.reports.cells import wrapped
 from refsw.evaluation.reports.tables import Section
 from refsw.files import whole_file
 from refsw.text import for_csv, for_markdown
 
 MARKDOWN, CSV, BD_CSV, XLSX, PAGE = "report.md", "results.csv", "bd.csv", "results.xlsx", "index.html"
+TEMPLATE_CSV = "template.csv"
 SHORT = (
     "Rate and quality",
     "Without a swept parameter",
@@ -61,6 +62,7 @@ def write_report(
     files = {
         MARKDOWN: as_markdown(run, sections, comparison).encode(),
         CSV: as_csv(*tables.flat_records(run)).encode(),
+        TEMPLATE_CSV: as_csv(*template.flat(run)).encode(),
         XLSX: sheets.workbook(run, sections, anchor, comparison),
         PAGE: page.as_html(run, sections, anchor, comparison).encode(),
     }

@@ -18,7 +18,7 @@ from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.distortion import task_distortion
 from refsw.evaluation.errors import EvaluationError
-from refsw.evaluation.reports import layouts, losses, remote
+from refsw.evaluation.reports import layouts, losses, remote, template
 from refsw.evaluation.reports.cells import (
     COUNT,
     EMPTY,
@@ -71,6 +71,7 @@ def sections(run: Run) -> list[Section]:
         Section("Features against pictures", tuple(t for test in tests for t in remote.tables(run, test))),
         Section("Losses", tuple(t for test in tests for t in losses.tables(run, test))),
         Section("Data volume", tuple(data_volume(run, t, c) for t in tests for c in swept(run, t))),
+        Section("Template", (template.table(run),)),
         Section("Complexity", tuple(t for test in tests for t in (costs(run, test), *seconds(run, test)))),
     ]
     told = [Section(s.title, tuple(t for t in s.tables if _has_figures(t))) for s in found]

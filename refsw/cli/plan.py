@@ -15,6 +15,7 @@ from refsw.features.config import PRESETS
 
 if TYPE_CHECKING:
     from refsw.evaluation.anchors.folder import Run
+    from refsw.planning.choices import Device
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -41,6 +42,8 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
               help="Highest rate that is planned for, Mbit/s.")  # fmt: skip
 @click.option("--edge-slowdown", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
               help="Seconds at the edge for one second measured.")  # fmt: skip
+@click.option("--edge-profile", type=click.Path(path_type=Path),
+              help="Of an ONNX model: a file of `refsw profile`, in place of --edge-slowdown.")  # fmt: skip
 @click.option("--cloud-slowdown", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
               help="Seconds at the cloud for one second measured.")  # fmt: skip
 @click.option("--edge-watts", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True,
@@ -62,6 +65,8 @@ def command(network: Path, output: Path | None, low: float, high: float, as_json
     edge = replace(Device(), slowdown=options["edge_slowdown"], watts=options["edge_watts"])
     cloud = replace(Device(), slowdown=options["cloud_slowdown"])
     run = _measured(network, output, options)
+    if options["edge_profile"] is not None:
+        edge = _profiled(edge, network, options)
     names = [test.name for test in run.conditions.tests]
     if options["test"] is None and len(names) > 1:
         raise UsageError(f"{network} has several tests: --test NAME, one of {', '.join(names)}")
@@ -91,6 +96,23 @@ def command(network: Path, output: Path | None, low: float, high: float, as_json
     say_all(json.dumps(as_dict(planned), indent=1) if as_json else text.rstrip("\n"))
     if output is not None and not as_json:
         say(f"The plan, with its figure: {output}")
+
+
+def _profiled(edge: Device, network: Path, options: dict[str, Any]) -> Device:
+    """The device of a profile, by the time that it predicts of the whole network."""
+    import numpy as np
+
+    from refsw.evaluation.networks.onnx import OnnxNetwork
+    from refsw.evaluation.pictures import preprocessing
+    from refsw.planning.profiles import read_profile, slowdown_of
+
+    profile = read_profile(options["edge_profile"])
+    if not network.is_file():
+        raise UsageError("--edge-profile is for ONNX models; of a run: --edge-slowdown")
+    size = preprocessing(options["preprocessing"])
+    noise = np.random.default_rng(0).standard_normal((1, 3, size.height, size.width)).astype(np.float32)
+    given = OnnxNetwork(network, {}).given(noise)
+    return replace(edge, name=profile.name, slowdown=slowdown_of(profile, network, given))
 
 
 def _measured(network: Path, output: Path | None, options: dict[str, Any]) -> Run:

@@ -87,7 +87,7 @@ def test_the_workbook_has_a_sheet_for_each_layer_with_charts_and_numbers(runs, w
 
     book = load_workbook(written[1]["results.xlsx"])
     layers = ["sum early", "sum late", "sum vector"]
-    subjects = ["Performance of the task", "Data volume", "Complexity"]
+    subjects = ["Performance of the task", "Data volume", "Template", "Complexity"]
     assert book.sheetnames == ["Summary", "BD", *subjects, *layers, "Records", "Environment"]
     assert [len(book[name]._charts) for name in layers] == [2, 2, 2]
     head = [cell.value for cell in book["Records"][1]]

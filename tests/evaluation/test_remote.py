@@ -168,6 +168,8 @@ def test_the_report_has_the_tables_and_the_figure(done, tmp_path):
     assert {"detection~pictures.png", "detection~pictures.svg"} <= {path.name for path in written}
     table = next(line for line in text.splitlines() if line.startswith("| layer") and "jpeg, input-resized" in line)
     assert "png, input" in table
+    # What is shown unasked is a rate that pictures and features share.
+    assert '"axes":{"bits_per_picture_pixel"' in (tmp_path / "index.html").read_text()
 
 
 @pytest.mark.parametrize("options", [["--json"], ["--rate", "kbps", "--frame-rate", "25", "--interpolation", "akima"]])

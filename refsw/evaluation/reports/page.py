@@ -11,6 +11,7 @@ from typing import Any
 from refsw.evaluation.anchors.compare import Comparison
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
+from refsw.evaluation.anchors.remote import sends_pictures
 from refsw.evaluation.reports import differences, facts, figures
 from refsw.evaluation.reports.palette import COLOURS
 from refsw.evaluation.reports.selection import labels, point_name, published, swept
@@ -38,7 +39,7 @@ def as_html(
     tests = [_test(run, anchor, test) for test in run.conditions.tests]
     content = {
         "colours": COLOURS,
-        "axes": AXES,
+        "axes": _axes(run),
         "tests": [test for test in tests if any(point["run"] == "run" for point in test["points"])],
     }
     # A closing tag inside a string would end the script.
@@ -55,6 +56,14 @@ def as_html(
     }
     # In one pass: what a name says is never taken for a place of the template.
     return re.sub("@([A-Z]+)@", lambda found: parts[found[1]], TEMPLATE.read_text(encoding="utf-8"))
+
+
+def _axes(run: Run) -> dict[str, str]:
+    """The axes of rates, the first of which is shown unasked: with pictures, one that they share with features."""
+    common = "bits_per_picture_pixel"
+    if any(sends_pictures(run, test) for test in run.conditions.tests) and all(common in r for r in run.records):
+        return {common: AXES[common]} | AXES
+    return AXES
 
 
 def _shown(value: Any) -> Any:

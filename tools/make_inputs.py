@@ -23,7 +23,7 @@ from refsw.conformance.encoders.suite import BUILT_IN, published
 
 HEAD = {
     "suite": "encoder",
-    "version": "1.0.0",
+    "version": "1.1.0",
     "specification": "1.0",
     "title": "Inputs for encoders: tensors and models to code, and what has to be refused.",
 }

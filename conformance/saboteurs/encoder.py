@@ -196,11 +196,25 @@ def forgets_the_chain(tensors: Any, base: Any = None, *, axes: Any, model: bool)
     return right(moved, base, axes=axes, model=model)
 
 
+def ignores_what_is_asked(tensors: Any, *, axes: Any) -> bytes:
+    """Whole samples and a byte codec, whatever is claimed."""
+    return right(tensors, axes=axes)
+
+
+def asked_for_more(tensors: Any, *, axes: Any, asks: Any) -> bytes:
+    """Parts and packets twice as large as asked."""
+    from refsw.conformance.encoders.reference import encode
+
+    larger = {name: [2 * n for n in value] if name == "parts" else 2 * value for name, value in asks.items()}
+    return encode(tensors, axes=axes, choices={"preset": "fast"}, asks=larger)
+
+
 STREAMS = (
     right, wrong_level, wrong_profile, wrong_version, wider_than_needed, wrong_crc, truncated, half_a_file, empty_file,
     lying_range, off_by_one_step, drop_sample, repeat_sample, swap_samples, wrong_format, wrong_axes, other_names,
     takes_nan, cuts_what_is_too_much, changes_from_run_to_run, depends_on_jobs, refuses_everything,
     declines_everything, raises, ignores_base, forgets_integers, forgets_the_chain,
+    ignores_what_is_asked, asked_for_more,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from refsw.cli.common import role, say, say_all
 from refsw.cli.results import live, print_results, run_options
 from refsw.errors import UsageError
 
-CLAIMS = ("features", "models")
+CLAIMS = ("features", "models", "parts", "native", "layers")
 KINDS = ("valid", "exact", "invalid")
 
 
@@ -24,7 +24,7 @@ KINDS = ("valid", "exact", "invalid")
               "that of the package]")  # fmt: skip
 @click.option("--claim", "claims", multiple=True, type=click.Choice(CLAIMS),
               help="What the encoder claims; may be repeated.  [default: features, and models if it takes "
-              "a base]")  # fmt: skip
+              "a base; of refsw, all]")  # fmt: skip
 @click.option("--choose", "choices", multiple=True, metavar="NAME=VALUE",
               help="A choice that the encoder is told of, such as preset=best for refsw; may be repeated.")  # fmt: skip
 @click.option("--decoder", "decoders", multiple=True,
@@ -54,7 +54,7 @@ def encode_command(
     from refsw.conformance.encoders.programs import claims_of, encoder_under_test
     from refsw.conformance.encoders.results import EncoderPlan
     from refsw.conformance.encoders.runner import run
-    from refsw.conformance.encoders.suite import Claim, InputSelection, load_inputs
+    from refsw.conformance.encoders.suite import RESERVED, Claim, InputSelection, load_inputs
     from refsw.conformance.engine import locked
     from refsw.conformance.programs import Limits
     from refsw.conformance.reports import HTML, write_reports
@@ -62,6 +62,10 @@ def encode_command(
     with role("input"):
         loaded = load_inputs(suite)
     tested = encoder_under_test(encoder)
+    for name in set(claims) & set(RESERVED):
+        raise UsageError(
+            f"--claim {name}: this version of the specification has no {name}, so nobody can claim them yet"
+        )
     claimed = tuple(map(Claim, claims)) or claims_of(tested)
     selection = InputSelection(area, kind, about, ids)
     plan = EncoderPlan(loaded, tested, claimed, dict(map(_choice, choices)), decoders,

@@ -57,6 +57,7 @@ class EncoderOutcome(StrEnum):
     INVALID_STREAM = "INVALID_STREAM"
     WRONG_DECLARATION = "WRONG_DECLARATION"
     DISAGREEMENT = "DISAGREEMENT"
+    NOT_AS_ASKED = "NOT_AS_ASKED"
     WRONG_TENSORS = "WRONG_TENSORS"
     WRONG_ELEMENTS = "WRONG_ELEMENTS"
     NONDETERMINISTIC = "NONDETERMINISTIC"
@@ -78,6 +79,7 @@ ENCODER_MEANINGS = {
     EncoderOutcome.INVALID_STREAM: "the bitstream breaks a requirement",
     EncoderOutcome.WRONG_DECLARATION: "the bitstream is not of the version, profile or level that it declares",
     EncoderOutcome.DISAGREEMENT: "two decoders make different tensors of the bitstream",
+    EncoderOutcome.NOT_AS_ASKED: "the bitstream does not have what the encoder claims: parts, packets, a payload",
     EncoderOutcome.WRONG_TENSORS: "other tensors, names, number formats, shapes or numbers of samples than those given",
     EncoderOutcome.WRONG_ELEMENTS: "an error beyond what the bitstream's own quantizer and payload allow",
     EncoderOutcome.NONDETERMINISTIC: "another bitstream in a second run, or with another number of jobs",
@@ -158,9 +160,9 @@ ENCODERS = Subject(
     open=frozenset({EncoderOutcome.UNPROVEN, EncoderOutcome.NOT_RUN, EncoderOutcome.HARNESS_ERROR,
                     EncoderOutcome.DECLINED, EncoderOutcome.SKIPPED}),
     failures=frozenset({EncoderOutcome.INVALID_STREAM, EncoderOutcome.WRONG_DECLARATION, EncoderOutcome.DISAGREEMENT,
-                        EncoderOutcome.WRONG_TENSORS, EncoderOutcome.WRONG_ELEMENTS, EncoderOutcome.NONDETERMINISTIC,
-                        EncoderOutcome.ACCEPTED_INVALID, EncoderOutcome.LEFT_OUTPUT, EncoderOutcome.REFUSED_VALID,
-                        EncoderOutcome.NO_STREAM, EncoderOutcome.UNPROVEN}),
+                        EncoderOutcome.NOT_AS_ASKED, EncoderOutcome.WRONG_TENSORS, EncoderOutcome.WRONG_ELEMENTS,
+                        EncoderOutcome.NONDETERMINISTIC, EncoderOutcome.ACCEPTED_INVALID, EncoderOutcome.LEFT_OUTPUT,
+                        EncoderOutcome.REFUSED_VALID, EncoderOutcome.NO_STREAM, EncoderOutcome.UNPROVEN}),
 )  # fmt: skip
 
 

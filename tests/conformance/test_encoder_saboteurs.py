@@ -14,7 +14,7 @@ from refsw.conformance.encoders import runner
 from refsw.conformance.encoders.programs import claims_of, encoder_under_test
 from refsw.conformance.encoders.results import EncoderPlan, EncoderResult
 from refsw.conformance.encoders.runner import run
-from refsw.conformance.encoders.suite import Input, InputSelection, load_inputs, safetensors
+from refsw.conformance.encoders.suite import Claim, Input, InputSelection, load_inputs, safetensors
 from refsw.conformance.encoders.worker import answer, taken
 from refsw.conformance.engine import locked
 from refsw.conformance.programs import Limits, ProgramUnderTest, Run
@@ -58,7 +58,7 @@ class InProcess:
         files = {name: self.output.parent / f"{name}.safetensors" for name in ("input", "base")}
         files["input"].write_bytes(safetensors(tensors))
         files["base"].write_bytes(safetensors(base or {}))
-        options = {"axes": case.axes, "model": not case.axes, "jobs": jobs, "choices": choices}
+        options = {"axes": case.axes, "model": not case.axes, "jobs": jobs, "choices": choices, "asks": case.asks}
         request = {"input": str(files["input"]), "output": str(self.output / "output"), "options": options,
                    "base": None if base is None else str(files["base"])}  # fmt: skip
         reply = answer(self.function, request)
@@ -80,15 +80,17 @@ def _decoders(monkeypatch: pytest.MonkeyPatch, decoders: Together) -> None:
     monkeypatch.setattr(runner, "CrossChecker", decoders)
 
 
-def in_process(folder: Path, mode: str, *ids: str) -> Report[EncoderResult]:
+def in_process(folder: Path, mode: str, *ids: str, claims: tuple[Claim, ...] = ()) -> Report[EncoderResult]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "EncoderSession", InProcess)
-        return judge(folder, f"{SABOTEUR}:{mode}", *ids)
+        return judge(folder, f"{SABOTEUR}:{mode}", *ids, claims=claims)
 
 
-def judge(folder: Path, encoder: str, *ids: str, limits: Limits | None = None) -> Report[EncoderResult]:
+def judge(
+    folder: Path, encoder: str, *ids: str, limits: Limits | None = None, claims: tuple[Claim, ...] = ()
+) -> Report[EncoderResult]:
     tested = encoder_under_test(encoder)
-    plan = EncoderPlan(load_inputs(), tested, claims_of(tested), limits=limits or PATIENT,
+    plan = EncoderPlan(load_inputs(), tested, claims or claims_of(tested), limits=limits or PATIENT,
                        selection=InputSelection(ids=ids), rates=False)  # fmt: skip
     with locked(folder / "report"):
         return run(plan, folder / "report", fresh=True)
@@ -141,6 +143,30 @@ def test_wrong_streams(tmp_path: Path, mode: str, name: str, outcome: str, told:
     (result,) = report.results
     assert (str(result.outcome), told in result.reason) == (outcome, True), result.reason
     assert report.passed == (outcome == "PASS")
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "told"),
+    [
+        ("ignores_what_is_asked", "parts-even-feature_r1", "does not come in parts"),
+        ("ignores_what_is_asked", "parts-packet-300_r1", "does not come in parts"),
+        ("ignores_what_is_asked", "native-feature-coded_r1", "coded with ZLIB, not NATIVE"),
+        ("asked_for_more", "parts-even-feature_r1", "parts of 8 rows and 6 channels; at most 4 and 3"),
+        ("asked_for_more", "parts-packet-300_r1", "at most 300 were asked for"),
+    ],
+)
+def test_who_claims_parts_or_a_payload_has_them(tmp_path: Path, mode: str, name: str, told: str) -> None:
+    (result,) = in_process(tmp_path, mode, name, claims=tuple(Claim)).results
+    assert (str(result.outcome), told in result.reason) == ("NOT_AS_ASKED", True), result.reason
+    (result,) = in_process(tmp_path, mode, name).results
+    assert (str(result.outcome), "does not claim" in result.reason) == ("SKIPPED", True)
+
+
+def test_the_reference_encoder_has_what_it_claims(tmp_path: Path) -> None:
+    report = judge(tmp_path, "refsw", "parts-*", "native-*")
+    assert report.passed
+    assert set(outcomes(report)) == {"PASS", "DECLINED"}
+    assert outcomes(report).count("DECLINED") == 1  # integers, which the preset does not quantize
 
 
 def test_an_error_is_located(tmp_path: Path) -> None:

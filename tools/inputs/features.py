@@ -37,6 +37,8 @@ def features() -> Iterator[Entry]:
     yield from _files()
     yield from _levels()
     yield from _refused()
+    yield from _parts()
+    yield from _native()
 
 
 def _formats() -> Iterator[Entry]:
@@ -196,3 +198,38 @@ def _refused() -> Iterator[Entry]:
                 twin="axes-c-noise_r1")  # fmt: skip
     yield entry("refused-channels-none", "No channels.", shapes, tensor([2, 0, 4, 4]), kind="invalid",
                 twin="axes-nchw-noise_r1")  # fmt: skip
+
+
+def _parts() -> Iterator[Entry]:
+    about = ["part.geometry", "part.complete"]
+    for name, title, shape, asked in (
+        ("even", "Parts of 4 rows and 3 channels.", [2, 6, 8, 12], [4, 3]),
+        ("uneven", "Parts that leave some rows and channels over.", [1, 7, 9, 11], [4, 2]),
+        ("row", "A row of a channel a part.", [1, 2, 5, 16], [1, 1]),
+        ("whole", "One part.", [2, 3, 6, 6], [6, 3]),
+    ):
+        recipe = tensor(shape, "feature")
+        yield entry(f"parts-{name}-feature", title, about, recipe, claim="parts", asks={"parts": asked})
+    tokens = tensor([2, 49, 24], "massive", columns=[3], axes="NHC")
+    yield entry("parts-tokens-massive", "Tokens in parts.", about, tokens, claim="parts", asks={"parts": [16, 12]})
+    exact = tensor([1, 4, 6, 8], "bits", "uint8")
+    yield entry("parts-bytes-exact", "Integers in parts.", about, exact, claim="parts", asks={"parts": [2, 2]})
+    for size in (300, 1200):
+        recipe = tensor([2, 16, 20, 20], "feature")
+        title = f"Parts in units of at most {size} bytes."
+        yield entry(f"parts-packet-{size}", title, about, recipe, claim="parts", asks={"packet_bytes": size})
+
+
+def _native() -> Iterator[Entry]:
+    about, asks = ["profile.codec"], {"payload": "native"}
+    for name, title, recipe in (
+        ("feature", "Features.", tensor([2, 8, 14, 14], "feature")),
+        ("noise", "Noise.", tensor([1, 4, 9, 7])),
+        ("half", "Features of float16.", tensor([1, 8, 12, 12], "feature", "float16")),
+        ("tokens", "Tokens with massive channels.", tensor([2, 49, 24], "massive", columns=[3, 17], axes="NHC")),
+        ("constant", "A constant sample.", tensor([2, 3, 4, 5], "constant", value=-2.5)),
+        ("channels", "Constant channels.", tensor([2, 6, 8, 8], "feature", constant_channels=[1, 4])),
+        ("least", "One element.", tensor([1, 1, 1, 1])),
+        ("vector", "A vector.", tensor([3, 40])),
+    ):
+        yield entry(f"native-{name}-coded", title, about, recipe, claim="native", asks=asks)

@@ -40,7 +40,12 @@ def encoder_under_test(text: str) -> ProgramUnderTest:
 
 
 def claims_of(encoder: ProgramUnderTest) -> tuple[Claim, ...]:
-    """13.12.1 What an encoder claims by what it takes: model updates, where it is not a command without {base}."""
+    """13.12.1 What an encoder claims by what it takes: model updates, where it is not a command without {base}.
+
+    Tools of later versions are claimed by name; the reference encoder claims all.
+    """
+    if encoder.kind == "registered":
+        return tuple(Claim)
     models = encoder.kind != "command" or any(BASE in word for word in encoder.words)
     return (Claim.FEATURES, Claim.MODELS) if models else (Claim.FEATURES,)
 
@@ -71,7 +76,7 @@ class EncoderSession(Session):
         """
         self.prepare()
         model = case.claim is Claim.MODELS
-        options = {"axes": case.axes, "model": model, "jobs": jobs, "choices": dict(choices or {})}
+        options = {"axes": case.axes, "model": model, "jobs": jobs, "choices": dict(choices or {}), "asks": case.asks}
         files = {SOURCE: safetensors(tensors), CHOICES: json.dumps(options).encode()}
         if base is not None:
             files[RECEIVER] = safetensors(base)

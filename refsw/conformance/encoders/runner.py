@@ -8,6 +8,7 @@ from pathlib import Path
 
 from refsw.conformance.crosscheck import CrossChecker
 from refsw.conformance.encoders import judge as judging
+from refsw.conformance.encoders.asked import check_asked
 from refsw.conformance.encoders.judge import Stream, Verdict, add_notes
 from refsw.conformance.encoders.programs import AXES, JOBS, OPTIONS, EncoderSession, takes
 from refsw.conformance.encoders.rates import rate_beside_presets
@@ -102,7 +103,7 @@ class EncoderWorker:
         result = EncoderResult(case, EncoderOutcome.PASS)
         if case.claim not in self.plan.claims:
             return Verdict(EncoderOutcome.SKIPPED, f"the encoder does not claim {case.claim}").put_into(result)
-        needs_axes = case.claim is Claim.FEATURES and not case.usual_axes
+        needs_axes = case.claim is not Claim.MODELS and not case.usual_axes
         if self.plan.encoder.kind == "command" and needs_axes and not self._told_axes(case):
             why = "the command has neither {options} nor {axes}: it would not know the axes"
             return Verdict(EncoderOutcome.SKIPPED, why).put_into(result)
@@ -152,6 +153,7 @@ class EncoderWorker:
         if self.checker is None:
             self.checker = CrossChecker(self.plan.decoders)
         decoders = judging.check_decoders(result, data, self.checker, path)
+        check_asked(data, case.asks)
         stream = judging.compare(case, data, given, base, told_axes=self._told_axes(case))
         add_notes(result, stream.comparison.notes)
         judging.same_again(data, self._encode(case, result, given, base)[0], "a second run")

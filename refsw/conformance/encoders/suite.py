@@ -34,6 +34,12 @@ class Claim(StrEnum):
 
     FEATURES = "features"
     MODELS = "models"
+    PARTS = "parts"
+    NATIVE = "native"
+
+
+RESERVED = ("layers",)
+"""Claims of tools that this version of the specification does not have yet."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +55,8 @@ class Input:
         sha256: digest of all tensors, versions and base.
         jobs: whether it is coded once more with another number of jobs.
         rate: whether its rate is compared with that of refsw's presets.
+        asks: what the bitstream has to be like, where the encoder claims that it can: `parts` (rows and channels of the
+            largest), `packet_bytes`, `payload`.
         entry: SHA-256 of the entry.
     """
 
@@ -65,12 +73,13 @@ class Input:
     sha256: str
     jobs: bool
     rate: bool
+    asks: dict[str, Any]
     entry: str
 
     @property
     def axes(self) -> dict[str, str]:
         """The letters of the axes of every tensor of features."""
-        if self.claim is not Claim.FEATURES:
+        if self.claim is Claim.MODELS:
             return {}
         return {t["name"]: t.get("axes", _usual(len(t["shape"]))) for t in self.steps[0]}
 
@@ -203,7 +212,8 @@ def _input(suite: str, entry: dict[str, Any]) -> Input:
     return Input(
         suite, entry["id"], entry["area"], InputKind(entry["kind"]), Claim(entry["claim"]), entry["title"],
         tuple(entry["about"]), tuple(map(tuple, steps)), tuple(entry["base"]) if "base" in entry else None,
-        entry.get("twin"), entry["sha256"], entry.get("jobs", False), entry.get("rate", False), digest_of(entry),
+        entry.get("twin"), entry["sha256"], entry.get("jobs", False), entry.get("rate", False),
+        entry.get("asks", {}), digest_of(entry),
     )  # fmt: skip
 
 

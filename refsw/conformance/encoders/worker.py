@@ -4,7 +4,7 @@
 
 The function takes the tensors by name as numpy arrays, and returns the bytes of a bitstream. It is given what it has
 arguments for: as the second one, or `base`, the model that the receiver has, and by name `axes`, `jobs`, `model`,
-`choices`. It refuses by an exception with an attribute `exit_code`, 65 or 69.
+`choices`, `asks`. It refuses by an exception with an attribute `exit_code`, 65 or 69.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from refsw.conformance.models import load_model
 from refsw.conformance.worker import load, serve, verdict
 
-NAMED = ("axes", "jobs", "model", "choices")
+NAMED = ("axes", "jobs", "model", "choices", "asks")
 
 
 def taken(function: Callable[..., Any]) -> set[str]:

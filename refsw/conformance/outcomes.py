@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,20 @@ from refsw.conformance.model_comparison import compare_models
 from refsw.conformance.outputs import TYPES, Found, OutputError, output_file, read_tensors
 from refsw.conformance.programs import Run
 from refsw.conformance.suite import ExpectedError, Kind, Vector
-from refsw.conformance.verdicts import REJECTED, UNSUPPORTED_CODE, Outcome, crash_of, last_words
+from refsw.conformance.verdicts import REJECTED, UNSUPPORTED_CODE, Outcome, Tested, crash_of, last_words
 from refsw.text import sentence, shown
 
 LONGEST_TEXT = 10_000
 
 
 @dataclass
-class Result:
+class Result(Tested[Vector, Outcome]):
     """One vector's outcome, with all that a report needs."""
 
-    vector: Vector
-    outcome: Outcome
-    reason: str = ""
-    notes: list[str] = field(default_factory=list)
-    exit_code: int | None = None
-    signal: int | None = None
-    seconds: float = 0.0
-    peak_bytes: int = 0
-    stderr: str = ""
-    mismatches: list[dict[str, Any]] = field(default_factory=list)
+    @property
+    def vector(self) -> Vector:
+        """What was decoded."""
+        return self.case
 
     def as_dict(self) -> dict[str, Any]:
         """As results.json has it."""
@@ -39,17 +33,13 @@ class Result:
         return {
             "suite": v.suite, "id": v.id, "area": v.area, "kind": str(v.kind), "title": v.title, "profile": v.profile,
             "level": v.level, "about": list(v.about), "requirements": list(v.requirements),
-            "optional": list(v.optional), "entry": v.entry, "outcome": str(self.outcome),
-            "reason": self.reason, "notes": self.notes, "exit_code": self.exit_code, "signal": self.signal,
-            "seconds": round(self.seconds, 4), "peak_bytes": self.peak_bytes, "stderr": self.stderr,
-            "mismatches": self.mismatches,
+            "optional": list(v.optional), "entry": v.entry, **self.told(),
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, vector: Vector, fields: dict[str, Any]) -> Result:
         """A result that was written by `as_dict`."""
-        names = ("reason", "notes", "exit_code", "signal", "seconds", "peak_bytes", "stderr", "mismatches")
-        return cls(vector, Outcome(fields["outcome"]), **{name: fields[name] for name in names})
+        return cls.read(vector, Outcome, fields)
 
 
 def expected_bytes(vector: Vector) -> int:

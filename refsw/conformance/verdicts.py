@@ -6,9 +6,9 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 from refsw.conformance.programs import Run
 
@@ -95,6 +95,40 @@ ENCODER_MEANINGS = {
     EncoderOutcome.DECLINED: "the encoder says that it does not take such an input",
     EncoderOutcome.SKIPPED: "belongs to what the encoder does not claim",
 }
+
+
+C = TypeVar("C")
+K = TypeVar("K", bound=StrEnum)
+
+
+@dataclass
+class Tested(Generic[C, K]):
+    """One case's outcome, with what every report needs of what the program did."""
+
+    case: C
+    outcome: K
+    reason: str = ""
+    notes: list[str] = field(default_factory=list)
+    exit_code: int | None = None
+    signal: int | None = None
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    stderr: str = ""
+    mismatches: list[dict[str, Any]] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        """All but the case, as results.json has it."""
+        found = {name: getattr(self, name) for name in _kept(type(self))}
+        return {"outcome": str(self.outcome)} | found | {"seconds": round(self.seconds, 4)}
+
+    @classmethod
+    def read(cls, case: C, outcomes: type[K], fields: Mapping[str, Any]) -> Self:
+        """A result of a case that was written by `told`."""
+        return cls(case, outcomes(fields["outcome"]), **{name: fields[name] for name in _kept(cls)})
+
+
+def _kept(kind: type[Tested[Any, Any]]) -> list[str]:
+    return [f.name for f in fields(kind) if f.name not in ("case", "outcome")]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

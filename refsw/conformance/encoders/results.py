@@ -8,11 +8,7 @@ from typing import Any
 
 from refsw.conformance.encoders.suite import Claim, Input, InputSelection, InputSuite
 from refsw.conformance.programs import Limits, ProgramUnderTest
-from refsw.conformance.verdicts import ENCODERS, EncoderOutcome, Subject
-
-KEPT = (
-    "reason", "notes", "exit_code", "signal", "seconds", "peak_bytes", "stderr", "mismatches", "requirements", "stream",
-)  # fmt: skip
+from refsw.conformance.verdicts import ENCODERS, EncoderOutcome, Subject, Tested
 
 
 @dataclass(frozen=True)
@@ -85,22 +81,12 @@ class EncoderPlan:
 
 
 @dataclass
-class EncoderResult:
+class EncoderResult(Tested[Input, EncoderOutcome]):
     """One input's outcome, with all that a report needs.
 
     `stream` has what the bitstream is like: its size, what it declares, its error, its rate beside refsw's.
     """
 
-    case: Input
-    outcome: EncoderOutcome
-    reason: str = ""
-    notes: list[str] = field(default_factory=list)
-    exit_code: int | None = None
-    signal: int | None = None
-    seconds: float = 0.0
-    peak_bytes: int = 0
-    stderr: str = ""
-    mismatches: list[dict[str, Any]] = field(default_factory=list)
     requirements: list[str] = field(default_factory=list)
     stream: dict[str, Any] | None = None
 
@@ -111,11 +97,10 @@ class EncoderResult:
             "suite": case.suite, "id": case.id, "area": case.area, "kind": str(case.kind), "claim": str(case.claim),
             "title": case.title, "profile": stream["profile"] if stream else "",
             "level": stream["level"] if stream else 0, "about": list(case.about), "optional": [], "entry": case.entry,
-            "outcome": str(self.outcome), **{name: getattr(self, name) for name in KEPT},
-            "seconds": round(self.seconds, 4),
+            **self.told(),
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, case: Input, fields: dict[str, Any]) -> EncoderResult:
         """A result that was written by `as_dict`."""
-        return cls(case, EncoderOutcome(fields["outcome"]), **{name: fields[name] for name in KEPT})
+        return cls.read(case, EncoderOutcome, fields)

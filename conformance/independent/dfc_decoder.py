@@ -142,9 +142,9 @@ class Tensor:
         need(self.quantizer != NONE or not self.announced[1], p + "levels_digest_flag")
         self.configuration = r.b(r.ue())
         r.align()
-        self.parts, self.groups, self.band = 0, 1, self.rows
+        self.parts, self.groups, self.band, self.predicts = 0, 1, self.rows, 0
         if stream.profile >= RESILIENT:
-            self.extension(r)
+            self.extension(r, stream.profile)
         raw, image, configured = self.quantizer == NONE, PNG <= self.codec <= J2K, self.configuration != b""
         margins = self.width - self.G * self.columns, self.height - self.R * self.band
         for requirement, holds in {
@@ -156,6 +156,7 @@ class Tensor:
                 "fps.codec-bit-depth": raw or self.depth in DEPTHS.get(self.codec, range(1, 17)),
                 "fps.coded-size": 0 <= min(margins) <= max(margins) < 64,
                 "fps.grid-cells": self.R * self.G < 2 * -(-self.channels // self.groups) + 64,
+                "fps.time-prediction": not self.predicts or self.codec == NATIVE and T in roles and not self.parts,
                 "fps.channel-order": not ordered or len(set(order)) == self.channels,
                 "profile.codec": self.codec in PROFILES[stream.profile],
                 "bytes.no-configuration": not (configured and self.codec <= XZ),
@@ -184,12 +185,15 @@ class Tensor:
             ranges.append((lo, r.f32(element + "_maximum")))
             need(lo <= ranges[-1][1], "range.order")
         return ranges
-    def extension(self, r):
+    def extension(self, r, profile):
         """feature_extension( ) (6.12)."""
         p, parts = "feature_extension.", r.u(1)
-        for flag, bits in ("layers_flag", 1), ("time_prediction_flag", 1), ("channel_transform_flag", 1), (
-                "other_extension_flags", 4):
-            need(not r.u(bits), p + flag, "of a later version", 69)
+        flags = {flag: r.u(bits) for flag, bits in (("layers_flag", 1), ("time_prediction_flag", 1),
+                                                    ("channel_transform_flag", 1), ("other_extension_flags", 4))}
+        if profile != RESILIENT:
+            self.predicts = flags.pop("time_prediction_flag")
+        for flag, value in flags.items():
+            need(not value, p + flag, "of a later version", 69)
         if parts:
             self.band = r.ue(self.rows - 1, p + "part_rows_minus1") + 1
             self.groups = r.ue(self.channels - 1, p + "channel_groups_minus1") + 1

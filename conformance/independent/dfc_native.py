@@ -1,6 +1,10 @@
 """The native payload (8.6): integers coded with contexts from other channels and neighbours; part of dfc_decoder.py."""
+from functools import cache
+
 import numpy as np
 from dfc_native_start import CODES, POINTS, SPARSE_CODES, SPARSE_POINTS, SPARSE_WEIGHTS, WEIGHTS
+from dfc_native_time import Prediction, around, expected, reliability
+from dfc_native_time_start import TIME_CODES, TIME_POINTS
 from dfc_units import Bits, known, se
 from dfc_video import need
 
@@ -36,12 +40,25 @@ def base(token):
         return token
     return 4 + (token - 16) % 4 << (token - 16) // 4 + 2 if token < ESCAPE else 1 << 16
 
+class Tables:
+    """Points of bins and values, and of every table the token of a slot, frequencies and starts, number of codes."""
+    def __init__(self, points, codes):
+        self.points, self.lengths = points, np.array(list(map(len, codes)))
+        self.tables = [table(frequencies(some)) for some in codes]
+
+def table(f):
+    return np.repeat(np.arange(len(f), dtype="u1"), f), np.array(f), np.cumsum(f) - f
+
+@cache
+def tables_in_time():
+    return Tables(np.array(TIME_POINTS), TIME_CODES)
+
 class Start:
     """What samples are decoded with (8.6.3): the configuration of a tensor."""
     def __init__(self, t):
         self.count, self.priors, self.classes, self.references = None, None, None, []
         self.weights, self.points, self.codes = np.array(WEIGHTS), np.array(POINTS), list(CODES)
-        r = Bits(t.configuration)
+        r = Bits(t.configuration, "native.configuration")
         kind = known(r.u(8), STARTS, "native_configuration.native_start", t.later)
         self.named = kind == NAMED
         if self.named:
@@ -53,8 +70,7 @@ class Start:
         r.align()
         need(r.pos == 8 * len(r.data), "native.configuration")
         need(self.count in (None, -(-len(t.whole_sample()[2]) // (t.R * t.G))), "native.channels")
-        self.tables = [(np.repeat(np.arange(len(f)), f), np.array(f), np.cumsum(f) - f)
-                       for f in map(frequencies, self.codes)]
+        self.tables = Tables(self.points, self.codes)
     def read(self, r, p):
         """native_parameters (6.17)."""
         self.count = r.ue((1 << 24) - 1, p + "native_channel_count_minus1") + 1
@@ -91,30 +107,33 @@ class Start:
             self.codes[t] = new
         r.align()
     def pictures(self, t, payload, total):
-        pos, out, each = 0, [], t.pictures_of_a_unit
+        pos, out, each, prediction, before = 0, [], t.pictures_of_a_unit, None, None
         for count in each:
             if count:
                 need(not self.named, "native.named", exit_code=69)
                 need(self.count in (None, count), "native.channels")
-                sample = NativeSample(self, t, payload, pos, count)
-                out.append(sample.levels)
-                pos = sample.stop
+                if t.predicts:
+                    prediction = Prediction(payload, pos, before, t.height, t.width)
+                    pos = prediction.stop
+                sample = NativeSample(self, t, payload, pos, count, prediction)
+                out.append(sample.levels.astype(t.word))
+                before, pos = sample.levels - sample.zero if t.predicts else None, sample.stop
         need(pos == len(payload), "native.trailing")
-        return np.concatenate(out).astype(t.word)
+        return np.concatenate(out)
 
 class NativeSample:
-    """Levels of the channels of a native_sample that begins at pos (6.18, 8.6.4 to 8.6.6)."""
-    def __init__(self, start, t, payload, pos, count):
-        self.start, p, r = start, "native_sample.", Bits(payload[pos:])
+    """Levels of the channels of a native_sample that begins at pos (6.18, 8.6.4 to 8.6.6, 8.6.9.4)."""
+    def __init__(self, start, t, payload, pos, count, prediction):
+        self.start, p, r = start, "native_sample.", Bits(memoryview(payload)[pos:], "native.sample")
         step = r.u(24)
         need(step, p + "quantization_step")
         self.signed = r.u(1)
-        zero = r.u(16) if self.signed else 0
+        zero = self.zero = r.u(16) if self.signed else 0
         need(zero <= t.top, "native.zero")
         classes = r.u(1)
         need(classes == (start.priors is None), "native.classes")
         if classes:
-            table = frequencies([r.u(8) for _ in range(r.u(5))])
+            of_classes = [table(frequencies([r.u(8) for _ in range(r.u(5))]))]
         else:
             shift = se(r, 63, p + "prior_shift")
         lanes, words, raw = r.u(4), r.ue(), r.ue()
@@ -129,8 +148,7 @@ class NativeSample:
         self.raw = Bits(payload[middle + 2 * words:self.stop])
         need((self.x >= 1 << 16).all(), "native.state-range")
         if classes:
-            one = [(np.repeat(np.arange(len(table)), table), np.array(table), np.cumsum(table) - table)]
-            rank = self.run(np.zeros(count, "i8"), one)
+            rank = self.run(np.zeros(count, "i8"), of_classes)
             priors = np.array([magnitude(2 * max(m - 1, 0)) for m in rank])
         else:
             rank = np.array(start.priors) + 1
@@ -140,7 +158,10 @@ class NativeSample:
         need(lanes == 12 or len(order) * height * width <= self.lanes << 15, "native.lanes")
         kinds = np.zeros(count, "i8") if start.classes is None else np.array(start.classes)
         self.u, signed_a = np.zeros((len(order), height, width), "i8"), np.zeros((len(order), height, width), "i8")
-        self.priors, self.kinds = priors[order], kinds[order]
+        self.priors, self.kinds, self.t = priors[order], kinds[order], None
+        if prediction and prediction.predicted:
+            self.t = prediction.magnitudes(order)
+        self.tables = start.tables if self.t is None else tables_in_time()
         for first, stop in zip(GROUPS, GROUPS[1:], strict=False):
             p0, p1 = len(order) * first // 32, len(order) * stop // 32
             for phase in range(4) if p1 > p0 else ():
@@ -152,17 +173,23 @@ class NativeSample:
         need((self.x == 1 << 16).all(), "native.final-states")
         rest = 8 * raw - self.raw.pos
         need(rest < 8 and self.raw.u(rest) == 0, "native.raw-bits")
-        self.levels = np.full((count, height, width), zero)
+        self.levels = np.full((count, height, width), zero, "i4")
         d = np.abs(signed_a) * step + (1 << 15) >> 16
         self.levels[order] = np.clip(zero + np.sign(signed_a) * d, 0, t.top)
     def step(self, p0, p1, phase, y, x):
         """Decodes the values of a step: their A of native.levels, with the sign of the value."""
-        expected, tables = self.expected(p0, p1, phase, y, x), self.start.tables
-        bins = np.searchsorted(THRESHOLDS, expected.reshape(-1), "right")
-        which = bins + 48 * min(phase, 2) + 144 * np.repeat(self.kinds[p0:p1], len(y))
-        tokens = self.run(which, tables)
+        m, tables = self.expected(p0, p1, phase, y, x), self.tables
+        if self.t is None:
+            context = 48 * min(phase, 2) + 144 * self.kinds[p0:p1, None]
+        else:
+            context = reliability(self.u[:p0, y, x], self.t[:p0, y, x])
+            m = expected(m, self.t[p0:p1], context, phase, y, x)
+            context = 48 * context
+        bins = np.searchsorted(THRESHOLDS, m, "right")
+        which, bins = (bins + context).reshape(-1), bins.reshape(-1)
+        tokens = self.run(which, tables.tables)
         values, signs = tokens.copy(), np.ones(len(tokens), "i8")
-        escapes = np.array([len(codes) for codes in self.start.codes])[which]
+        escapes = tables.lengths[which]
         for i in np.flatnonzero((tokens >= 16) | (tokens == escapes) | ((tokens > 0) & bool(self.signed))):
             token = tokens[i]
             if token == escapes[i]:
@@ -172,7 +199,7 @@ class NativeSample:
                 values[i] = base(token) + self.bits((token - 16) // 4 + 2)
             if self.signed and self.bits(1):
                 signs[i] = -1
-        a = np.maximum(0, 256 * values + self.start.points[bins, np.minimum(values, 3)])
+        a = np.maximum(0, 256 * values + tables.points[bins, np.minimum(values, 3)])
         self.u[p0:p1, y, x] = np.minimum(MOST, a).reshape(p1 - p0, -1)
         if self.signed:
             a[values == 0] = 0
@@ -199,9 +226,7 @@ class NativeSample:
                     c = 128 + sum((weight * u[other] for weight, other in self.start.references[place]),
                                   np.zeros((height, width), "i8"))
                     c = np.minimum(MOST, c // 256)
-                    near = sum(c[np.clip(y + b, 0, height - 1), np.clip(x + d, 0, width - 1)]
-                               for b in (-1, 0, 1) for d in (-1, 0, 1) if b or d)
-                    m[i] += w[4] * c[y, x] + w[5] * ((4 + near) // 8)
+                    m[i] += w[4] * c[y, x] + w[5] * around(c, y, x)
         for weight, places in zip(w[6:], NEIGHBOURS[phase], strict=False):
             there = height > 1 and width > 1 if places == DIAGONAL else (width, height)[places == ABOVE_BELOW] > 1
             if not there:

@@ -34,12 +34,13 @@ def known(value, code_points, requirement, later):
     return value
 
 class Bits:
-    """Reader of the descriptors of 4.3 over a unit body."""
-    def __init__(self, data):
-        self.data, self.pos = data, 0
+    """Reader of the descriptors of 4.3 over a unit body, or over what stands in one; complete: the requirement that it
+    is all there."""
+    def __init__(self, data, complete="unit.complete-element"):
+        self.data, self.pos, self.complete = data, 0, complete
     def u(self, n):
         self.pos += n
-        need(self.pos <= 8 * len(self.data), "unit.complete-element")
+        need(self.pos <= 8 * len(self.data), self.complete)
         last = (self.pos + 7) // 8
         word = int.from_bytes(self.data[(self.pos - n) // 8:last], "big") >> (8 * last - self.pos)
         return word & ((1 << n) - 1)

@@ -183,7 +183,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "EXTENDED": "every payload codec of this version, VVC included",
         "MODEL": "model updates, no features (chapter 10)",
         "RESILIENT": "HEVC, intra pictures only, and byte codecs; parts of samples",
-        "NATIVE": "the native payload and byte codecs; parts of samples",
+        "NATIVE": "the native payload and byte codecs; parts of samples, prediction in time",
         "COMPLETE": "every payload codec, and every extension of feature parameter sets",
         "MODEL_EXTENDED": "model updates with levels, and with sources of another shape (chapter 10)",
     },

@@ -173,8 +173,6 @@ def test_the_independent_decoder_agrees(independent: ModuleType) -> None:
     expected = {Kind.VALID: "decoded", Kind.UNSUPPORTED: "exit 69"}
     models = MODELS.is_file()  # and with it the units of model updates
     known = [v for v in VECTORS if models or not (v.profile == "MODEL" or "profile.model" in v.requirements)]
-    if not any("native.first-intra" in path.read_text() for path in MODELS.parent.glob("*.py")):
-        known = [v for v in known if not v.id.startswith("native-time-")]  # it does not know prediction in time yet
     assert [v.id for v in known if verdict(independent, v) != expected.get(v.kind, "exit 65")] == []
 
 

@@ -100,8 +100,9 @@ def change_element(stream: Stream, other: Stream, rng: random.Random) -> Stream:
     bits = "".join(f"{byte:08b}" for byte in part.body)
     old = bits[place : place + size]
     new = _ue(old, rng) if descriptor.startswith(("ue", "se")) else _fixed(old, rng)
-    # Zero bits up to the next byte are taken out and put in anew.
-    pads = [row for row in part.rows if row[0] == "byte_alignment_bits"]
+    # Zero bits up to the next byte are taken out and put in anew, but for those within a codec_configuration.
+    after = [row for row in part.rows if row[0] == "byte_alignment_bits" and row[2] >= place + size]
+    pads = [row for row in after if (row[2] + row[3]) % 8 == 0]
     end, rest = (pads[0][2], pads[0][2] + pads[0][3]) if pads else _end_of_syntax(part, len(bits))
     changed = bits[:place] + new + bits[place + size : end]
     changed += "0" * (-len(changed) % 8) + bits[rest:]

@@ -16,6 +16,7 @@ from refsw.models.payload import DataContent
 from refsw.models.reader import ModelReader
 from refsw.models.state import Model
 from refsw.models.summary import UpdateSummary, unit_summary, update_summary
+from refsw.payload.native.codec import predictions_of
 from refsw.profiles import MODEL_PROFILES
 from refsw.syntax.codes import ElementType, Quantizer, RangeScope, UnitType
 from refsw.syntax.structure import TraceRow
@@ -46,6 +47,8 @@ class TensorSummary:
     part_rows: int | None = None
     part_channels: int | None = None
     samples: int = 0
+    predicted_samples: int = 0
+    moved_samples: int = 0
     payload_bytes: int = 0
     configuration_bytes: int = 0
     network_id: str = ""
@@ -139,6 +142,7 @@ def _inspect(stream: BinaryIO, base: Model | None, *, trace: bool) -> Inspection
                 summary.payload_bytes += len(content.payload)
                 summary.shape = content.tensor.axes.shape(summary.samples)
                 _widen(summary, content)
+                _predict(summary, content)
             elif isinstance(content, MetadataContent):
                 found.metadata |= content.entries
             elif isinstance(content, Directory):
@@ -166,6 +170,15 @@ def _widen(summary: TensorSummary, content: UnitContent) -> None:
         if limits is not None:
             summary.minimum = limits[0] if summary.minimum is None else min(summary.minimum, limits[0])
             summary.maximum = limits[1] if summary.maximum is None else max(summary.maximum, limits[1])
+
+
+def _predict(summary: TensorSummary, content: UnitContent) -> None:
+    """8.6.9 Count samples that are predicted from the one before, and those of them in which something moved."""
+    if not content.tensor.time_prediction:
+        return
+    for prediction in predictions_of(content.payload):
+        summary.predicted_samples += 1
+        summary.moved_samples += prediction["motion_flag"]
 
 
 def _pictures_of(p: Parameters) -> int:

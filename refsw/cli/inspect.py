@@ -142,6 +142,10 @@ def _print_tensor(t: TensorSummary) -> None:
     coded = t.payload_bytes + t.configuration_bytes
     share = f", {100 * coded / t.element_bytes:.2f} % of {t.element_bytes:,}" if t.element_bytes else ""
     say(f"            {t.payload}: {coded:,} bytes{share}")
+    if t.predicted_samples:
+        say(
+            f"            {t.predicted_samples} of {t.samples} samples predicted in time, {t.moved_samples} with motion"
+        )
     if t.model_digest:
         say(f"            needs model {t.model_digest}")
     for digest in t.digests[:4]:

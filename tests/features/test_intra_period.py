@@ -50,6 +50,13 @@ def test_samples_of_a_period_share_a_unit_and_follow_one_another() -> None:
     assert -2 in vectors  # a position to the right
 
 
+def test_inspection_tells_how_many_samples_are_predicted() -> None:
+    (tensor,) = inspect(coded(intra_period=3)).tensors
+    assert (tensor.predicted_samples, tensor.moved_samples) == (4, 4)
+    (tensor,) = inspect(coded(intra_period=1)).tensors
+    assert (tensor.predicted_samples, tensor.moved_samples) == (0, 0)
+
+
 def test_what_moves_takes_fewer_bytes_for_the_same_error() -> None:
     x, intra, time = moving(8), coded(8, intra_period=1), coded(8)
     assert len(time) < 0.8 * len(intra)

@@ -10,6 +10,7 @@ from native_scalar import ALL_THRESHOLDS, Scalar
 
 from refsw.errors import PayloadError
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat
+from refsw.payload.native.codec import demands_of, predictions_of
 from refsw.payload.native.decoder import SampleDecoder, read_sample
 from refsw.payload.native.motion import displaced, expected_vector, predicted_magnitudes, vectors_of
 from refsw.payload.native.motion_search import Motion, find_motion, motion_values, vector_bits
@@ -211,3 +212,13 @@ def test_what_is_wrong_with_a_prediction_is_told_without_decoding() -> None:
         NATIVE.decode(configuration, memoryview(predicted), 9, form(shape), DecoderSettings())
     plain = replace(form(shape), time_prediction=False)
     assert NATIVE.check(configuration, memoryview(predicted), 9, plain)
+
+
+def test_what_a_predicted_sample_asks_for_is_counted() -> None:
+    shape = (30, 16, 16)
+    levels = features(shape)
+    _, payload = NATIVE.encode(np.concatenate([levels, following(levels, 1)]), form(shape), EncoderSettings(qp=20))
+    first, second = demands_of(payload, 30, time_prediction=True)
+    assert (first.blocks, second.blocks) == (None, 16)
+    assert [one["motion_flag"] for one in predictions_of(payload)] == [1]
+    assert list(predictions_of(payload[:-1] + payload[:4])) != []  # what cannot be read is passed over

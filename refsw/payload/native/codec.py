@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,6 +177,17 @@ def demands_of(payload: bytes, channels: int, *, time_prediction: bool = False) 
     except DfcError:
         pass
     return found
+
+
+def predictions_of(payload: bytes) -> Iterator[Values]:
+    """8.6.9 The native_prediction of every predicted sample, as far as they can be read."""
+    place = 0
+    with suppress(DfcError):
+        while place < len(payload):
+            header = read_sample(memoryview(payload), place, time_prediction=True)
+            if header.prediction is not None:
+                yield header.prediction
+            place += header.size
 
 
 def _blocks(prediction: Values) -> int:

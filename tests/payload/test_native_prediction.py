@@ -107,7 +107,7 @@ def test_the_decoder_gives_what_the_text_gives(shape: tuple[int, int, int], zero
             assert np.array_equal(found, np.array(scalar.levels(*shape, top=4095)))
             assert (scalar.words, scalar.raw.strip("0")) == ([], "")
         before = found.astype(np.int64) - header.values["zero_level"]
-    assert predicted or shape[0] < 33
+    assert predicted or shape[0] < 33 or shape[1:] == (1, 1)
 
 
 @pytest.mark.parametrize("block_log2", [1, 2, 3])

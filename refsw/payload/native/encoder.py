@@ -113,6 +113,12 @@ class SampleEncoder:
         header, classes, differences = self._coded(levels, step, zero)
         return self._pack(header, classes, differences)
 
+    def priced(self, levels: Array, step: int, zero: int | None) -> tuple[float, bytes]:
+        """What `cost` and `encode` give."""
+        header, classes, differences = self._coded(levels, step, zero)
+        saved = sum(float(one.sum()) for _, one in self._savings(header))
+        return float(np.square(differences * (ONE / step)).sum()) - saved, self._pack(header, classes, differences)
+
     def cost(self, levels: Array, step: int, zero: int | None) -> float:
         """What a sample costs: its squared error in steps, and `LAGRANGIAN` for every bit of its values."""
         header, _, differences = self._coded(levels, step, zero)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from refsw.errors import DfcError, ErrorClass
@@ -12,6 +14,7 @@ from refsw.tensor.axes import Array
 
 LEAST_VECTOR, GREATEST_VECTOR = -128, 127
 Vector = tuple[int, int]
+Number = TypeVar("Number", Small, Integers)
 
 
 def block_counts(rows: int, columns: int, block: int) -> tuple[int, int]:
@@ -76,11 +79,11 @@ def block_of(prediction: Values) -> int:
     return 2 << int(prediction["block_log2_minus1"])
 
 
-def displaced(differences: Integers, vectors: Small | None, block: int) -> Integers:
-    """8.6.9.3 Four times the sample before, displaced: int64 (channels, rows, columns).
+def displaced(differences: Number, vectors: Small | None, block: int) -> Number:
+    """8.6.9.3 Four times the sample before, displaced: (channels, rows, columns).
 
     Args:
-        differences: its levels less its zero_level, int64 of that shape.
+        differences: its levels less its zero_level, int32 or int64 of that shape.
         vectors: of the blocks, in half positions; None: nothing moved.
         block: rows and columns of a block.
     """

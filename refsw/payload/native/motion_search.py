@@ -15,7 +15,7 @@ from refsw.syntax.declaration import Values
 CHANNELS = 64
 """Channels that are compared: the greatest ones."""
 SMALL_SIDE, LARGE_SIDE = 32, 128
-LEAST_REACH, MOST_REACH, SIDE_OF_REACH = 2, 8, 10
+LEAST_REACH, MOST_REACH, SIDE_OF_REACH = 2, 8, 7
 HALVES = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
 Costs = npt.NDArray[np.int64]
 
@@ -67,7 +67,8 @@ class _Search:
     """Compares a sample with the one before, displaced, block by block; costs are in quarters of a level."""
 
     def __init__(self, own: Integers, old: Integers, block: int, bit: int) -> None:
-        self.own, self.old, self.block, self.bit = own, old, block, bit
+        # Four times a level has 18 bits.
+        self.own, self.old, self.block, self.bit = own.astype(np.int32), old.astype(np.int32), block, bit
         self.counts = block_counts(own.shape[1], own.shape[2], block)
 
     def whole(self, reach: int) -> Small:
@@ -79,14 +80,14 @@ class _Search:
         costs = []
         for r, c in around:
             moved = padded[:, reach + r : reach + r + rows, reach + c : reach + c + columns]
-            costs.append(self._blocks(4 * np.abs(self.own - moved).sum(axis=0)))
+            costs.append(self._blocks(4 * np.abs(self.own - moved).sum(axis=0, dtype=np.int64)))
         candidates = 2 * np.array(around, np.int32)
         return self._choose(np.broadcast_to(candidates[:, None, None], (len(around), *self.counts, 2)), np.array(costs))
 
     def halves(self, vectors: Small) -> Small:
         """Better vectors, half a position away."""
         candidates = [vectors + np.array(half, np.int32) for half in HALVES]
-        costs = [self._blocks(np.abs(4 * self.own - displaced(self.old, v, self.block)).sum(axis=0))
+        costs = [self._blocks(np.abs(4 * self.own - displaced(self.old, v, self.block)).sum(axis=0, dtype=np.int64))
                  for v in candidates]  # fmt: skip
         return self._choose(np.array(candidates), np.array(costs))
 

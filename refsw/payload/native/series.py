@@ -53,14 +53,20 @@ class SeriesEncoder:
         differences = reference_of(levels, zero or 0)
         size = int(np.abs(differences).sum())
         prediction: Values = {"predicted_flag": 0}
-        encoder = SampleEncoder(self.start, self.costs, self.optimize)
+        encoder, coded = SampleEncoder(self.start, self.costs, self.optimize), b""
         if self._before is not None:
             found = self._prediction(differences, self._before, size)
             if found is not None:
                 prediction, motion = found
                 predicted = predicted_magnitudes(self._before, prediction, motion.vectors)
-                encoder = SampleEncoder(self.start, _prediction_costs(), self.optimize, predicted=predicted)
-        coded = encoder.encode(levels, self.step, zero)
+                other = SampleEncoder(self.start, _prediction_costs(), self.optimize, predicted=predicted)
+                (price, coded), (own, alone) = (one.priced(levels, self.step, zero) for one in (other, encoder))
+                if price < own:
+                    encoder = other
+                else:
+                    prediction, coded = {"predicted_flag": 0}, alone
+        if not coded:
+            coded = encoder.encode(levels, self.step, zero)
         self._before = reference_of(encoder.decoded(levels, self.step, zero, self.top), zero or 0)
         self._size = size
         writer = BitWriter()

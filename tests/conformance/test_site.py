@@ -240,3 +240,28 @@ def test_pages_print(site: Path, chromium: Browser) -> None:
     chromium.ask("Emulation.setEmulatedMedia", media="print")
     assert chromium.value("getComputedStyle(document.querySelector('nav')).display") == "none"
     chromium.ask("Emulation.setEmulatedMedia", media="")
+
+
+def test_stress_is_beside_conformance_and_not_in_its_place(reports: Path) -> None:
+    (whole, *_) = find_reports([reports])
+    stress = json.loads(json.dumps(whole)) | {"finished": "2999-01-01T00:00:00+00:00"}
+    stress["suites"] = [stress["suites"][0] | {"suite": "stress"}]
+    for case in stress["vectors"]:
+        case["suite"] = "stress"
+    (program,) = (p for side in collect([whole, stress]) for p in side.programs)
+    (side,) = (side for side in collect([whole, stress]) if side.programs)
+    assert program.latest.results["suites"] == whole["suites"]
+    found = program.latest_of("stress")
+    assert found is not None
+    assert found.results is stress
+    assert side.suites == sorted({case["suite"] for case in whole["vectors"]} | {"stress"})
+
+
+def test_names_of_programs_are_read_beside_many_suites(reports: Path, chromium: Browser, tmp_path: Path) -> None:
+    (whole, *_) = find_reports([reports])
+    many = json.loads(json.dumps(whole))
+    names = [f"suite-{i}" for i in range(20)]
+    many["vectors"] = [many["vectors"][0] | {"suite": name, "id": f"{name}_r1"} for name in names]
+    write_site([many], tmp_path / "many", "Many")
+    chromium.open(tmp_path / "many" / "index.html", 1600)
+    assert chromium.value("document.querySelector('th[scope=row]').offsetWidth") >= 200

@@ -13,6 +13,8 @@ from refsw.conformance.verdicts import DECODERS, ENCODERS, Subject, subject_of
 from refsw.text import shown
 
 LONGEST_SLUG = 40
+STRESS = "stress"
+"""The suite of what is no matter of conformance (13.13)."""
 _ODD = re.compile(r"[^a-z0-9]+")
 
 
@@ -48,6 +50,11 @@ class Entry:
         """Its vectors or inputs."""
         return cases_of(self.results)
 
+    @property
+    def suites(self) -> set[str]:
+        """The suites of its cases."""
+        return {case["suite"] for case in self.cases}
+
     def of_suite(self, suite: str) -> dict[str, int]:
         """The outcomes of one suite."""
         return self.subject.counts(case["outcome"] for case in self.cases if case["suite"] == suite)
@@ -73,8 +80,13 @@ class Program:
 
     @property
     def latest(self) -> Entry:
-        """The latest run."""
-        return self.entries[-1]
+        """The latest run that is a matter of conformance, which stress (13.13) is not; if there is none, the latest."""
+        runs = [entry for entry in self.entries if entry.suites - {STRESS}]
+        return (runs or self.entries)[-1]
+
+    def latest_of(self, suite: str) -> Entry | None:
+        """The latest run that has cases of a suite."""
+        return next((entry for entry in reversed(self.entries) if suite in entry.suites), None)
 
     @property
     def versions(self) -> int:
@@ -91,8 +103,8 @@ class Side:
 
     @property
     def suites(self) -> list[str]:
-        """The suites that any of them ran, in order of their name."""
-        return sorted({suite["suite"] for p in self.programs for suite in p.latest.results["suites"]})
+        """The suites of which any of them has run cases, in order of their name."""
+        return sorted({suite for p in self.programs for entry in p.entries for suite in entry.suites})
 
     def requirements(self) -> dict[str, list[bool | None]]:
         """For every requirement that cases are about, whether each program passes all of them; None if it ran none."""

@@ -17,7 +17,7 @@ nav [aria-current] { color: var(--text); font-weight: 700; text-decoration: none
 h2, h3, p, li { overflow-wrap: anywhere; }
 .skip { position: absolute; left: -999rem; } .skip:focus { position: static; }
 tr:target, section:target > h2, li:target { background: var(--panel); outline: 2px solid var(--mark); }
-td.cell { min-width: 6rem; } td .bar { height: .4rem; margin: .25rem 0 0; }
+.stack th:first-child { min-width: 14rem; } td.cell { min-width: 6rem; } td .bar { height: .4rem; margin: .25rem 0 0; }
 svg.line { width: 100%; max-width: 30rem; height: 3.2rem; display: block; }
 svg.line polyline { fill: none; stroke: var(--mark); stroke-width: 2; vector-effect: non-scaling-stroke; }
 svg.line circle { fill: var(--mark); }
@@ -29,7 +29,7 @@ img { max-width: 100%; }
 @media (max-width: 40rem) {
   table.stack, .stack tbody, .stack tr, .stack td { display: block; width: 100%; } .stack thead { display: none; }
   .stack tr { border-bottom: 2px solid var(--line); padding: .4rem 0; } .stack td, .stack th[scope=row] { border: 0; }
-  .stack th[scope=row] { display: block; color: var(--text); font-size: 1rem; }
+  .stack th[scope=row] { display: block; min-width: 0; color: var(--text); font-size: 1rem; }
   .stack td { display: grid; grid-template-columns: 9rem minmax(0, 1fr); text-align: left; }
   .stack td::before { content: attr(data-label); color: var(--soft); }
   .stack td .bar { grid-column: 1 / -1; } }

@@ -78,8 +78,9 @@ def _matrix(side: Side) -> str:
     for program in side.programs:
         entry = program.latest
         cells = [_cell(side.subject, entry.results["counts"], "all")]
-        ran = {suite["suite"] for suite in entry.results["suites"]}
-        cells += [_cell(side.subject, entry.of_suite(name) if name in ran else {}, name) for name in suites]
+        for name in suites:
+            own = program.latest_of(name)
+            cells.append(_cell(side.subject, own.of_suite(name) if own is not None else {}, name))
         cells.append(f"<td data-label='Time' class='n'>{_seconds(entry)}</td>")
         place = f"{side.subject.role}-{program.slug}"
         runs = f"<a href='runs.html#{place}'>{len(program.entries)}</a>"

@@ -20,7 +20,7 @@ from refsw.errors import FeatureError, UsageError
 from refsw.features.npy import new_archive, new_member
 from refsw.features.sources import SAFETENSORS_FLOAT8, SAFETENSORS_TYPES, load_torch, open_tensors
 from refsw.files import SameFile, create_part, is_special, open_special, part_of, put_in_place
-from refsw.lazy import importing
+from refsw.lazy import importing, lazy
 from refsw.models.apply import changed
 from refsw.models.results import Outcome, Results
 from refsw.models.state import Model, Stored, TensorType, digest_of, plain_names, tensor_digest
@@ -233,14 +233,16 @@ class FileResults(Results):
         """A tensor that was written before."""
         assert self._file is not None
         self._file.flush()
-        return self._stored()[name]
+        return self._stored[name]
 
     def model(self) -> Model:
         """The result."""
         self.close()
-        return Model(self._stored(), self.texts)
+        return Model(self._stored, self.texts)
 
+    @lazy
     def _stored(self) -> _Stored:
+        """The tensors, to be read; made once, for a result may be copies throughout."""
         file = _File(self.path)
         return _Stored({name: _Place(file, *place) for name, place in self._places.items()})
 

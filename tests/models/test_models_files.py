@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 import refsw
 from refsw.errors import ErrorClass, FeatureError, ModelStateError, UsageError
+from refsw.models import files
 from refsw.models.apply import apply_stream
 from refsw.models.config import DiffConfig
 from refsw.models.diff import assemble, encode_models
@@ -46,16 +47,16 @@ def update_of(*models: Path | None) -> bytes:
 def applied(base: Path | None, update: bytes, out: Path, texts: dict[str, str] | None = None,
             meanwhile: Callable[[], None] = lambda: None) -> Outcome:  # fmt: skip
     """The update applied to a file, into a file; `meanwhile` happens after the base has been digested."""
-    with ModelFiles(out, texts or {}) as files:
+    with ModelFiles(out, texts or {}) as made:
 
         def results() -> Results:
             meanwhile()
-            return files.next()
+            return made.next()
 
         done = apply_stream(None if base is None else open_model(base), io.BytesIO(update), results=results)
         if not done.applied:
             meanwhile()
-        files.finish(done)
+        made.finish(done)
     return done
 
 
@@ -231,3 +232,19 @@ def test_a_result_in_a_file_is_digested_as_it_is_written(tmp_path: Path) -> None
     digests = {name: place.put(model.types[name], model[name], None) for name in model}
     assert refsw.model_digest(place.model()) == refsw.model_digest(OLD)
     assert set(digests) == set(OLD)
+
+
+def test_copies_of_a_result_are_read_from_its_file_without_looking_at_all_its_tensors_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = {str(i): np.arange(8, dtype=np.float32) for i in range(50)}
+    update, made, place_of = refsw.diff_models(None, models), list[Any](), files._Place
+
+    def counted(*place: Any) -> Any:
+        made.append(place)
+        return place_of(*place)
+
+    monkeypatch.setattr(files, "_Place", counted)
+    applied(None, update, tmp_path / "out.safetensors")
+    assert refsw.model_digest(open_model(tmp_path / "out.safetensors")) == refsw.model_digest(models)
+    assert len(made) == 2 * len(models)  # of the result, and where the test opens it

@@ -23,7 +23,7 @@ MODULES = (
     "syntax/units.py", "syntax/walker.py",
     "tensor/axes.py", "tensor/dequantize.py", "tensor/repack.py", "tensor/parts.py",
     "features/parameters.py", "features/reader.py", "features/decoder.py", "features/reconstruct.py",
-    "features/assembly.py", "features/digest.py", "features/arrivals.py", "features/reception.py",
+    "features/assembly.py", "features/digest.py",
     "payload/base.py", "payload/nal.py", "payload/parameter_sets.py", "payload/slices.py", "payload/bytecodecs.py",
     "payload/images.py", "payload/image_headers.py", "payload/hevc.py", "payload/ffmpeg.py", "payload/registry.py",
     "payload/vvc.py",
@@ -73,6 +73,7 @@ OTHERS = {
     "payload/native/codec.py": {
         "NativeCodec.encode", "native_configuration", "step_of", "check_channels", "demands_of",
     },
+    "payload/native/parameters.py": {"Start.class_count"},
     "payload/native/scale.py": {"nearest_code"},
     "models/state.py": {
         "type_of", "model_of", "plain_names", "Model.__init__", "Model.nbytes", "Model._as_coded", "TensorType.nbytes",
@@ -95,7 +96,7 @@ ELSEWHERE = {
     "MAX_AXES", "MAX_EXTENT", "MAX_NAME_BYTES", "MAX_DIGITS", "EXACT_INTEGER", "_BELOW", "_REACH", "SAMPLE_RUNS",
     "FULL_TAPS", "ENCODER_LIMIT", "ENCODER_COEFFICIENT", "FRACTION", "(CLASS_COST, HEAD_COST)", "SMALL", "FEW", "CHUNK",
     "LZMA_DICTIONARIES", "LZMA_LEAST_DICTIONARY", "NAMES", "BEHIND", "NO_LATENCY", "LOOKED_UP", "LZMA_LARGEST_BITS",
-    "MOST_KEPT", "QP_OF_STEP_ONE", "LARGEST_STEP", "MOST_STEPS",
+    "QP_OF_STEP_ONE", "LARGEST_STEP", "MOST_STEPS",
 }  # fmt: skip
 """Of the encoder, the validator, which reads on after a violation, and the decoder's own limits."""
 PROMISES = {"Promises", "marks.append"}

@@ -110,8 +110,6 @@ class Parameters:
     @lazy
     def in_own_order(self) -> bool:
         """Whether the coded channels are all channels in their own order."""
-        if not self.channel_order and self.range_scope is not RangeScope.CHANNEL:
-            return True
         return np.array_equal(self.coded_channels, np.arange(self.axes.channels))
 
     @property

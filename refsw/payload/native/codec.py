@@ -123,6 +123,15 @@ def check_channels(start: Start, picture_format: PictureFormat) -> None:
         raise UsageError(f"native parameters for {error.got} channels; there are {error.expected}") from error
 
 
+def check_known(configuration: bytes, known: Known) -> None:
+    """8.6.3 The parameters that a configuration names are there, whether a sample asks for them or not.
+
+    Raises:
+        UnsupportedError: they are not.
+    """
+    _start(configuration, known)
+
+
 def _start(configuration: bytes, known: Known) -> Start:
     digest = named_digest(configuration)
     return start_of(configuration, None if digest is None else known.get(digest))
@@ -197,20 +206,21 @@ def _blocks(prediction: Values) -> int:
 def _check(header: SampleHeader, start: Start, picture_format: PictureFormat, *, is_first: bool) -> list[PayloadError]:
     """8.6.6 What spans the elements of a sample."""
     errors: list[DfcError] = []
-    v, place = header.values, 8 * header.place
+    v = header.values
+    offset = 8 * header.place
     if v["class_flag"] != (start.priors is None):
         errors.append(payload_error("native.classes", "class_flag", str(int(start.priors is None)),
-                                    str(v["class_flag"]), ErrorClass.OUT_OF_RANGE, place))  # fmt: skip
+                                    str(v["class_flag"]), ErrorClass.OUT_OF_RANGE, offset))  # fmt: skip
     top = (1 << picture_format.bit_depth) - 1
     if v["zero_level"] > top:
         errors.append(payload_error("native.zero", "zero_level", f"at most {top}", str(v["zero_level"]),
-                                    ErrorClass.OUT_OF_RANGE, place))  # fmt: skip
+                                    ErrorClass.OUT_OF_RANGE, offset))  # fmt: skip
     if header.prediction is not None:
         if is_first:
             errors.append(payload_error("native.first-intra", "predicted_flag", "0 in the first sample of a unit", "1",
-                                        ErrorClass.LAYOUT_MISMATCH, place))  # fmt: skip
+                                        ErrorClass.LAYOUT_MISMATCH, offset))  # fmt: skip
         try:
-            vectors_of(header.prediction, picture_format.height, picture_format.width, place)
+            vectors_of(header.prediction, picture_format.height, picture_format.width, offset)
         except PayloadError as error:
             errors.append(error)
     return errors  # type: ignore[return-value]

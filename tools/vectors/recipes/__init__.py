@@ -11,7 +11,7 @@ MODULES = (
     "image_containers", "hevc", "hevc_broken", "hevc_tools", "hevc_headers", "hevc_references", "hevc_substreams",
     "vvc", "order", "levels", "models", "model_coders", "model_levels",
     "model_broken", "model_syntax", "texts", "mended", "outcomes",
-    "parts", "parts_broken", "captures", "native", "prediction",
+    "parts", "parts_broken", "captures", "native", "native_numbers", "prediction",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import Run, run  # noqa: F401 - a fixture
+from cli_runs import Run, running  # noqa: F401 - a fixture
 
 import refsw
 from refsw.carriage.captures import CaptureWriter, read_capture
@@ -32,7 +32,7 @@ def without(path: Path, out: Path, gone: set[int]) -> None:
 
 @pytest.mark.parametrize("suffix", ["pcap", "rtp"])
 def test_a_bitstream_goes_into_a_capture_and_comes_out_again(
-    run: Run, features: np.ndarray, tmp_path: Path, suffix: str  # noqa: F811
+    run: Run, features: np.ndarray, tmp_path: Path, suffix: str
 ) -> None:  # fmt: skip
     said = run("packetize", "x.dfc", "-o", f"x.{suffix}", "--packet-bytes", "200", "--rate", "25").ok()
     assert said.out.startswith(f"x.{suffix}: ")
@@ -45,7 +45,7 @@ def test_a_bitstream_goes_into_a_capture_and_comes_out_again(
     assert load(tmp_path / "y.npz")["tensor0"].tobytes() == features.tobytes()
 
 
-def test_what_is_lost_is_in_the_mask_and_in_the_counts(run: Run, features: np.ndarray, tmp_path: Path) -> None:  # noqa: F811
+def test_what_is_lost_is_in_the_mask_and_in_the_counts(run: Run, features: np.ndarray, tmp_path: Path) -> None:
     run("packetize", "x.dfc", "-o", "x.pcap", "--packet-bytes", "1000", "--repeat", "0").ok()
     without(tmp_path / "x.pcap", tmp_path / "less.pcap", {5, 7})
     assert "carriage.complete" in run("depacketize", "less.pcap", "-o", "y.dfc").failed(65).err
@@ -64,7 +64,7 @@ def test_what_is_lost_is_in_the_mask_and_in_the_counts(run: Run, features: np.nd
 
 
 @pytest.mark.parametrize("axes", ["TCHW", "NCHW"])
-def test_a_sample_of_which_nothing_came_is_the_one_before_it_in_time(run: Run, axes: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_sample_of_which_nothing_came_is_the_one_before_it_in_time(run: Run, axes: str, tmp_path: Path) -> None:
     x = np.random.default_rng(3).random((6, 4, 8, 8), dtype=np.float32) + 1
     time = {"time_scale": 25, "time_step": 1} if axes == "TCHW" else {}
     data = refsw.encode(x, payload="zlib", quantizer="uniform", axes=axes, **time)
@@ -82,7 +82,7 @@ def test_a_sample_of_which_nothing_came_is_the_one_before_it_in_time(run: Run, a
     assert not found["tensor0"][0].any()  # nothing is known before the first
 
 
-def test_what_is_missing_of_a_sample_in_parts_is_estimated(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_what_is_missing_of_a_sample_in_parts_is_estimated(run: Run, tmp_path: Path) -> None:
     x = np.random.default_rng(3).random((3, 4, 8, 8), dtype=np.float32) + 1
     data = refsw.encode(x, payload="zlib", quantizer="uniform", parts=(2, 1))
     (tmp_path / "p.dfc").write_bytes(data)
@@ -100,7 +100,7 @@ def test_what_is_missing_of_a_sample_in_parts_is_estimated(run: Run, tmp_path: P
     assert (filled["tensor0"][~mask] > 0.5).all()
 
 
-def test_a_time_axis_says_when_samples_are(run: Run, tmp_path: Path) -> None:  # noqa: F811
+def test_a_time_axis_says_when_samples_are(run: Run, tmp_path: Path) -> None:
     x = np.random.default_rng(3).random((3, 4, 8, 8), dtype=np.float32)
     (tmp_path / "t.dfc").write_bytes(refsw.encode(x, payload="zlib", axes="TCHW", time_scale=50))
     for words in (("packetize", "t.dfc", "-o", "t.rtp"), ("send", "t.dfc", "rtp://127.0.0.1:9")):
@@ -112,7 +112,7 @@ def test_a_time_axis_says_when_samples_are(run: Run, tmp_path: Path) -> None:  #
     assert sorted({(stamp - stamps[0]) % 2**32 for stamp in stamps}) == [0, 1800, 3600, 5400]
 
 
-def test_parameter_sets_travel_in_a_session_description(run: Run, features: np.ndarray, tmp_path: Path) -> None:  # noqa: F811
+def test_parameter_sets_travel_in_a_session_description(run: Run, features: np.ndarray, tmp_path: Path) -> None:
     run("packetize", "x.dfc", "-o", "x.pcap", "--sdp-out", "x.sdp", "--out-of-band", "--payload-type", "111").ok()
     assert "sprop-parameter-sets=" in (tmp_path / "x.sdp").read_text()
     run("depacketize", "x.pcap", "-o", "y.dfc", "--sdp", "x.sdp").ok()
@@ -145,7 +145,7 @@ def test_parameter_sets_travel_in_a_session_description(run: Run, features: np.n
     ],
 )
 def test_mistakes_are_told_in_one_paragraph_and_leave_nothing(
-    run: Run, features: np.ndarray, tmp_path: Path, words: tuple[str, ...], code: int  # noqa: F811
+    run: Run, features: np.ndarray, tmp_path: Path, words: tuple[str, ...], code: int
 ) -> None:  # fmt: skip
     np.save(tmp_path / "x.npy", features)
     run(*words).failed(code)

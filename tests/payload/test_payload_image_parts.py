@@ -1,4 +1,4 @@
-"""8.3 Still-image codecs: what only looks like a grey image, part by part of its file; and what decoding leaves alone."""
+"""8.3 Still-image codecs: what only looks like a grey image, part by part of its file; what decoding leaves alone."""
 
 from __future__ import annotations
 

@@ -122,6 +122,8 @@ def _elements(c: Catalog) -> None:
                  *parts(own, range=[low, high])], area=AREA, profile=RESILIENT)  # fmt: skip
     _bad(c, "range-order", "The minimum of a part exceeds its maximum", "range.order",
          [fps(**own), part(0, range=[2.0, 1.0])])  # fmt: skip
+    _bad(c, "range-order.all", "The minimum of every part of a whole sample exceeds its maximum", "range.order",
+         [fps(**own), *parts(own, range=[2.0, 1.0])])  # fmt: skip
     _bad(c, "skippable-part", "skippable_flag of a feature part unit is 1", "unit.skippable-known",
          [WHOLE[0], WHOLE[1] | {"skippable": 1}, *WHOLE[2:]], "malformed")  # fmt: skip
     ones = [fps(**SMALL), part(0, set={"byte_alignment": "ones"})]

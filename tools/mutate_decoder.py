@@ -228,7 +228,7 @@ class Examiner:
         if not hasattr(self._own, "process"):
             environment = os.environ | {
                 "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore",
-                "OPENBLAS_NUM_THREADS": "1",
+                "OPENBLAS_NUM_THREADS": "1", "REFSW_COMPILED": "0",
             }  # fmt: skip
             self._own.process = subprocess.Popen(
                 [sys.executable, __file__, "--serve"], env=environment, text=True, stdin=subprocess.PIPE,

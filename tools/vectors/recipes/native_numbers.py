@@ -10,12 +10,12 @@ import numpy as np
 from refsw.entropy.rans import Encoder
 from refsw.entropy.rawbits import pack
 from refsw.payload.native.configuration import pack_configuration, pack_parameters, values_of
-from refsw.payload.native.contexts import PHASE_PLACES, Group, group_bounds
+from refsw.payload.native.contexts import PHASE_PLACES, group_bounds, groups_of
 from refsw.payload.native.decoder import class_table, read_sample, sample_order
 from refsw.payload.native.encoder import class_codes
 from refsw.payload.native.parameters import Start
 from refsw.payload.native.scale import ESCAPE, MOST, ONE, thresholds, token_bits, tokens
-from refsw.payload.native.universal import universal_start
+from refsw.payload.native.starts import sparse_start, universal_start
 from refsw.syntax.codes import NativeStart
 from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_SAMPLE
 from vectors.bits import Writing
@@ -45,10 +45,9 @@ def coded(values: Any, step: int, *, start: Start | None = None, classes: Any = 
     own = None if start.classes is None else start.classes[order]
     ends = np.array([len(codes) for codes in start.codes])
     found, lengths, raw = [], [], []
-    for first, last in group_bounds(len(order)):
-        group = Group(start, known, priors, own, first, last)
+    for group in groups_of(start, known, priors, own):
         for phase, (row, column) in enumerate(PHASE_PLACES):
-            part = ordered[first:last, row::2, column::2]
+            part = ordered[group.first : group.last, row::2, column::2]
             if not part.size:
                 continue
             bins = group.bins(phase)
@@ -133,6 +132,9 @@ def _numbers(c: Catalog) -> None:
     values, classes = wide(shape, 1)
     whole("bins", "Values of every size in every bin, a reconstruction point of 1/256 step a level",
           coded(values, EVEN, classes=classes, lanes_log2=1), shape, bits=16)  # fmt: skip
+    sparse = pack_configuration(NativeStart.SPARSE).hex()
+    whole("sparse", "Values of every size in every bin of the sparse start",
+          coded(values, EVEN, start=sparse_start(), classes=classes), shape, bits=16, configuration=sparse)  # fmt: skip
     values, classes = wide(shape, 2, 30)
     small = values * np.random.default_rng(2).choice([-1, 1], shape)
     whole("signs", "Values with signs of every size, steps of 128 levels",

@@ -81,7 +81,7 @@ OTHERS = {
     "models/arithmetic.py": {"quantize", "word_differences", "Rounding", "Step.__post_init__", "Step.__str__"},
     "models/directory.py": {"_wanted"},
     "models/prediction.py": {"Predictor.residuals", "Predictor.bits"},
-    "entropy/rans.py": {"encode", "Tables.coding", "Encoder._put", "Encoder.put"},
+    "entropy/rans.py": {"encode", "Tables.coding", "Encoder"},
     "entropy/rawbits.py": {"pack"},
     "models/symbols.py": {"to_symbols", "_near", "_classify", "pack_raw"},
     "models/levels.py": {"to_level_symbols", "Planes.gather"},

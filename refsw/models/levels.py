@@ -93,9 +93,6 @@ class Planes:
 
     def scatter(self, values: npt.NDArray[_Kind]) -> Iterator[npt.NDArray[_Kind]]:
         """All values in planes -> those of every tensor, in raster order."""
-        if self.depth == 1:
-            yield from np.split(values, np.cumsum(self.counts)[:-1])
-            return
         places: list[list[int]] = [[] for _ in self.counts]
         begin = 0
         for _, t, taps in self._parts():

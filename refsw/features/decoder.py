@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, PayloadError, SemanticError
+from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError
 from refsw.features.arrivals import ArrivalReader, Refused
 from refsw.features.assembly import Assembler, Put
 from refsw.features.cost import FeatureMeter
@@ -23,10 +23,9 @@ from refsw.features.reception import Losses, Reception
 from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
 from refsw.files import Bitstream, opened
 from refsw.payload.base import DecoderSettings
-from refsw.payload.native.codec import check_known
 from refsw.payload.registry import codec
 from refsw.profiles import Allowance
-from refsw.syntax.codes import DigestKind, Level, PayloadCodec
+from refsw.syntax.codes import DigestKind, Level
 from refsw.syntax.structure import Report, Trace, raise_error
 from refsw.syntax.units import UnitReader
 from refsw.syntax.walker import MetadataContent
@@ -271,11 +270,6 @@ class Decoder:
         picture_format = p.picture_format(self.header.profile)
         for error in codec(p.payload_codec).check(p.configuration, memoryview(b""), 0, picture_format):
             self._fail(p, error)  # whether any sample has pictures or not
-        if p.payload_codec is PayloadCodec.NATIVE and p.id not in self._broken:
-            try:
-                check_known(p.configuration, self.known)
-            except PayloadError as error:
-                self._fail(p, error)
         self.parameters[p.name] = p
         for kind in p.digests:
             self._digests[p.id, kind] = RunningDigest(p, kind)

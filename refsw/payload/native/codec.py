@@ -123,15 +123,6 @@ def check_channels(start: Start, picture_format: PictureFormat) -> None:
         raise UsageError(f"native parameters for {error.got} channels; there are {error.expected}") from error
 
 
-def check_known(configuration: bytes, known: Known) -> None:
-    """8.6.3 The parameters that a configuration names are there, whether a sample asks for them or not.
-
-    Raises:
-        UnsupportedError: they are not.
-    """
-    _start(configuration, known)
-
-
 def _start(configuration: bytes, known: Known) -> Start:
     digest = named_digest(configuration)
     return start_of(configuration, None if digest is None else known.get(digest))

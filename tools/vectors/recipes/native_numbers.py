@@ -202,9 +202,9 @@ def _bounds(c: Catalog) -> None:
     whole("magnitude", "The greatest magnitude, one below that of the last bin",
           coded(np.array([[[90]]]), 9000, start=start), (1, 1, 1), configuration=sent(start))  # fmt: skip
     named = pack_configuration(NativeStart.NAMED, pack_parameters(start)).hex()
-    c.stream("native-configuration-named.idle", "Parameters that no decoder has, and no samples that ask for them",
+    c.stream("native-bounds-named.idle", "Parameters that no decoder has, and no samples that ask for them",
              [fps(**words((9, 3, 4), configuration=named))], area=AREA, profile="NATIVE", suite="native",
-             kind="unsupported", violates="native.named")  # fmt: skip
+             requirements=("native.named",))  # fmt: skip
 
 
 def _broken(c: Catalog) -> None:

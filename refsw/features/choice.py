@@ -15,8 +15,8 @@ from refsw.features.plan import make_plan
 from refsw.features.ranges import with_measured_ranges
 from refsw.features.reconstruct import decode_unit
 from refsw.payload.base import DecoderSettings
-from refsw.profiles import default_profile
-from refsw.syntax.codes import Quantizer, RangeScope
+from refsw.profiles import PROFILE_CODECS, default_profile
+from refsw.syntax.codes import PayloadCodec, Quantizer, RangeScope
 from refsw.tensor.axes import FLOAT_TYPES, Array, Axes, element_type_of
 
 TRIED = 2
@@ -48,6 +48,8 @@ def with_payload(config: EncoderConfig, axes: Axes, samples: list[Array]) -> Enc
     native = own.replace(**NATIVE)
     samples = [sample for sample in samples if sample.size]
     if not samples or element_type_of(samples[0].dtype) not in FLOAT_TYPES or own.quantizer is Quantizer.NONE:
+        return own
+    if config.profile is not None and PayloadCodec.NATIVE not in PROFILE_CODECS[config.profile]:
         return own
     try:
         size, error = _tried(whole, axes, samples)

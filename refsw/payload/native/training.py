@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refsw.payload.native.contexts import group_bounds
-from refsw.payload.native.encoder import Costs, SampleEncoder, Step
+from refsw.payload.native.encoder import LAGRANGIAN, Costs, SampleEncoder, Step
 from refsw.payload.native.parameters import FEATURES, PHASES, Start
 from refsw.payload.native.scale import (
     BINS,
@@ -52,6 +52,7 @@ class Statistics:
         if order is not None:
             self.class_costs = np.zeros((len(order), len(self.bits)))
             self.usual = np.zeros(len(order))
+        self.cost = 0.0
         self.counts = np.zeros((len(start.codes), TOKENS))
         self.errors, self.hits = np.zeros((BINS, 4)), np.zeros((BINS, 4))
         self.gram = np.zeros((2, PHASES, FEATURES, FEATURES))
@@ -70,6 +71,9 @@ class Statistics:
                 self.class_costs[whose, i] += bits[own, tokens()[values]].reshape(shape).sum(axis=1)
             self.usual[whose] += self.entropy[tables].reshape(shape).sum(axis=1)
         cell = bins * 4 + np.minimum(values, 3)
+        decoded = np.maximum(ONE * values + self.start.points.reshape(-1)[cell], 0)
+        self.cost += float(np.square((step.sizes.reshape(-1) - decoded) * (1 / ONE)).sum())
+        self.cost += LAGRANGIAN * float(self.bits.reshape(-1, TOKENS)[tables, tokens()[values]].sum())
         error = np.subtract(step.sizes.reshape(-1) * (1 / ONE), values)
         self.errors += np.bincount(cell, error, BINS * 4).reshape(BINS, 4)
         self.hits += np.bincount(cell, minlength=BINS * 4).reshape(BINS, 4)
@@ -185,7 +189,7 @@ class Training:
     Args:
         references: of a channel, at most.
         classes: of channels.
-        rounds: passes over the samples; the last ones learn tables alone.
+        rounds: passes over the samples; the last ones learn tables alone, and the best of all is kept.
     """
 
     references: int = 4
@@ -207,12 +211,15 @@ def layer_start(universal: Start, samples: Sequence[Sized], training: Training) 
     order = np.argsort(-priors.astype(np.int64), kind="stable")
     references, weights = find_references(samples, order, training.references)
     start = replace(universal, channels=channels, priors=priors, references=references, reference_weights=weights)
-    for i in range(training.rounds):
+    best, least = start, np.inf
+    for i in range(training.rounds + 1):
         classed = training.classes > 1 and 0 < i < training.rounds - 2
         weighing = i < training.rounds - 3
         statistics, costs = Statistics(start, order if classed else None, weighing=weighing), Costs(start)
         for one in samples:
             SampleEncoder(start, costs, i > 0, statistics.add).encode(one.levels, one.step, one.zero)
+        if i > 0 and statistics.cost < least:
+            best, least = start, statistics.cost
         start = statistics.improved()
         if classed and i == 1:
             excess = statistics.excess()
@@ -220,7 +227,7 @@ def layer_start(universal: Start, samples: Sequence[Sized], training: Training) 
             start = replace(start, classes=rank.astype(np.uint8), codes=start.codes * training.classes)
         elif classed:
             start = replace(start, classes=statistics.class_costs.argmin(axis=1).astype(np.uint8))
-    return start
+    return best
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,8 @@ def _predict(summary: TensorSummary, content: UnitContent) -> None:
     """8.6.9 Count samples that are predicted from the one before, and those of them in which something moved."""
     if not content.tensor.time_prediction:
         return
-    for prediction in predictions_of(content.payload):
+    packing = content.parameters.packing
+    for prediction in predictions_of(content.payload, packing.coded_height, packing.coded_width):
         summary.predicted_samples += 1
         summary.moved_samples += prediction["motion_flag"]
 

@@ -141,12 +141,13 @@ def native_work(content: UnitContent) -> int:
     """Work for the steps and lanes of native samples, and for the tables that they are decoded with."""
     p = content.parameters
     channels, cells = p.packing.pictures(len(p.coded_channels)), _cells(p)
+    predicted = (p.packing.coded_height, p.packing.coded_width) if p.time_prediction else None
     steps = min(GROUPS, channels) * min(2, p.packing.coded_height) * min(2, p.packing.coded_width)
     work = NATIVE_TABLES if len(p.configuration) > 1 else 0
     return work + sum(
         steps * NATIVE_STEP + symbol_work(one.coded * cells, one.lanes) + symbol_work(channels, one.lanes)
         + (0 if one.blocks is None else PREDICTED * channels * cells + BLOCK * one.blocks)
-        for one in demands_of(content.payload, channels, time_prediction=p.time_prediction)
+        for one in demands_of(content.payload, channels, predicted=predicted)
     )  # fmt: skip
 
 

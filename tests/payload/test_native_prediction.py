@@ -98,12 +98,12 @@ def test_the_decoder_gives_what_the_text_gives(
     payload = b"".join(series.encode(one) for one in (levels, following(levels, 1), following(levels, 2)))
     predicted = 0
     for _ in range(3):
-        header = read_sample(memoryview(payload), place, time_prediction=True)
+        header = read_sample(memoryview(payload), place, predicted=shape[1:])
         place += header.size
         found = SampleDecoder(universal_start(), header, shape, before).levels(4095)
         if header.prediction is not None:
             predicted += 1
-            vectors = vectors_of(header.prediction, *shape[1:], 0)
+            vectors = vectors_of(header.prediction, 0)
             states, words = (np.frombuffer(part, kind).astype(int).tolist()
                              for part, kind in ((header.states, ">u4"), (header.words, ">u2")))  # fmt: skip
             scalar = Predicted(universal_start(), header.values, states, words,
@@ -146,7 +146,7 @@ def test_motion_is_read_as_it_was_written(shape: tuple[int, int]) -> None:
         writer = BitWriter()
         write_structure(NATIVE_PREDICTION, writer, values)
         read = read_structure(NATIVE_PREDICTION, BitReader(writer.getvalue()))
-        assert np.array_equal(vectors_of(read, *shape, 0), vectors)
+        assert np.array_equal(vectors_of(read, 0), vectors)
     assert motion_values(Motion(None, 2, 0, 1)) == {"motion_flag": 0}
 
 
@@ -184,7 +184,7 @@ def test_a_sample_unlike_the_one_before_is_intra() -> None:
     configuration, payload = NATIVE.encode(pictures, form(shape), EncoderSettings(qp=20))
     place, flags = 0, []
     while place < len(payload):
-        header = read_sample(memoryview(payload), place, time_prediction=True)
+        header = read_sample(memoryview(payload), place, predicted=shape[1:])
         flags.append(header.prediction is not None)
         place += header.size
     assert flags == [False, True, False, False, False]
@@ -199,7 +199,7 @@ def test_samples_of_other_ranges_are_predicted() -> None:
     sizes = [len(plain.encode(one)) for one in (first, following(first, 1) // 3)]
     alone = SeriesEncoder(universal_start(), 3000, 4095)
     assert sizes[1] < 0.8 * len(alone.encode(following(first, 1) // 3))
-    header = read_sample(memoryview(plain.encode(first)), 0, time_prediction=True)
+    header = read_sample(memoryview(plain.encode(first)), 0, predicted=shape[1:])
     assert header.prediction is not None
     assert 700 < header.prediction["reference_step"] < 1300
 
@@ -223,7 +223,20 @@ def test_what_a_predicted_sample_asks_for_is_counted() -> None:
     shape = (30, 16, 16)
     levels = features(shape)
     _, payload = NATIVE.encode(np.concatenate([levels, following(levels, 1)]), form(shape), EncoderSettings(qp=20))
-    first, second = demands_of(payload, 30, time_prediction=True)
+    first, second = demands_of(payload, 30, predicted=shape[1:])
     assert (first.blocks, second.blocks) == (None, 16)
-    assert [one["motion_flag"] for one in predictions_of(payload)] == [1]
-    assert list(predictions_of(payload[:-1] + payload[:4])) != []  # what cannot be read is passed over
+    assert [one["motion_flag"] for one in predictions_of(payload, *shape[1:])] == [1]
+    assert list(predictions_of(payload[:-1] + payload[:4], *shape[1:])) != []  # what cannot be read is passed over
+
+
+def test_blocks_are_counted_before_their_vectors_are_read() -> None:
+    writer = BitWriter()
+    for value, bits in ((1, 1), (256, 24), (1, 1), (0, 3)):  # predicted, the step, moved, blocks of 2 x 2
+        writer.u(value, bits)
+    writer.ue((1 << 20) - 1)
+    writer.ue(0)
+    writer.align()
+    payload = memoryview(writer.getvalue() + bytes(1 << 17))
+    with pytest.raises(PayloadError, match=r"native\.motion-blocks") as caught:
+        read_sample(payload, 0, predicted=(2, 2))
+    assert (caught.value.element, caught.value.bit_offset, caught.value.expected) == ("block_rows_minus1", 29, "0")

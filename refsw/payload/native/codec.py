@@ -137,9 +137,10 @@ def _check_channels(start: Start, picture_format: PictureFormat) -> None:
 def _samples(payload: memoryview, count: int, picture_format: PictureFormat) -> list[SampleHeader]:
     """8.6.6 The samples of a unit."""
     found: list[SampleHeader] = []
+    predicted = (picture_format.height, picture_format.width) if picture_format.time_prediction else None
     place = 0
     for _ in range(count // picture_format.channels if count else 0):
-        found.append(read_sample(payload, place, time_prediction=picture_format.time_prediction))
+        found.append(read_sample(payload, place, predicted=predicted))
         place += found[-1].size
     if place != len(payload):
         raise payload_error("native.trailing", "payload", f"{place} bytes", f"{len(payload)}",
@@ -159,13 +160,13 @@ class Demand:
     blocks: int | None
 
 
-def demands_of(payload: bytes, channels: int, *, time_prediction: bool = False) -> list[Demand]:
-    """What the samples ask for, as far as they can be read."""
+def demands_of(payload: bytes, channels: int, *, predicted: tuple[int, int] | None = None) -> list[Demand]:
+    """What the samples ask for, as far as they can be read; for `predicted` see `read_sample`."""
     found: list[Demand] = []
     place = steps = 0
     try:
         while place < len(payload):
-            header = read_sample(memoryview(payload), place, time_prediction=time_prediction)
+            header = read_sample(memoryview(payload), place, predicted=predicted)
             lanes, coded = 1 << header.values["lanes_log2"], channels
             steps += -(-channels // lanes)
             if header.values["class_flag"] and steps <= MOST_STEPS:
@@ -179,12 +180,17 @@ def demands_of(payload: bytes, channels: int, *, time_prediction: bool = False) 
     return found
 
 
-def predictions_of(payload: bytes) -> Iterator[Values]:
-    """8.6.9 The native_prediction of every predicted sample, as far as they can be read."""
+def predictions_of(payload: bytes, rows: int, columns: int) -> Iterator[Values]:
+    """8.6.9 The native_prediction of every predicted sample, as far as they can be read.
+
+    Args:
+        payload: of a unit with prediction in time.
+        rows, columns: of a channel.
+    """
     place = 0
     with suppress(DfcError):
         while place < len(payload):
-            header = read_sample(memoryview(payload), place, time_prediction=True)
+            header = read_sample(memoryview(payload), place, predicted=(rows, columns))
             if header.prediction is not None:
                 yield header.prediction
             place += header.size
@@ -211,7 +217,7 @@ def _check(header: SampleHeader, start: Start, picture_format: PictureFormat, *,
             errors.append(payload_error("native.first-intra", "predicted_flag", "0 in the first sample of a unit", "1",
                                         ErrorClass.LAYOUT_MISMATCH, offset))  # fmt: skip
         try:
-            vectors_of(header.prediction, picture_format.height, picture_format.width, offset)
+            vectors_of(header.prediction, offset)
         except PayloadError as error:
             errors.append(error)
     return errors  # type: ignore[return-value]

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from refsw.entropy.rans import LOWEST, Decoder, Tables
 from refsw.entropy.rawbits import RawReader
-from refsw.errors import DfcError, ErrorClass
+from refsw.errors import DfcError, ErrorClass, PayloadError
 from refsw.payload.base import payload_error
 from refsw.payload.native.contexts import PHASE_PLACES
 from refsw.payload.native.errors import of_payload
-from refsw.payload.native.motion import predicted_magnitudes, vectors_of
+from refsw.payload.native.motion import BlockCounts, predicted_magnitudes, vectors_of
 from refsw.payload.native.parameters import PHASES, Start
 from refsw.payload.native.prediction import groups_of, prediction_start
 from refsw.payload.native.scale import (
@@ -60,8 +60,13 @@ class SampleHeader:
     prediction: Values | None = None
 
 
-def read_sample(payload: memoryview, place: int, *, time_prediction: bool = False) -> SampleHeader:
+def read_sample(payload: memoryview, place: int, *, predicted: tuple[int, int] | None = None) -> SampleHeader:
     """6.18 The sample that begins at a byte of the payload; with prediction in time, its native_prediction before it.
+
+    Args:
+        payload: of a unit.
+        place: where the sample begins, in bytes.
+        predicted: with prediction in time, rows and columns of a channel.
 
     Raises:
         PayloadError: it does not end within the payload, or an element is out of bounds.
@@ -69,9 +74,11 @@ def read_sample(payload: memoryview, place: int, *, time_prediction: bool = Fals
     reader = BitReader(payload[place:], 8 * place, "payload")
     prediction: Values | None = None
     try:
-        if time_prediction:
-            prediction = read_structure(NATIVE_PREDICTION, reader)
+        if predicted is not None:
+            prediction = read_structure(NATIVE_PREDICTION, reader, watch=BlockCounts(*predicted))
         values = read_structure(NATIVE_SAMPLE, reader)
+    except PayloadError:
+        raise
     except DfcError as error:
         raise of_payload(error, "native.sample") from error
     sizes = (STATE_BYTES << values["lanes_log2"], WORD_BYTES * values["word_count"], values["raw_byte_count"])
@@ -127,7 +134,7 @@ class SampleDecoder:
         self.coding = start
         if header.prediction is not None:
             assert before is not None
-            vectors = vectors_of(header.prediction, *shape[1:], 8 * header.place)
+            vectors = vectors_of(header.prediction, 8 * header.place)
             self.predicted = predicted_magnitudes(before, header.prediction, vectors)
             self.coding = prediction_start()
         v = header.values

@@ -17,34 +17,54 @@ Vector = tuple[int, int]
 Number = TypeVar("Number", Small, Integers)
 
 
-def block_counts(rows: int, columns: int, block: int) -> tuple[int, int]:
-    """8.6.9.2 Rows and columns of blocks of a channel."""
-    return -(-rows // block), -(-columns // block)
+def block_count(size: int, block: int) -> int:
+    """8.6.9.2 How many blocks cover the rows, or columns, of a channel."""
+    return -(-size // block)
 
 
-def vectors_of(prediction: Values, rows: int, columns: int, place: int) -> Small | None:
+class BlockCounts:
+    """8.6.9.2 Watches the elements of a native_prediction, so that blocks are counted before their vectors are read.
+
+    Args:
+        rows, columns: of a channel.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self._size = {"block_rows_minus1": rows, "block_columns_minus1": columns}
+        self._block = 0
+
+    def __call__(self, element: str, value: int, offset: int) -> None:
+        """Take an element.
+
+        Raises:
+            PayloadError: the blocks do not cover a channel, or are more than that takes.
+        """
+        if element == "block_log2_minus1":
+            self._block = 2 << value
+        elif element in self._size:
+            expected = block_count(self._size[element], self._block) - 1
+            if value != expected:
+                raise _error("native.motion-blocks", element, str(expected), str(value), offset)
+
+
+def vectors_of(prediction: Values, place: int) -> Small | None:
     """8.6.9.2 The motion vectors of a predicted sample, int32 (block rows, block columns, 2); None: nothing moved.
 
     Args:
-        prediction: elements of its native_prediction.
-        rows, columns: of a channel.
+        prediction: elements of its native_prediction, of as many blocks as cover a channel.
         place: of the sample in the payload, in bits, for errors.
 
     Raises:
-        PayloadError: the blocks do not cover a channel, or a vector is out of range.
+        PayloadError: a vector is out of range.
     """
     if not prediction["motion_flag"]:
         return None
-    found = (prediction["block_rows_minus1"] + 1, prediction["block_columns_minus1"] + 1)
-    expected = block_counts(rows, columns, block_of(prediction))
-    if found != expected:
-        raise _error("native.motion-blocks", "block_rows_minus1", f"{expected[0]} x {expected[1]} blocks",
-                     f"{found[0]} x {found[1]}", place)  # fmt: skip
+    columns = prediction["block_columns_minus1"] + 1
     field: list[list[Vector]] = []
     for own_rows, own_columns in zip(prediction["vector_row_delta"], prediction["vector_column_delta"], strict=True):
         field.append([])
         for delta in zip(own_rows, own_columns, strict=True):
-            row, column = expected_vector(field, found[1])
+            row, column = expected_vector(field, columns)
             vector = (row + delta[0], column + delta[1])
             if not LEAST_VECTOR <= min(vector) <= max(vector) <= GREATEST_VECTOR:
                 raise _error("native.motion-range", "vector_row_delta",

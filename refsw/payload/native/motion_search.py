@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refsw.entropy.logarithms import FRACTION, log2_fixed
-from refsw.payload.native.motion import Vector, block_counts, displaced, expected_vector
+from refsw.payload.native.motion import Vector, block_count, displaced, expected_vector
 from refsw.payload.native.scale import Integers, Small
 from refsw.syntax.declaration import Values
 
@@ -69,7 +69,7 @@ class _Search:
     def __init__(self, own: Integers, old: Integers, block: int, bit: int) -> None:
         # Four times a level has 18 bits.
         self.own, self.old, self.block, self.bit = own.astype(np.int32), old.astype(np.int32), block, bit
-        self.counts = block_counts(own.shape[1], own.shape[2], block)
+        self.counts = block_count(own.shape[1], block), block_count(own.shape[2], block)
 
     def whole(self, reach: int) -> Small:
         """The best vectors of whole positions, up to some positions away."""

@@ -53,7 +53,7 @@ class Series:
         """One more sample, coded with a native_prediction; in the payload, another one may stand in its place."""
         costs, predicted = Costs(self.start), None
         if prediction["predicted_flag"]:
-            vectors = vectors_of(prediction, values.shape[1], values.shape[2], 0)
+            vectors = vectors_of(prediction, 0)
             predicted, costs = predicted_magnitudes(self.before, prediction, vectors), Costs(prediction_start())
         encoder = SampleEncoder(self.start, costs, predicted=predicted)
         coded = encoder.encode(values, self.step, self.zero)

@@ -230,6 +230,9 @@ FIXED: Values = {
     "signed_flag": 1,
     "class_flag": 1,
     "class_code_count": 1,
+    "predicted_flag": 1,
+    "motion_flag": 1,
+    "vector_flag": 1,
 }
 ROLES = [4, 0, 1]
 ACTIVE = {"range_scope": RangeScope.SAMPLE, "quantizer": Quantizer.LOG, "part_count": 3}

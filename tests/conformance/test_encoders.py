@@ -127,6 +127,7 @@ def test_the_nearest_level_has_no_excess_and_the_one_beside_it_has(quantizer: st
         {"payload": "jpeg", "bit_depth": 8, "quality": 50}, {"payload": "jpeg2000", "rate": 8.0, "bit_depth": 8},
         {"payload": "png", "range_scope": "channel"}, {"payload": "zlib", "parts": (4, 3)},
         {"payload": "hevc", "parts": (4, 3)}, {"payload": "zlib", "quantizer": "none"},
+        {"preset": "native"}, {"preset": "native", "parts": (4, 3), "qp": 38},
     ],
     ids=str,
 )  # fmt: skip
@@ -139,6 +140,18 @@ def test_payloads_are_judged_by_their_own_step(choices: dict[str, Any]) -> None:
     turned = {name: x[::-1].copy() for name, x in given.items()}
     assert compare_features(data, turned, case.axes, told_axes=True).wrong
     assert len(found.rules) >= 1
+
+
+def test_the_step_of_the_native_payload_is_allowed_where_nothing_deviates() -> None:
+    case = CASES["axes-h-noise_r1"]
+    (given,) = made(case).steps
+    data = encode(given, axes=case.axes, choices={"preset": "native", "parts": (4, 3)})  # the last part is one element
+    assert not compare_features(data, given, case.axes, told_axes=True).wrong
+    (name,) = given
+    other = given[name].copy()
+    other[-1] += 0.2 * np.ptp(other)
+    found = compare_features(data, {name: other.clip(given[name].min(), given[name].max())}, case.axes, told_axes=True)
+    assert found.wrong
 
 
 def test_weights_are_judged_by_the_step_of_their_update() -> None:

@@ -3,7 +3,8 @@
 A level q stands for a place on the scale of its quantizer: t(x) = (2^n - 1) (x - min) / (max - min), or the same with
 logarithms. The quantizer is held to |q - t(x)| <= 1/2; a lossy payload may add an error, whose root mean square over
 the pictures of a unit, margins included, is bounded by the step of its transform coefficients: that of the greatest QP
-of its slices, or those of its tables. Where the step is not known, the bound lies between the error of the mean of the
+of its slices, or those of its tables. The native payload tells its step, but an encoder that weighs rate may leave out
+channels whole. Where the step is not known, the bound lies between the error of the mean of the
 sample alone, its deviation, and that of elements that have nothing to do with it, the square root of two times that.
 """
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from refsw.errors import DfcError
 from refsw.features.reconstruct import UnitContent
 from refsw.payload.nal import parse_configuration, split
+from refsw.payload.native.codec import steps_of
 from refsw.payload.slices import slices_of
 from refsw.syntax.codes import PayloadCodec, Quantizer
 from refsw.tensor.axes import Array
@@ -33,6 +35,10 @@ ROUNDING = 1.0
 """Levels that the rounding of reconstructed samples, and in-loop filters, may add."""
 UNRELATED = 1.25
 """Deviations of a sample that a payload may be off whose step is not known."""
+NEXT = 1.5
+"""Steps that an element is off at most if an encoder takes the value next to the nearest one."""
+ONE = 256
+"""Of a quantization_step, in a level (6.18)."""
 JPEG_TABLES = b"\xff\xdb"
 
 
@@ -43,10 +49,12 @@ class Allowed:
     Args:
         step: root mean square that its coefficients may be off, in levels; 0 if it is lossless, None if not known.
         rule: in words.
+        least: without a step, what may be off however small the deviation of the sample, in levels.
     """
 
     step: float | None
     rule: str
+    least: float = 0.0
 
 
 def allowed_by(content: UnitContent) -> Allowed:
@@ -59,6 +67,8 @@ def allowed_by(content: UnitContent) -> Allowed:
         return _by_qp(content)
     if codec is PayloadCodec.JPEG:
         return _by_tables(bytes(content.payload))
+    if codec is PayloadCodec.NATIVE:
+        return _by_native_steps(content)
     return Allowed(None, f"the step of {codec.name} is not known: 5/4 of the deviation of the sample")
 
 
@@ -75,6 +85,14 @@ def _by_qp(content: UnitContent) -> Allowed:
     qp = max(qp for qp in qps if qp is not None)
     step = 2.0 ** ((qp - 4) / 6 + content.parameters.bit_depth - 8)
     return Allowed(step, f"HEVC at QP {qp}: root mean square {step + ROUNDING:.3g} levels")
+
+
+def _by_native_steps(content: UnitContent) -> Allowed:
+    p = content.parameters
+    size = (p.packing.coded_height, p.packing.coded_width) if p.time_prediction else None
+    step = max((one / ONE for one in steps_of(content.payload, predicted=size)), default=0.0)
+    least = NEXT * step
+    return Allowed(None, f"NATIVE with a step of {step:.3g} levels: {least:.3g}, or 5/4 of the deviation", least)
 
 
 def _by_tables(payload: bytes) -> Allowed:
@@ -136,4 +154,5 @@ def limit_of(
         return 0.0
     if allowed.step is not None:
         return allowed.step * math.sqrt(spare) + ROUNDING
-    return UNRELATED * float(places(x, low, high, quantizer, bit_depth)[0].std()) + ROUNDING
+    apart = UNRELATED * float(places(x, low, high, quantizer, bit_depth)[0].std())
+    return max(apart, allowed.least) + ROUNDING

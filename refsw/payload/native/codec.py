@@ -163,10 +163,9 @@ class Demand:
 def demands_of(payload: bytes, channels: int, *, predicted: tuple[int, int] | None = None) -> list[Demand]:
     """What the samples ask for, as far as they can be read; for `predicted` see `read_sample`."""
     found: list[Demand] = []
-    place = steps = 0
-    try:
-        while place < len(payload):
-            header = read_sample(memoryview(payload), place, predicted=predicted)
+    steps = 0
+    with suppress(DfcError):
+        for header in _readable(payload, predicted):
             lanes, coded = 1 << header.values["lanes_log2"], channels
             steps += -(-channels // lanes)
             if header.values["class_flag"] and steps <= MOST_STEPS:
@@ -174,10 +173,22 @@ def demands_of(payload: bytes, channels: int, *, predicted: tuple[int, int] | No
                 classes = classes_of(header.values, states.astype(np.uint32), words.astype(np.uint16), channels)[1]
                 coded = int(np.count_nonzero(classes))
             found.append(Demand(lanes, coded, None if header.prediction is None else _blocks(header.prediction)))
-            place += header.size
-    except DfcError:
-        pass
     return found
+
+
+def _readable(payload: bytes, predicted: tuple[int, int] | None) -> Iterator[SampleHeader]:
+    """The samples of a unit up to the first one that cannot be read."""
+    place = 0
+    with suppress(DfcError):
+        while place < len(payload):
+            header = read_sample(memoryview(payload), place, predicted=predicted)
+            yield header
+            place += header.size
+
+
+def steps_of(payload: bytes, *, predicted: tuple[int, int] | None = None) -> Iterator[int]:
+    """6.18 The quantization_step of every sample, as far as they can be read; for `predicted` see `read_sample`."""
+    yield from (int(header.values["quantization_step"]) for header in _readable(payload, predicted))
 
 
 def predictions_of(payload: bytes, rows: int, columns: int) -> Iterator[Values]:
@@ -187,13 +198,9 @@ def predictions_of(payload: bytes, rows: int, columns: int) -> Iterator[Values]:
         payload: of a unit with prediction in time.
         rows, columns: of a channel.
     """
-    place = 0
-    with suppress(DfcError):
-        while place < len(payload):
-            header = read_sample(memoryview(payload), place, predicted=(rows, columns))
-            if header.prediction is not None:
-                yield header.prediction
-            place += header.size
+    for header in _readable(payload, (rows, columns)):
+        if header.prediction is not None:
+            yield header.prediction
 
 
 def _blocks(prediction: Values) -> int:

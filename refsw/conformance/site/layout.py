@@ -17,7 +17,8 @@ nav [aria-current] { color: var(--text); font-weight: 700; text-decoration: none
 h2, h3, p, li { overflow-wrap: anywhere; }
 .skip { position: absolute; left: -999rem; } .skip:focus { position: static; }
 tr:target, section:target > h2, li:target { background: var(--panel); outline: 2px solid var(--mark); }
-.stack th:first-child { min-width: 14rem; } td.cell { min-width: 6rem; } td .bar { height: .4rem; margin: .25rem 0 0; }
+.stack th:first-child { min-width: 14rem; } thead th { overflow-wrap: normal; } td.cell { min-width: 6rem; }
+td .bar { height: .4rem; margin: .25rem 0 0; }
 svg.line { width: 100%; max-width: 30rem; height: 3.2rem; display: block; }
 svg.line polyline { fill: none; stroke: var(--mark); stroke-width: 2; vector-effect: non-scaling-stroke; }
 svg.line circle { fill: var(--mark); }

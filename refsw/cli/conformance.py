@@ -11,7 +11,7 @@ import click
 
 from refsw.cli.common import OUTPUT, output_stream, role, say, say_all
 from refsw.cli.encoders import encode_command
-from refsw.cli.results import compare_command, live, print_results, run_options, site_command
+from refsw.cli.results import compare_command, run_and_report, run_options, site_command
 from refsw.cli.stress import stress_command
 from refsw.syntax.codes import Profile
 
@@ -87,29 +87,17 @@ def run_command(
     With no vector selected the exit code is 2.
     """
     from refsw.conformance.decoders import decoder_under_test
-    from refsw.conformance.engine import locked
     from refsw.conformance.programs import Limits
-    from refsw.conformance.reports import HTML, write_reports
     from refsw.conformance.results import Plan
     from refsw.conformance.runner import run
 
     suites, selection = _load(**selected)
     plan = Plan(suites, decoder_under_test(decoder), Limits(timeout, memory << 20), selection, jobs, strict_errors)
-    with role("output"), locked(output):
-        try:
-            with live(len(plan.vectors)) as tell:
-                report = run(plan, output, fresh=not resume, on_result=tell)
-        except KeyboardInterrupt as stop:
-            if stop.args:
-                write_reports(stop.args[0], output)
-            raise
-        results = write_reports(report, output)
-    if as_json:
-        say_all(json.dumps(results, indent=1, allow_nan=False))
-    else:
-        print_results(results)
-        say(f"{output / HTML}: the report")
-    context.exit(report.exit_code)
+    code = run_and_report(
+        lambda tell: run(plan, output, fresh=not resume, on_result=tell), len(plan.vectors), output,
+        as_json=as_json,
+    )  # fmt: skip
+    context.exit(code)
 
 
 @command.command(name="list")

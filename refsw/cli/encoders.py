@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from refsw.cli.common import role, say, say_all
-from refsw.cli.results import live, print_results, run_options
+from refsw.cli.results import run_and_report, run_options
 from refsw.errors import UsageError
 
 CLAIMS = ("features", "models", "parts", "native", "layers")
@@ -55,9 +55,7 @@ def encode_command(
     from refsw.conformance.encoders.results import EncoderPlan
     from refsw.conformance.encoders.runner import run
     from refsw.conformance.encoders.suite import RESERVED, Claim, InputSelection, load_inputs
-    from refsw.conformance.engine import locked
     from refsw.conformance.programs import Limits
-    from refsw.conformance.reports import HTML, write_reports
 
     with role("input"):
         loaded = load_inputs(suite)
@@ -73,21 +71,11 @@ def encode_command(
     if as_list:
         _list(plan.inputs, as_json=as_json)
         return
-    with role("output"), locked(output):
-        try:
-            with live(len(plan.inputs) + len(plan.twins)) as tell:
-                report = run(plan, output, fresh=not resume, on_result=tell)
-        except KeyboardInterrupt as stop:
-            if stop.args:
-                write_reports(stop.args[0], output, sections)
-            raise
-        results = write_reports(report, output, sections)
-    if as_json:
-        say_all(json.dumps(results, indent=1, allow_nan=False))
-    else:
-        print_results(results)
-        say(f"{output / HTML}: the report")
-    context.exit(report.exit_code)
+    code = run_and_report(
+        lambda tell: run(plan, output, fresh=not resume, on_result=tell), len(plan.inputs) + len(plan.twins), output,
+        as_json=as_json, more=sections,
+    )  # fmt: skip
+    context.exit(code)
 
 
 def _choice(text: str) -> tuple[str, Any]:

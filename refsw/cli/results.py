@@ -15,6 +15,8 @@ from refsw.cli.common import role, say, say_all
 
 if TYPE_CHECKING:
     from refsw.conformance.engine import OnResult
+    from refsw.conformance.reports import More
+    from refsw.conformance.results import Report
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 SHOWN_FAILURES = 20
@@ -77,6 +79,51 @@ def live(total: int) -> Iterator[OnResult | None]:
             bar.update(task, completed=done, total=of, found=words)
 
         yield tell
+
+
+def run_and_report(
+    run: Callable[[OnResult | None], Report[Any]],
+    total: int,
+    output: Path,
+    *,
+    as_json: bool,
+    more: Callable[[dict[str, Any]], More] | None = None,
+    notes: bool = False,
+) -> int:
+    """Run cases in a folder, which no other run has meanwhile, write the reports, and tell the results.
+
+    Args:
+        run: runs them, and gives the report; ended with Ctrl-C, it may leave that of what has run in the interruption.
+        total: how many there are.
+        output: the folder.
+        as_json: the results as JSON, not for people.
+        more: see `write_reports`.
+        notes: tell every case, with its notes, as well.
+
+    Returns:
+        The exit code.
+    """
+    from refsw.conformance.engine import locked
+    from refsw.conformance.reports import HTML, write_reports
+
+    extra = {} if more is None else {"more": more}
+    with role("output"), locked(output):
+        try:
+            with live(total) as tell:
+                report = run(tell)
+        except KeyboardInterrupt as stop:
+            if stop.args:
+                write_reports(stop.args[0], output, **extra)
+            raise
+        results = write_reports(report, output, **extra)
+    if as_json:
+        say_all(json.dumps(results, indent=1, allow_nan=False))
+        return report.exit_code
+    print_results(results)
+    for vector in results["vectors"] if notes else ():
+        say(f"    {vector['id']}: {vector['outcome']}" + "".join(f"; {note}" for note in vector["notes"]))
+    say(f"{output / HTML}: the report")
+    return report.exit_code
 
 
 def print_results(results: dict[str, Any]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from refsw.cli.common import role, say, say_all
-from refsw.cli.results import live, print_results, run_options
+from refsw.cli.common import say
+from refsw.cli.results import run_and_report, run_options
 
 AREAS = ("memory", "pipe", "live", "access", "join", "level")
 PROFILES = ("LOSSLESS", "INTRA")
@@ -42,8 +41,6 @@ def stress_command(
     in the middle, and the largest of each level: generated, not stored. What a decoder says that it does not have
     (exit code 69) is SKIPPED.
     """
-    from refsw.conformance.engine import locked
-    from refsw.conformance.reports import HTML, write_reports
     from refsw.conformance.stress.programs import for_access, stressed
     from refsw.conformance.stress.runner import StressPlan, run
     from refsw.conformance.suite import Selection
@@ -55,20 +52,8 @@ def stress_command(
             v, megabytes = case.vector, case.memory_bytes >> 20
             say(f"{v.id}  {v.profile} L{v.level}  {v.title} (at most {case.seconds * slow:g} s, {megabytes} MiB)")
         return
-    with role("output"), locked(output):
-        try:
-            with live(len(plan.cases)) as tell:
-                report = run(plan, output, fresh=not resume, on_result=tell)
-        except KeyboardInterrupt as stop:
-            if stop.args:
-                write_reports(stop.args[0], output)
-            raise
-        results = write_reports(report, output)
-    if as_json:
-        say_all(json.dumps(results, indent=1, allow_nan=False))
-    else:
-        print_results(results)
-        for vector in results["vectors"]:
-            say(f"    {vector['id']}: {vector['outcome']}" + "".join(f"; {note}" for note in vector["notes"]))
-        say(f"{output / HTML}: the report")
-    context.exit(report.exit_code)
+    code = run_and_report(
+        lambda tell: run(plan, output, fresh=not resume, on_result=tell), len(plan.cases), output,
+        as_json=as_json, notes=True,
+    )  # fmt: skip
+    context.exit(code)

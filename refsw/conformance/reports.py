@@ -20,6 +20,8 @@ from refsw.files import whole_file
 from refsw.text import for_csv, for_markdown, shown
 
 JSON, JUNIT, MARKDOWN, CSV, HTML = "results.json", "junit.xml", "report.md", "results.csv", "report.html"
+GROUPS = "areas", "about", "requirements"
+"""Members of results.json with counts of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def write_reports(
 
 
 def load_results(path: Path) -> dict[str, Any]:
-    """The contents of a results.json.
+    """The contents of a results.json; outcomes that there were not when it was written came 0 times.
 
     Raises:
         UsageError: it is none.
@@ -69,8 +71,11 @@ def load_results(path: Path) -> dict[str, Any]:
         results: dict[str, Any] = json.loads(path.read_text())
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not JSON: {error}") from error
-    of_encoder = isinstance(results, dict) and ENCODERS.role in results
-    check_schema(results, (ENCODERS if of_encoder else DECODERS).schema, path)
+    subject = ENCODERS if isinstance(results, dict) and ENCODERS.role in results else DECODERS
+    check_schema(results, subject.schema, path)
+    for counts in (results["counts"], *(each for group in GROUPS for each in results[group].values())):
+        for outcome in subject.outcomes:
+            counts.setdefault(str(outcome), 0)
     return results
 
 

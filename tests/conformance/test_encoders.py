@@ -197,6 +197,21 @@ def test_the_reference_encoder_passes_and_all_adds_up(ran: Path) -> None:
     assert {case["id"] for case in results["inputs"]}.isdisjoint({"format-float32-noise_r1", "level-side-second_r1"})
 
 
+def test_results_from_before_an_outcome_was_known_are_read(ran: Path, tmp_path: Path) -> None:
+    new = json.loads((ran / "results.json").read_text())
+    old = json.loads((ran / "results.json").read_text())
+    for counts in (
+        old["counts"],
+        *(each for name in ("areas", "about", "requirements") for each in old[name].values()),
+    ):
+        del counts["NOT_AS_ASKED"]
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "results.json").write_text(json.dumps(old))
+    assert load_results(tmp_path / "old" / "results.json") == new
+    assert refsw("compare", tmp_path / "old", ran).exit_code == 0
+    assert refsw("site", tmp_path / "old", ran, "-o", tmp_path / "site").exit_code == 0
+
+
 def test_reports_tell_rates_and_rules(ran: Path) -> None:
     results = load_results(ran / "results.json")
     streams = {case["id"]: case["stream"] for case in results["inputs"]}

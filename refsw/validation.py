@@ -5,7 +5,6 @@ Nothing is judged here: the decoders of features and of model updates report eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -18,6 +17,7 @@ from refsw.models.directory import Directory
 from refsw.models.reader import ModelReader
 from refsw.models.state import Model
 from refsw.models.update import ApplyLimits
+from refsw.named import Known
 from refsw.profiles import MODEL_PROFILES, Allowance
 from refsw.syntax.codes import Level, Profile
 from refsw.syntax.units import UnitReader
@@ -88,7 +88,7 @@ def validate(
     hevc_decoder: str | None = None,
     base: Model | None = None,
     allowance: Allowance | None = None,
-    known: Mapping[bytes, bytes] | None = None,
+    known: Known | None = None,
 ) -> Report:
     """Check a bitstream against every requirement, in memory bounded by its level.
 
@@ -98,7 +98,7 @@ def validate(
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         base: the model that model updates start from; without it their values cannot be checked.
         allowance: work and memory for a bitstream of its length; what asks for more is not decoded, but unsupported.
-        known: what bitstreams name by digest, by SHA-256 digest (8.6.3).
+        known: what bitstreams name by digest, by SHA-256 digest (5.8).
     """
     allowance = allowance or Allowance()
     report = Report()

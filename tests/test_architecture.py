@@ -17,7 +17,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"text", "lazy"},
     {"errors"},
-    {"extras"},
+    {"extras", "named"},
     {"compiled"},
     {"files"},
     {"syntax"},

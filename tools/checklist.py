@@ -59,7 +59,7 @@ LISTS: dict[str, list[str]] = {
     ],
     "byte codecs": ["bytes.size", "bytes.format", "bytes.xz", "bytes.trailing", "bytes.lzma-memory", "bytes.bool"],
     "native": [
-        f"{ELEMENTS}native_configuration", "native.configuration", "native.named", f"{ELEMENTS}native_parameters",
+        f"{ELEMENTS}native_configuration", "native.configuration", "named.unknown", f"{ELEMENTS}native_parameters",
         "native.parameters", "native.channels", "native.points", "native.codes", "native.reference",
         "native.samples", "native.sample", f"{ELEMENTS}native_sample", "native.classes", "native.zero",
         "native.state-range", "native.class-run", "native.lanes", "native.order", "native.expected", "native.context",

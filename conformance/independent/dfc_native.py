@@ -110,7 +110,7 @@ class Start:
         pos, out, each, prediction, before = 0, [], t.pictures_of_a_unit, None, None
         for count in each:
             if count:
-                need(not self.named, "native.named", exit_code=69)
+                need(not self.named, "named.unknown", exit_code=69)
                 need(self.count in (None, count), "native.channels")
                 if t.predicts:
                     prediction = Prediction(payload, pos, before, t.height, t.width)

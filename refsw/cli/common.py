@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import sys
@@ -17,6 +16,7 @@ import click
 
 from refsw.errors import DfcError, FeatureError, UsageError
 from refsw.files import FULL, whole_file
+from refsw.named import known_by_digest
 from refsw.text import sentence, shown
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def named_files(paths: Sequence[Path]) -> dict[bytes, bytes]:
     Raises:
         UsageError, OSError: as of `named_file`.
     """
-    return {hashlib.sha256(data).digest(): data for data in map(named_file, paths)}
+    return known_by_digest(map(named_file, paths))
 
 
 def named_file(path: Path) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -22,6 +22,7 @@ from refsw.features.reader import BitstreamReader, Content, DigestContent
 from refsw.features.reception import Losses, Reception
 from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
 from refsw.files import Bitstream, opened
+from refsw.named import Known
 from refsw.payload.base import DecoderSettings
 from refsw.payload.registry import codec
 from refsw.profiles import Allowance
@@ -102,7 +103,7 @@ class Decoder:
         report: receives every violation; raises by default. If it returns, decoding goes on where it can: samples of
             a tensor that something is wrong with do not come.
         incomplete: take samples of which parts are missing, too; `report` and `wanted` are then left alone.
-        known: what bitstreams name by digest, by SHA-256 digest (8.6.3).
+        known: what bitstreams name by digest, by SHA-256 digest (5.8).
 
     Raises, while iterating:
         DfcError: the input is not conforming, unsupported, or too large.
@@ -118,7 +119,7 @@ class Decoder:
     report: Report = raise_error
     incomplete: bool = False
     losses: Losses = field(init=False, default_factory=Losses)
-    known: Mapping[bytes, bytes] = field(default_factory=dict)
+    known: Known = field(default_factory=dict)
     parameters: dict[str, Parameters] = field(init=False, default_factory=dict)
     metadata: dict[str, str] = field(init=False, default_factory=dict)
 
@@ -333,7 +334,7 @@ def decode(
     jobs: int = 1,
     hevc_decoder: str | None = None,
     model_digest: bytes | None = None,
-    known: Mapping[bytes, bytes] | None = None,
+    known: Known | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> Array | dict[str, Array]:
     """Decode a whole bitstream.
@@ -343,7 +344,7 @@ def decode(
         jobs: number of processes.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         model_digest: SHA-256 of the receiver's model; features of another one are refused (9.6).
-        known: what bitstreams name by digest, by SHA-256 digest (8.6.3).
+        known: what bitstreams name by digest, by SHA-256 digest (5.8).
         limits: what to accept; 16 GiB of samples by default, so that a small hostile bitstream cannot ask for more.
 
     Returns:
@@ -364,7 +365,7 @@ def decode_by_name(
     jobs: int = 1,
     hevc_decoder: str | None = None,
     model_digest: bytes | None = None,
-    known: Mapping[bytes, bytes] | None = None,
+    known: Known | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> dict[str, Array]:
     """Decode a whole bitstream, as `decode`, to the tensors by name, even if there is only one."""

@@ -15,8 +15,7 @@ from refsw.features.layout import layout_of, parts_of
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import all_levels
 from refsw.payload.hevc import hevc_configuration
-from refsw.payload.native.codec import check_channels, is_sparse, native_configuration
-from refsw.payload.native.configuration import start_of
+from refsw.payload.native.codec import encoder_start, is_sparse, native_configuration
 from refsw.payload.registry import codec
 from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
 from refsw.tensor.axes import FLOAT_TYPES, Array, Axes, element_type_of
@@ -119,7 +118,7 @@ def _with_configuration(plan: Plan) -> Plan:
     p = plan.parameters
     if p.payload_codec is PayloadCodec.NATIVE:
         configuration = native_configuration(plan.settings)
-        check_channels(start_of(configuration, plan.settings.native), p.picture_format(plan.profile))
+        encoder_start(configuration, plan.settings, p.picture_format(plan.profile))
         return dataclasses.replace(plan, parameters=dataclasses.replace(p, configuration=configuration))
     if p.payload_codec is not PayloadCodec.HEVC or plan.settings.command:
         return plan

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from refsw.errors import DfcError, UsageError
 from refsw.features.decoder import IN_MEMORY, Decoder, DecoderLimits, Sample
 from refsw.files import Bitstream, opened
+from refsw.named import Known
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import UnitType
 
@@ -18,7 +19,7 @@ def decode_samples(
     *,
     hevc_decoder: str | None = None,
     model_digest: bytes | None = None,
-    known: Mapping[bytes, bytes] | None = None,
+    known: Known | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> Iterator[Sample]:
     """Decode the samples from `first` to `last`, inclusive, of every tensor; other units are passed over.
@@ -30,7 +31,7 @@ def decode_samples(
         first, last: sample indices from 0; `last` None means `first` alone.
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         model_digest: SHA-256 of the receiver's model; samples that need another one are refused (9.6).
-        known: what bitstreams name by digest, by SHA-256 digest (8.6.3).
+        known: what bitstreams name by digest, by SHA-256 digest (5.8).
         limits: what to accept.
 
     Raises:

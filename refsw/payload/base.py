@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from refsw.errors import ErrorClass, PayloadError, UsageError
+from refsw.named import Known
 from refsw.syntax.codes import PayloadCodec
 from refsw.tensor.axes import Array
 
@@ -86,12 +87,12 @@ class DecoderSettings:
     Args:
         command: of an external HEVC decoder; None: by FFmpeg inside this process.
         thorough: HEVC is decoded a second time, to see that the data of no slice segment end early.
-        known: what bitstreams name by digest, by SHA-256 digest.
+        known: what bitstreams name by digest, by SHA-256 digest (5.8).
     """
 
     command: str | None = None
     thorough: bool = False
-    known: Mapping[bytes, bytes] = field(default_factory=dict)
+    known: Known = field(default_factory=dict)
 
 
 class Codec(Protocol):

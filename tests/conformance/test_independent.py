@@ -196,6 +196,6 @@ def test_named_parameters_are_missed_where_a_payload_needs_them(independent: Mod
         return
     with pytest.raises(independent.Reject) as caught:
         independent.decode(data)
-    assert (caught.value.exit_code, caught.value.requirement) == (69, "native.named")
+    assert (caught.value.exit_code, caught.value.requirement) == (69, "named.unknown")
     with pytest.raises(UnsupportedError):
         refsw.decode(data)

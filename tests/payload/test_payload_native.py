@@ -161,7 +161,7 @@ def test_parameters_survive_being_written(channels: int) -> None:
     assert again.codes == start.codes
     for name in ("weights", "points", "priors", "classes", "references", "reference_weights"):
         assert np.array_equal(getattr(again, name), getattr(start, name)), name
-    sent = start_of(pack_configuration(NativeStart.SENT, data), None)
+    sent = start_of(pack_configuration(NativeStart.SENT, data), {})
     assert pack_parameters(sent) == data
 
 
@@ -179,7 +179,7 @@ def test_parameters_are_sent_or_named() -> None:
     assert np.array_equal(out, decoded(*sent, shape))
     with pytest.raises(UnsupportedError) as caught:
         decoded(*named, shape)
-    assert caught.value.requirement == "native.named"
+    assert caught.value.requirement == "named.unknown"
     assert hashlib.sha256(data).hexdigest() in str(caught.value)
 
 
@@ -241,7 +241,7 @@ def test_configurations_of_any_bytes_are_typed() -> None:
         if i % 2:
             data[int(rng.integers(len(data)))] = int(rng.integers(256))
         try:
-            start_of(bytes(data), None)
+            start_of(bytes(data), {})
         except DfcError as error:
             assert error.requirement.startswith(("native", "descriptor"))
 

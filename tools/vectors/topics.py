@@ -173,7 +173,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "units-type.*": ("unit.unknown", "unit.skippable-known"),
     "vvc-*": ("vvc.stream", "vvc.pictures", "vvc.optional"),
     "native-*": ("native.context", "native.values"),
-    "native-bounds-named*": ("native.named",),
+    "native-bounds-named*": ("named.unknown",),
     "native-kind-escape*": ("native.raw-bits", "native.values"),
     "native-kind-signed*": ("native.zero", "native.values"),
     "native-sent-*": ("native.configuration",),

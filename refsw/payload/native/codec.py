@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from refsw.errors import DfcError, ErrorClass, PayloadError, UsageError
+from refsw.named import known_by_digest
 from refsw.payload.base import DecoderSettings, EncoderSettings, PictureFormat, payload_error
-from refsw.payload.native.configuration import Known, named_digest, pack_configuration, start_of
+from refsw.payload.native.configuration import named_digest, pack_configuration, start_of
 from refsw.payload.native.decoder import SampleDecoder, SampleHeader, classes_of, read_sample
 from refsw.payload.native.encoder import Costs, SampleEncoder, zero_of
 from refsw.payload.native.motion import reference_of, vectors_of
@@ -38,8 +39,7 @@ class NativeCodec:
     def encode(self, pictures: Array, picture_format: PictureFormat, settings: EncoderSettings) -> tuple[bytes, bytes]:
         """Pictures (P, height, width), those of a sample after those of another -> (configuration, payload)."""
         configuration = native_configuration(settings)
-        start = start_of(configuration, settings.native)
-        check_channels(start, picture_format)
+        start = encoder_start(configuration, settings, picture_format)
         step, optimize = step_of(settings.qp, picture_format.bit_depth), settings.effort != "fast"
         samples = pictures.reshape(-1, picture_format.channels, *pictures.shape[1:])
         if picture_format.time_prediction:
@@ -57,7 +57,7 @@ class NativeCodec:
         settings: DecoderSettings,
     ) -> Array:
         """8.6.6 The pictures of the samples, as (count, height, width)."""
-        start = _start(configuration, settings.known)
+        start = start_of(configuration, settings.known)
         _check_channels(start, picture_format)
         shape = (picture_format.channels, picture_format.height, picture_format.width)
         top = (1 << picture_format.bit_depth) - 1
@@ -79,7 +79,7 @@ class NativeCodec:
         try:
             if named_digest(configuration) is not None:
                 return []  # what parameters a decoder has for it is told when it decodes
-            start = start_of(configuration, None)
+            start = start_of(configuration, {})
             _check_channels(start, picture_format)
             samples = _samples(payload, count, picture_format)
         except PayloadError as error:
@@ -111,21 +111,18 @@ def step_of(qp: float, bit_depth: int) -> int:
     return int(min(max(round(step), 1), LARGEST_STEP))
 
 
-def check_channels(start: Start, picture_format: PictureFormat) -> None:
-    """Parameters for another number of channels cannot be used.
+def encoder_start(configuration: bytes, settings: EncoderSettings, picture_format: PictureFormat) -> Start:
+    """What samples are coded with.
 
     Raises:
-        UsageError: they are.
+        UsageError: parameters for another number of channels.
     """
+    start = start_of(configuration, known_by_digest([] if settings.native is None else [settings.native]))
     try:
         _check_channels(start, picture_format)
     except PayloadError as error:
         raise UsageError(f"native parameters for {error.got} channels; there are {error.expected}") from error
-
-
-def _start(configuration: bytes, known: Known) -> Start:
-    digest = named_digest(configuration)
-    return start_of(configuration, None if digest is None else known.get(digest))
+    return start
 
 
 def _check_channels(start: Start, picture_format: PictureFormat) -> None:

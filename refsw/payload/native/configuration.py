@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from refsw.errors import DfcError, ErrorClass, UnsupportedError
+from refsw.errors import DfcError, ErrorClass
+from refsw.named import Known, digest_of, named_bytes
 from refsw.payload.base import payload_error
 from refsw.payload.native.contexts import group_bounds
 from refsw.payload.native.errors import of_payload
@@ -23,35 +22,34 @@ from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_PARAMETE
 from refsw.syntax.structure import read_structure, write_structure
 
 LARGEST_POINT, LARGEST_CODE = 255, 255
-Known = Mapping[bytes, bytes]
-"""What bitstreams refer to by digest: SHA-256 digest -> bytes."""
 
 
-@lru_cache(maxsize=8)
-def start_of(configuration: bytes, named: bytes | None) -> Start:
-    """8.6.3 The start that a configuration gives; `named` are the bytes of the parameters that it names, if any.
+def start_of(configuration: bytes, known: Known) -> Start:
+    """8.6.3 The start that a configuration gives, by parameters among those `known` if it names some.
 
     Raises:
         PayloadError: a requirement of 6.16, 6.17 or 8.6.3 is broken.
         UnsupportedError: the parameters that it names are not there.
     """
+    digest = named_digest(configuration)
+    if digest is None:
+        return _own_start(configuration)
+    return parameters_start(named_bytes(known, digest, "native_digest"))
+
+
+@lru_cache(maxsize=8)
+def _own_start(configuration: bytes) -> Start:
+    """8.6.3 The start of a configuration that names none."""
     values = _read(NATIVE_CONFIGURATION, configuration, "native.configuration", "codec_configuration")
     kind = NativeStart(values["native_start"])
     if kind is NativeStart.UNIVERSAL:
         return universal_start()
     if kind is NativeStart.SPARSE:
         return sparse_start()
-    if kind is NativeStart.SENT:
-        return _start(values)
-    if named is None:
-        raise UnsupportedError(
-            ErrorClass.PAYLOAD_ERROR, "native.named", "native_digest", None,
-            expected=f"the file whose SHA-256 digest is {values['native_digest'].hex()} (--with FILE)",
-            got="no such file",
-        )  # fmt: skip
-    return parameters_start(named)
+    return _start(values)
 
 
+@lru_cache(maxsize=8)
 def parameters_start(data: bytes) -> Start:
     """6.17 The start of a native_parameters that stands alone, in a file.
 
@@ -149,7 +147,7 @@ def pack_configuration(kind: NativeStart, parameters: bytes = b"") -> bytes:
     if kind is NativeStart.SENT:
         values |= values_of(parameters_start(parameters))
     elif kind is NativeStart.NAMED:
-        values["native_digest"] = hashlib.sha256(parameters).digest()
+        values["native_digest"] = digest_of(parameters)
     return _pack(NATIVE_CONFIGURATION, values)
 
 

@@ -158,7 +158,7 @@ def _configurations(c: Catalog) -> None:
     bad("empty", "A configuration of no bytes", "native.configuration", "")
     bad("more", "A byte after the configuration", "native.configuration", UNIVERSAL + "00")
     bad("start", "A reserved native_start", "native_configuration.native_start", "04")
-    bad("named", "Parameters that no decoder has", "native.named", "02" + "5a" * 32, "unsupported")
+    bad("named", "Parameters that no decoder has", "named.unknown", "02" + "5a" * 32, "unsupported")
     start = layer(9)
     values = {"native_start": 1} | values_of(start)
     own = sample(levels(SHAPE), 5000, None, start).hex()

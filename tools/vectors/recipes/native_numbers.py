@@ -204,7 +204,7 @@ def _bounds(c: Catalog) -> None:
     named = pack_configuration(NativeStart.NAMED, pack_parameters(start)).hex()
     c.stream("native-bounds-named.idle", "Parameters that no decoder has, and no samples that ask for them",
              [fps(**words((9, 3, 4), configuration=named))], area=AREA, profile="NATIVE", suite="native",
-             requirements=("native.named",))  # fmt: skip
+             requirements=("named.unknown",))  # fmt: skip
 
 
 def _broken(c: Catalog) -> None:

@@ -99,10 +99,23 @@ def coco_average_precision(
             continue
         scores = np.concatenate([picture.scores for picture in pictures])
         verdicts = np.concatenate([picture.verdicts for picture in pictures], axis=1)
-        columns.append([_coco_sampled(scores[row >= 0], row[row >= 0], wanted) for row in verdicts])
+        columns.append([coco_sampled(scores[row >= 0], row[row >= 0], wanted) for row in verdicts])
     if not columns:
         raise EvaluationError(f"no annotated object of {area[0]:g} to {area[1]:g} pixels")
     return np.array(columns).T
+
+
+def coco_classes(predictions: Sequence[Boxes], annotations: Sequence[Boxes]) -> dict[int, float]:
+    """COCO average precision, over all thresholds, of each class that is annotated.
+
+    Raises:
+        EvaluationError: lengths that differ, or no annotation that counts.
+    """
+    found = {}
+    for number in _classes(predictions, annotations):
+        own = [[boxes.of(boxes.classes == number) for boxes in side] for side in (predictions, annotations)]
+        found[number] = float(coco_average_precision(*own).mean())
+    return found
 
 
 class _Picture(NamedTuple):
@@ -165,19 +178,32 @@ def _coco_picture(found: Boxes, truth: Boxes, thresholds: Sequence[float], area:
     # Those that count first: a detection takes one that does not only if none that does is left.
     first = np.argsort(truth_ignored, kind="stable")
     truth, truth_ignored = truth.of(first), truth_ignored[first]
-    overlaps = iou(found, truth, crowd=True)
     outside = (found.areas() < low) | (found.areas() > high)
-    verdicts = np.zeros((len(thresholds), len(found)), np.int64)
+    verdicts = coco_verdicts(iou(found, truth, crowd=True), truth.ignored, truth_ignored, outside, thresholds)
+    return _Picture(found.scores, verdicts, int((~truth_ignored).sum()))
+
+
+def coco_verdicts(overlaps: Array, crowd: Array, ignored: Array, outside: Array, thresholds: Sequence[float]) -> Array:
+    """1 right, 0 wrong, -1 does not count: (thresholds, found).
+
+    Args:
+        overlaps: likeness of found objects, best first, and annotated ones, those that count first: (found, annotated).
+        crowd: annotations that any number may be matched with.
+        ignored: annotations that do not count, crowds among them.
+        outside: found objects that do not count if they are matched with none.
+        thresholds: from which on a pair may be matched.
+    """
+    verdicts = np.zeros((len(thresholds), len(overlaps)), np.int64)
     for row, threshold in zip(verdicts, thresholds, strict=True):
-        free = np.ones(len(truth), bool)
-        for i in range(len(found)):
-            match = _coco_match(overlaps[i], free, truth.ignored, truth_ignored, threshold)
+        free = np.ones(len(crowd), bool)
+        for i in range(len(overlaps)):
+            match = _coco_match(overlaps[i], free, crowd, ignored, threshold)
             if match is None:
                 row[i] = -1 if outside[i] else 0
             else:
-                row[i] = -1 if truth_ignored[match] else 1
+                row[i] = -1 if ignored[match] else 1
                 free[match] = False
-    return _Picture(found.scores, verdicts, int((~truth_ignored).sum()))
+    return verdicts
 
 
 def _coco_match(overlaps: Array, free: Array, crowd: Array, ignored: Array, threshold: float) -> int | None:
@@ -191,7 +217,8 @@ def _coco_match(overlaps: Array, free: Array, crowd: Array, ignored: Array, thre
     return None
 
 
-def _coco_sampled(scores: Array, right: Array, wanted: int) -> float:
+def coco_sampled(scores: Array, right: Array, wanted: int) -> float:
+    """Precision at 101 recalls, averaged, of verdicts 1 and 0 in any order of the scores."""
     if not len(right):
         return 0.0
     recall, precision = _curve(scores, right, wanted)

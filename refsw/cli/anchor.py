@@ -16,7 +16,7 @@ from refsw.text import sentence
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 ARCHIVE = click.Path(dir_okay=False, path_type=Path)
-UNITS = ("rate", "bits_per_element", "bits_per_pixel", "bits_per_picture_pixel", "bytes", "kbps")
+UNITS = ("rate", "bits_per_element", "bits_per_pixel", "bits_per_picture_pixel", "bytes", "content_bytes", "kbps")
 
 
 def _rate_options(function: Callable[..., None]) -> Callable[..., None]:

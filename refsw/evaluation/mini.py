@@ -54,6 +54,13 @@ def mini_dataset(task: str) -> Dataset:
     return _DATASETS[task]()
 
 
+def digits() -> tuple[Array, Array]:
+    """The 200 held-out digits of the retrieval set, uint8 (200, 8, 8) of 0 to 16, and which they are."""
+    with np.load(DATA / "mini-retrieval.npz", allow_pickle=False) as stored:
+        images = np.concatenate([stored["queries"], stored["references"]])
+        return images, np.concatenate([stored["query_labels"], stored["reference_labels"]])
+
+
 def _classification() -> Dataset:
     with np.load(DATA / "mini-classification.npz", allow_pickle=False) as stored:
         items, pictures = _items("digit", stored["images"], stored["labels"])

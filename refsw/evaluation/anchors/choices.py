@@ -28,7 +28,8 @@ class CodecChoice:
         preset, choices: a configuration of refsw (`EncoderConfig.preset`); or
         encode, decode: commands of an external codec (`refsw.evaluation.anchors.codecs`).
         picture: of a codec of pictures, which codec, or the files that its commands take (`picture_codecs`).
-        arrange: how the pictures of a group share a bitstream.
+        arrange: how the items of a group share a bitstream: pictures as `picture_codecs.groups` has it; features are
+            samples of their own (apart), or their channels those of one sample, whose pictures they share (mosaic).
         parameter: what is swept; "" where nothing is, as with a lossless codec.
         values: of the parameter, in the order of the tables; (None,) where nothing is swept.
         link: where packets are lost between coding and decoding, what with; the loss rate is what is swept then.
@@ -105,7 +106,8 @@ class CodecChoice:
         choices = dict(self.choices)
         if isinstance(choices.get("command"), str):
             choices["command"] = without_folders(choices["command"])
-        return {"preset": self.preset, "choices": choices, "parameter": self.parameter}
+        own = {"preset": self.preset, "choices": choices, "parameter": self.parameter}
+        return own if self.arrange == APART else own | {"arrange": self.arrange}
 
 
 def takers(codecs: Iterable[CodecChoice], layer: str) -> list[CodecChoice]:

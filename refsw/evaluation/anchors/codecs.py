@@ -24,6 +24,7 @@ import numpy as np
 from refsw.errors import CodecError, FeatureError, UsageError
 from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.evaluation.picture_codecs import decode_group, encode_group
+from refsw.evaluation.picture_codecs.groups import MOSAIC
 from refsw.features.parameters import Parameters
 from refsw.payload import commands
 from refsw.syntax.codes import ElementType
@@ -73,6 +74,10 @@ def encode(features: Features, layer: str, codec: CodecChoice, value: float | No
 
         named = features if isinstance(features, Mapping) else {layer: features}
         has_tokens = any(array.ndim == len(TOKENS) for array in named.values())
+        if codec.arrange == MOSAIC:
+            if has_tokens or axes:
+                raise UsageError(f"arrange {MOSAIC}: of maps (NCHW) and vectors (NC)")
+            return refsw.encode({name: _as_one(array) for name, array in named.items()}, codec.config(value))
         return refsw.encode(named, codec.config(value), axes=axes or (TOKENS if has_tokens else None))
     with commands.work_folder() as folder:
         features = portable(features)
@@ -113,6 +118,8 @@ def decode(bitstream: bytes, features: Features, codec: CodecChoice, value: floa
         decoded = refsw.decode(bitstream)
         if isinstance(features, Mapping) and not isinstance(decoded, dict):
             decoded = dict.fromkeys(features, decoded)
+        if codec.arrange == MOSAIC:
+            decoded = _each_apart(decoded, features)
     pairs = [(features, decoded)] if not isinstance(features, Mapping) else _pairs(features, decoded, codec)
     for given, got in pairs:
         assert not isinstance(given, Mapping)
@@ -126,6 +133,35 @@ def decode(bitstream: bytes, features: Features, codec: CodecChoice, value: floa
         return {name: np.require(array, requirements="W") for name, array in decoded.items()}
     writable: Array = np.require(decoded, requirements="W")
     return writable
+
+
+def _as_one(array: Array) -> Array:
+    """(N, C, ...) -> (1, C * N, ...): the same channel of all items side by side, as channels of one sample."""
+    return np.ascontiguousarray(array.swapaxes(0, 1)).reshape(1, -1, *array.shape[2:])
+
+
+def _each_apart(decoded: Any, features: Features) -> Any:
+    """What `_as_one` did, undone, of one tensor or of several."""
+    if isinstance(features, Mapping):
+        return {name: _each_apart(decoded[name], own) for name, own in features.items() if name in decoded}
+    items, channels, *places = features.shape
+    return np.ascontiguousarray(decoded.reshape(channels, items, *places).swapaxes(0, 1))
+
+
+def header_bytes(features: Features, layer: str, codec: CodecChoice, value: float | None, axes: str = "") -> int:
+    """What a codec makes of items of these shapes with nothing in them: its headers.
+
+    Pictures are grey all over. Features are zero but for one element: of a constant tensor, no pictures are coded.
+    What adapts to the content, such as optimised tables, counts as content.
+    """
+    if codec.picture:
+        empty = {name: np.full_like(picture, 128) for name, picture in _pictures(features, codec).items()}
+        return len(encode(empty, layer, codec, value, axes))
+    named = features if isinstance(features, Mapping) else {"": features}
+    bare = {name: np.zeros_like(array) for name, array in named.items()}
+    for array in bare.values():
+        array.reshape(len(array), -1)[:, 0] = 1
+    return len(encode(bare if isinstance(features, Mapping) else bare[""], layer, codec, value, axes))
 
 
 def _pictures(features: Features, codec: CodecChoice) -> dict[str, Array]:

@@ -2,7 +2,8 @@
 
 Compression rate and bits per element are relative to the features of one layer: they say nothing across layers, nor
 against pictures. The others are: bits per pixel of the picture as it is stored, which is the common axis; per pixel of
-what enters the network; bytes an item; and kbit/s of a video of which every item is a frame.
+what enters the network; bytes an item, also without headers where a test measures them; and kbit/s of a video of which
+every item is a frame.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class RateUnit(StrEnum):
     PIXEL = "bits_per_pixel"
     PICTURE = "bits_per_picture_pixel"
     BYTES = "bytes"
+    CONTENT = "content_bytes"
     KBPS = "kbps"
 
 
@@ -32,6 +34,7 @@ TITLES = {
     RateUnit.PIXEL: "bits per input pixel of the network",
     RateUnit.PICTURE: "bits per pixel of the picture",
     RateUnit.BYTES: "bytes per item",
+    RateUnit.CONTENT: "bytes per item without headers",
 }
 WITHIN_A_LAYER = (RateUnit.COMPRESSION, RateUnit.ELEMENT)
 
@@ -56,6 +59,8 @@ class Rate:
         if self.unit in (RateUnit.BYTES, RateUnit.KBPS):
             size = float(record["coded_bytes"] / record["items"])
             return size if self.unit is RateUnit.BYTES else 8 * size * (self.frame_rate or 0) / 1000
+        if self.unit is RateUnit.CONTENT:
+            return _content_bytes(record)
         return record.get(self.unit.value)
 
     @property
@@ -69,6 +74,12 @@ class Rate:
     def spans_layers(self) -> bool:
         """Whether rates of different layers, and of pictures, can be compared."""
         return self.unit not in WITHIN_A_LAYER
+
+
+def _content_bytes(record: Mapping[str, Any]) -> float | None:
+    """Bytes beyond what the codec makes of items with nothing in them; None where there is nothing beyond."""
+    beyond = record["coded_bytes"] - record.get("header_bytes", record["coded_bytes"])
+    return float(beyond / record["items"]) if beyond > 0 else None
 
 
 def rate_of(document: Mapping[str, Any], unit: str | None = None, frame_rate: float | None = None) -> Rate:

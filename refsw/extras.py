@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from refsw.errors import UsageError
@@ -16,6 +18,7 @@ PACKAGES = {
     "tensorly": ("tensorly", "resilience"),
     "dpkt": ("dpkt", "carriage"),
     "numba": ("numba", "speed"),
+    "rapidocr_onnxruntime": ("rapidocr-onnxruntime", "ocr"),
 }
 """Modules whose package has another name or that belong to another extra: package and extra."""
 
@@ -33,5 +36,25 @@ def optional(module: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != name:
             raise
-        package, extra = PACKAGES.get(name, (name, "demo" if name in DEMO_MODULES else "anchors"))
-        raise UsageError(f"this needs {package}, which is not installed: pip install 'refsw[{extra}]'") from error
+        raise _missing(name, "this needs") from error
+
+
+def package_folder(name: str, who: str) -> Path:
+    """The folder of an installed package, which is not imported: what is wanted of it are its files.
+
+    Args:
+        name: of its module.
+        who: needs it, for the message.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    found = find_spec(name)
+    if found is None or not found.submodule_search_locations:
+        raise _missing(name, who)
+    return Path(next(iter(found.submodule_search_locations)))
+
+
+def _missing(name: str, who: str) -> UsageError:
+    package, extra = PACKAGES.get(name, (name, "demo" if name in DEMO_MODULES else "anchors"))
+    return UsageError(f"{who} {package}, which is not installed: pip install 'refsw[{extra}]'")

@@ -138,6 +138,10 @@ class Preprocessing:
         image, geometry = self._fitted(image)
         return np.asarray(image), geometry
 
+    def fitted_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the input that a picture of some height and width makes."""
+        return size if self.fit is Fit.NONE else (self.height, self.width)
+
     def normalised(self, fitted: Array) -> Array:
         """The input that a fitted picture makes, binary32 (1, C, H, W)."""
         samples = fitted.astype(np.float32)
@@ -185,6 +189,7 @@ NAMED = {
     "vehicle": Preprocessing(fit=Fit.STRETCH),
     "yolox": Preprocessing(416, 416, Fit.LETTERBOX, colours=Colours.BGR, divisor=1.0, mean=(), std=()),
     "mini-digits": Preprocessing(8, 8, Fit.NONE, colours=Colours.GREY, divisor=16.0, mean=(), std=()),
+    "toy": Preprocessing(64, 64, Fit.NONE, mean=(0.5,) * 3, std=(0.25,) * 3),
     "mini-scenes": Preprocessing(96, 96, Fit.NONE, colours=Colours.GREY, mean=(), std=()),
 }
 

@@ -107,7 +107,7 @@ def test_a_limit_takes_the_first_items():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "tracking"}, "no task tracking: classification"),
+        ({"task": "painting"}, "no task painting: classification"),
         ({"layers": ["conv1", "conv9"]}, "no cut conv9: conv1, conv2"),
         ({"options": {"sharp": 1}}, "no option sharp: literal"),
         ({"options": {"literal": 1}}, "option literal is 1: like False"),

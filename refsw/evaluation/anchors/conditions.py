@@ -23,12 +23,12 @@ from refsw.evaluation.inputs import INPUTS
 from refsw.evaluation.picture_codecs.external import FILES
 from refsw.evaluation.picture_codecs.external import PLACES as PLACES_OF_PICTURES
 from refsw.evaluation.picture_codecs.groups import APART, FRAMES
-from refsw.extras import optional
+from refsw.extras import optional, package_folder
 from refsw.payload.commands import INPUT, OUTPUT, VALUE, check_command
 
 SCHEMA = Path(__file__).parent / "conditions.schema.json"
 SHIPPED = Path(__file__).parent.parent / "data"
-DATA_PLACE = "${data}"
+DATA_PLACE, PACKAGE_PLACE = "${data}", re.compile(r"\$\{package:(\w+)\}")
 DEFAULT_TOLERANCE = 1e-6
 PLACES = {"network": ("path", "weights"), "dataset": ("root", "labels", "synsets", "annotations", "classes")}
 """Entries of refsw's own tasks that say where a file lies; what is in it is known by its digest."""
@@ -46,6 +46,7 @@ class Test:
         group: items that share a bitstream.
         quality: the metric beside the rate in tables; more is better.
         axes: letters of the axes of features by layer, items first, where they are not the usual ones.
+        headers: measure what codecs make of items with nothing in them.
     """
 
     __test__ = False  # for pytest, which collects classes of this name
@@ -58,6 +59,7 @@ class Test:
     group: int
     quality: str
     axes: Mapping[str, str] = field(default_factory=dict)
+    headers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Conditions:
                 if part in own:
                     own[part] = {k: v for k, v in own[part].items() if k not in keys or not isinstance(v, str)}
             own |= {"layers": sorted(test.layers), "codecs": sorted(test.codecs), "group": test.group}
+            own |= {"headers": True} if test.headers else {}
             tests[test.name] = own | ({"axes": dict(test.axes)} if test.axes else {})
         return {"codecs": codecs, "tests": tests}
 
@@ -283,7 +286,7 @@ def _test(entry: Mapping[str, Any], known: dict[str, CodecChoice], where: str) -
     for layer in axes:
         if layer not in entry["layers"]:
             raise UsageError(f"{where}: tests.{entry['name']}.axes: no layer {layer}: {', '.join(entry['layers'])}")
-    apart = ("codecs", "group", "quality", "title", "axes", "channel")
+    apart = ("codecs", "group", "quality", "title", "axes", "channel", "headers")
     condition = {k: v for k, v in entry.items() if k not in apart}
     return Test(
         entry["name"],
@@ -294,6 +297,7 @@ def _test(entry: Mapping[str, Any], known: dict[str, CodecChoice], where: str) -
         int(entry.get("group", 1)),
         entry.get("quality", "fidelity"),
         axes,
+        entry.get("headers", False),
     )
 
 
@@ -313,10 +317,12 @@ def _linked(codec: CodecChoice, entry: Any) -> Iterator[CodecChoice]:
 
 
 def resolved(test: Test, data: Path | None) -> dict[str, Any]:
-    """The condition of a test with its data found: `${data}` is the folder of data sets and weights.
+    """The condition of a test with its data found: `${data}` is the folder of data sets and weights...
+
+    ...and `${package:NAME}` that of an installed package, which is not imported.
 
     Raises:
-        UsageError: the test needs that folder and none was given.
+        UsageError: the test needs that folder and none was given, or a package that is not installed.
     """
     found: dict[str, Any] = _each_text(test.condition, lambda text: _placed(text, f"test {test.name}", data))
     return found
@@ -334,6 +340,8 @@ def located(codec: CodecChoice, data: Path | None) -> CodecChoice:
 
 
 def _placed(text: str, who: str, data: Path | None) -> str:
+    for package in PACKAGE_PLACE.findall(text):
+        text = text.replace(f"${{package:{package}}}", str(package_folder(package, f"{who} needs models of")))
     if DATA_PLACE not in text:
         return text
     if data is None:

@@ -122,9 +122,14 @@ RECORD_FIELDS: dict[str, Any] = PLACE | SIZES | {
     **dict.fromkeys(("rate", "bits_per_element"), int | float),
     **dict.fromkeys(("metrics", "pristine", "digests", "times"), dict),
 }  # fmt: skip
-OPTIONAL_FIELDS: dict[str, Any] = {"complexity": dict, **dict.fromkeys(("input_pixels", "picture_pixels"), int)}
+OPTIONAL_FIELDS: dict[str, Any] = {
+    "complexity": dict,
+    **dict.fromkeys(("input_pixels", "picture_pixels", "header_bytes"), int),
+}
 OPTIONAL_FIELDS |= dict.fromkeys(("bits_per_pixel", "bits_per_picture_pixel", "against_input"), int | float)
+OPTIONAL_FIELDS |= {"seconds": int | float, "classes": dict}
 OPTIONAL_FIELDS |= {"realisations": int, "deviations": dict, "lost": int | float, "picture": dict}
+CLASS_FIELDS: dict[str, Any] = {"items": int, "coded_bytes": int, "metrics": dict}
 GROUP_FIELDS = PLACE | {"group": int, "items": list, "outputs": list, "times": dict}
 CODED_FIELDS = SIZES | dict.fromkeys(("bitstream", "features", "decoded"), str)
 CODED_FIELDS |= dict.fromkeys(("squared_error", "energy"), int | float)
@@ -144,6 +149,10 @@ def read_records(path: Path) -> Iterator[Record]:
         _check_fields(record["digests"], dict.fromkeys(DIGESTED, str), f"{where}, digests")
         for part in ("metrics", "pristine", "times"):
             _check_fields(record[part], dict.fromkeys(record[part], int | float | None), f"{where}, {part}")
+        for name, own in record.get("classes", {}).items():
+            _check_fields({name: own}, {name: dict}, where)
+            _check_fields(own, CLASS_FIELDS, f"{where}, {name}")
+            _check_fields(own["metrics"], dict.fromkeys(own["metrics"], int | float), f"{where}, {name}")
         for part in ("complexity", "deviations"):
             own = record.get(part, {})
             _check_fields(own, dict.fromkeys(own, int | float | None), f"{where}, {part}")

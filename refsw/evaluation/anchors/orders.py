@@ -12,6 +12,7 @@ from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.evaluation.anchors.codecs import Features
 from refsw.evaluation.anchors.conditions import digest_of
 from refsw.evaluation.anchors.folder import Key, Record
+from refsw.evaluation.anchors.sequences import Frame
 
 SUPPORT = "support"
 """Stands in the place of the parameter in records of what scoring needs beside the items."""
@@ -50,6 +51,7 @@ class Job:
         cache: folder of kept features.
         keep: give the bitstream back as well.
         axes: letters of the axes of a group's features; "" for the usual ones.
+        headers: measure what the codec makes of items with nothing in them as well.
     """
 
     test: str
@@ -65,6 +67,7 @@ class Job:
     cache: str | None = None
     keep: bool = False
     axes: str = ""
+    headers: bool = False
 
     @property
     def place(self) -> Record:
@@ -116,6 +119,7 @@ class Seen:
         data: what scores depend on beside that, such as labels, and which class has which number.
         complexity: of each layer; None where it is not known.
         notes: what a user should know of the data.
+        frames: of items that are frames of sequences, where they belong.
     """
 
     test: str
@@ -126,6 +130,7 @@ class Seen:
     data: dict[str, Any]
     complexity: dict[str, Any]
     notes: list[str]
+    frames: dict[str, Frame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +152,8 @@ class Warm:
 class Scoring:
     """The packed outputs of a point, of the whole network, and of what scoring needs beside them, each by id.
 
-    With `realisations`, the outputs of an item are a list, and the metrics are means over so many.
+    With `realisations`, the outputs of an item are a list, and the metrics are means over so many. `classes` are items
+    that are scored apart as well.
     """
 
     key: Key
@@ -156,13 +162,15 @@ class Scoring:
     references: Mapping[str, Any]
     support: Mapping[str, Any]
     realisations: int = 0
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """The metrics of a point, those of the network without coding, and the time that it took; or why it failed.
 
-    `spread` has the standard deviations of metrics over the realisations of losses, where there are any.
+    `spread` has the standard deviations of metrics over the realisations of losses, where there are any; `classes` the
+    metrics of each class of sequences.
     """
 
     key: Key
@@ -171,6 +179,7 @@ class Scored:
     seconds: float = 0.0
     failure: str | None = None
     spread: Mapping[str, float] = field(default_factory=dict)
+    classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 Order = Job | Look | Warm | Scoring
@@ -208,13 +217,14 @@ def optional_of(task: Task, name: str, *arguments: Any) -> Any:
     """What a task offers beyond what it must: None where it does not.
 
     fingerprint() -> dict of text: digests of weights and pre-processing, and versions; item_digest(item) -> str;
-    annotations() -> str: digest of what scores depend on beside items and outputs; mapping() -> which class has which
-    number, as JSON types; notes() -> what people should know of the data; check(): raises UsageError for missing or
-    damaged data; check_groups(size): raises it for items whose features cannot share a bitstream; example(layer) ->
-    features of one item, which every codec is tried on before the run begins; support() -> ids of which `score` needs
-    the outputs of the whole network beside those of the items; input_pixels(item), picture_pixels(item),
-    input_bytes(item) -> int; complexity(layer) -> dict of numbers, such as macs_front; known_outputs(layer, key of
-    `outputs_key`) -> the outputs of a group, packed, where they are known without the network.
+    annotations() -> str: digest of what scores depend on beside items and outputs; mapping() -> which class has
+    which number, as JSON types; notes() -> what people should know of the data; check(): raises UsageError for
+    missing or damaged data; check_groups(size): raises it for items whose features cannot share a bitstream;
+    example(layer) -> features of one item, which every codec is tried on before the run begins; support() -> ids of
+    which `score` needs the outputs of the whole network beside those of the items; input_pixels(item),
+    picture_pixels(item), input_bytes(item) -> int; frames() -> (sequence, class, seconds) by item, of frames of
+    sequences; complexity(layer) -> dict of numbers, such as macs_front; known_outputs(layer, key of `outputs_key`)
+    -> the outputs of a group, packed, where they are known without the network.
     """
     method = getattr(task, name, None)
     return None if method is None else method(*arguments)

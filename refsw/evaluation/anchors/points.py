@@ -9,6 +9,7 @@ from statistics import stdev
 
 from refsw.evaluation.anchors.folder import Record
 from refsw.evaluation.anchors.orders import Scored, Seen
+from refsw.evaluation.anchors.sequences import told
 
 SIZES_OF_INPUT = ("input_pixels", "picture_pixels", "input_bytes")
 """What tasks may tell of an item: pixels that go into the network and of the picture itself, bytes as it is stored."""
@@ -28,8 +29,11 @@ def record_of(groups: Sequence[Record], references: Sequence[Record], scored: Sc
         record["bits_per_picture_pixel"] = 8 * total["coded_bytes"] / record["picture_pixels"]
     if "input_bytes" in record:
         record["against_input"] = total["coded_bytes"] / record["input_bytes"]
+    if all("header_bytes" in g for g in groups):
+        record["header_bytes"] = sum(g["header_bytes"] for g in groups)
     record["metrics"] = {**scored.metrics, **from_sums}
     record["pristine"] = dict(scored.pristine)
+    record |= told(groups, seen.frames, scored.classes)
     if "realisations" in groups[0]:
         record |= of_losses(groups, scored)
     record["digests"] = {n: joined(g[n] for g in groups) for n in ("bitstream", "features", "decoded")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from refsw.evaluation.anchors.folder import Journal, Key, Record, key_of, label
 from refsw.evaluation.anchors.orders import SUPPORT, Job, Look, Result, Scored, Scoring, Seen
 from refsw.evaluation.anchors.points import record_of
 from refsw.evaluation.anchors.programs import check_programs
+from refsw.evaluation.anchors.sequences import classes_of, in_groups
 from refsw.evaluation.anchors.timing import TimeLeft
 from refsw.evaluation.anchors.work import basis_of, forget
 from refsw.evaluation.anchors.workers import Workers, workers
@@ -258,10 +259,11 @@ class AnchorRun:
         return self.folder / files.BITSTREAMS / bitstream_name(record)
 
     def _grouped(self, test: Test) -> list[tuple[str, ...]]:
-        return _in_groups(self._seen[test.name].items, test.group)
+        seen = self._seen[test.name]
+        return in_groups(seen.items, test.group, seen.frames)
 
     def _supporting(self, test: Test) -> list[tuple[str, ...]]:
-        return _in_groups(self._seen[test.name].support, SUPPORT_GROUP)
+        return in_groups(self._seen[test.name].support, SUPPORT_GROUP, {})
 
     def _jobs_of(self, test: Test) -> Iterator[Job]:
         condition, seen = self._resolved[test.name], self._seen[test.name]
@@ -286,7 +288,7 @@ class AnchorRun:
                     for value in codec.values:
                         job = Job(test.name, condition, number, items, layer, codec, value, False, inputs,
                                   bases[codec.name], cache, self.options.keep_bitstreams,
-                                  test.axes.get(layer, ""))  # fmt: skip
+                                  test.axes.get(layer, ""), test.headers)  # fmt: skip
                         if number in missing.get(key_of(job.place), ()):
                             yield job
 
@@ -350,7 +352,8 @@ class AnchorRun:
         condition, outputs = self._resolved[key[0]], point.outputs()
         link = self._choices[key[2]].link
         drawn = 0 if link is None else link.realisations
-        self._workers.score(Scoring(key, condition, outputs, references.outputs(), support.outputs(), drawn))
+        classes = classes_of(self._seen[key[0]].frames)
+        self._workers.score(Scoring(key, condition, outputs, references.outputs(), support.outputs(), drawn, classes))
         # What is no longer needed may be much.
         point.groups = {n: {k: v for k, v in g.items() if k != "outputs"} for n, g in point.groups.items()}
 
@@ -367,10 +370,6 @@ class AnchorRun:
         self.finished += 1
         if not any(key[0] == scored.key[0] and key[2] != NO_CODEC for key in self._points):
             del self._points[_references_key(scored.key[0])], self._points[_support_key(scored.key[0])]
-
-
-def _in_groups(items: Sequence[str], size: int) -> list[tuple[str, ...]]:
-    return [tuple(items[i : i + size]) for i in range(0, len(items), size)]
 
 
 def _references_key(test: str) -> Key:

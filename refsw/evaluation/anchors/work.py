@@ -43,6 +43,7 @@ from refsw.evaluation.anchors.orders import (
     outputs_key,
 )
 from refsw.evaluation.anchors.points import SIZES_OF_INPUT, deviation
+from refsw.evaluation.anchors.sequences import Frame
 from refsw.evaluation.errors import DatasetError, EvaluationError
 from refsw.evaluation.inputs import INPUTS
 from refsw.features.parameters import Parameters
@@ -153,6 +154,7 @@ def _look(look: Look) -> Seen:
         {k: v for k, v in data.items() if v},
         {layer: optional_of(task, "complexity", layer) for layer in look.layers},
         list(optional_of(task, "notes") or ()),
+        {item: Frame(*known) for item, known in (optional_of(task, "frames") or {}).items()},
     )
 
 
@@ -237,7 +239,12 @@ def _score(scoring: Scoring) -> Scored:
         scores = [_plain(score(layer, one, references, *beside)) for one in drawn]
         metrics = {name: math.fsum(s[name] for s in scores) / len(scores) for name in scores[0]}
         spread = {name: deviation([s[name] for s in scores]) for name in scores[0]}
-    return Scored(scoring.key, metrics, _here.pristine[layer], time.perf_counter() - start, spread=spread)
+    classes = {}
+    for category, items in scoring.classes.items() if not scoring.realisations else ():
+        parts = [{item: side[item] for item in items} for side in (outputs, references)]
+        classes[category] = _plain(score(layer, *parts, *beside))
+    spent = time.perf_counter() - start
+    return Scored(scoring.key, metrics, _here.pristine[layer], spent, spread=spread, classes=classes)
 
 
 def _plain(scores: Mapping[str, Any]) -> dict[str, float]:
@@ -277,6 +284,8 @@ def _code(job: Job, task: Task, codec: CodecChoice) -> Result:
         **errors_of(features, decoded),
         "outputs": outputs,
     }
+    if job.headers:
+        record["header_bytes"] = codecs.header_bytes(features, job.layer, codec, job.value, job.axes)
     names = ("features", "encode", "decode", "network")
     spans = {name: after - before for name, before, after in zip(names, times, times[1:], strict=False)}
     spans["job"] = time.perf_counter() - times[0]

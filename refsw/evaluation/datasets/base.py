@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 
 from refsw.errors import UsageError
 from refsw.evaluation.datasets.files import told
+from refsw.evaluation.datasets.labels import LabelPlace
 from refsw.evaluation.errors import DatasetError
+from refsw.evaluation.metrics.keypoints import Poses
 from refsw.evaluation.pictures import read_picture, treatment
 from refsw.tensor.axes import Array
 
@@ -28,6 +31,12 @@ class Item:
         label: class or identity; -1 if unknown.
         camera: that took it, for re-identification.
         boxes: annotated objects, binary64 (objects, 6): left, top, right, bottom, class, ignored.
+        identities: of these objects over the frames of a sequence, int64 (objects,).
+        labels: where the annotated classes of its samples are.
+        text: that is written in it.
+        poses: annotated persons.
+        sequence, category: of a frame: its sequence, and the class of sequences that it belongs to.
+        seconds: that a frame lasts; 0 if that is not known.
     """
 
     id: str
@@ -35,6 +44,26 @@ class Item:
     label: int = -1
     camera: int | None = None
     boxes: Array | None = None
+    identities: Array | None = None
+    labels: LabelPlace | None = None
+    text: str = ""
+    poses: Poses | None = None
+    sequence: str = ""
+    category: str = ""
+    seconds: float = 0.0
+
+    def annotations(self) -> Iterator[bytes]:
+        """What is known of it beside its samples, in a form that is the same on every machine."""
+        known = [self.id, self.label, self.camera, self.text, self.sequence, self.category, self.seconds]
+        yield f"{json.dumps(known)}\n".encode()
+        arrays = [self.boxes, self.identities]
+        if self.poses is not None:
+            arrays += [getattr(self.poses, name) for name in self.poses.__slots__]
+        if self.labels is not None:
+            arrays.append(self.labels.read())
+        for array in arrays:
+            yield json.dumps(None if array is None else array.shape).encode()
+            yield b"" if array is None else np.asarray(array, "<f8").tobytes()
 
 
 class Dataset:

@@ -13,6 +13,9 @@ from refsw.evaluation.datasets.base import Dataset
 from refsw.evaluation.datasets.folders import open_folder, open_list, open_msmt17, open_vehicle_id
 from refsw.evaluation.datasets.imagenet import open_imagenet
 from refsw.evaluation.datasets.reid import open_market
+from refsw.evaluation.datasets.segmented import open_coco_persons, open_labelled, open_voc_labels
+from refsw.evaluation.datasets.sequences import SEQUENCES
+from refsw.evaluation.datasets.texts import open_lines
 from refsw.evaluation.errors import DatasetError
 
 Opener = Callable[..., Dataset]
@@ -30,6 +33,11 @@ KINDS: Mapping[str, Opener] = {
     "yolo": open_yolo,
     "folder": open_folder,
     "list": open_list,
+    "labels": open_labelled,
+    "voc-labels": open_voc_labels,
+    "coco-persons": open_coco_persons,
+    "lines": open_lines,
+    **SEQUENCES,
 }
 
 
@@ -39,7 +47,7 @@ def open_dataset(kind: str, root: str | Path, *, limit: int | None = None, **opt
     Lists and annotations are read; that every picture is there and whole is for `Dataset.check`.
 
     Args:
-        kind: imagenet, vehicleid, market1501, dukemtmc, cuhk03, msmt17, voc2007, coco, yolo, folder or list.
+        kind: of `KINDS`.
         root: its folder.
         limit: take no more than the first so many pictures or queries.
         options: of its kind.
@@ -66,7 +74,7 @@ def open_dataset(kind: str, root: str | Path, *, limit: int | None = None, **opt
                     f"data set {kind}: {name} is {value!r}: names, a mapping of names to numbers, or a file"
                 )
             continue
-        text = known.get(name, "int" if name == "limit" else "str") == "str"
+        text = known.get(name, "int" if name == "limit" else "str") in ("str", "Names")
         fits = isinstance(value, str | Path) if text else type(value) is int and value >= 0
         if not fits:
             raise UsageError(f"data set {kind}: {name} is {value!r}: {'text' if text else 'a number from 0'}")

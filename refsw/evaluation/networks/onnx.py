@@ -94,6 +94,11 @@ class OnnxNetwork:
         places = json.dumps([self._places, self.outputs, self._axes], sort_keys=True)
         return hashlib.sha256(hashlib.sha256(self._stored).digest() + places.encode()).hexdigest()
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the model tells of itself, by its entries."""
+        return {entry.key: entry.value for entry in self._model.metadata_props}
+
     @cached_property
     def session(self) -> Any:
         """The whole model."""

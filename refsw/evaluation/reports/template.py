@@ -2,7 +2,9 @@
 
 Bits per pixel, the metrics, seconds to encode and to decode an item, and thousands of multiply-accumulates a pixel on
 both sides: up to the cut at the encoder, from it on at the decoder; what the codec itself takes is in its times. A test
-is a class; beneath its points stand their means, and those of all classes at the end.
+is a class; beneath its points stand their means, and those of all classes at the end. Where items are frames of
+sequences in classes, each point is told for every class as well: its rate is that of the sequences weighted by
+duration, its metrics are over all of their frames.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.reports.cells import SCORE, Cell, Figure, Form, Table
 from refsw.evaluation.reports.selection import metric_name, performances, point_name
 
-BPP, SECONDS, KMACS = Form(4, "0.0000"), Form(4, "0.0000"), Form(2, "0.00")
+BPP, SECONDS, KMACS, KBPS = Form(4, "0.0000"), Form(4, "0.0000"), Form(2, "0.00"), Form(2, "0.00")
 TEXTS = ("class", "layer", "codec", "point")
 OVERALL, MEAN = "Overall", "mean"
 
@@ -25,7 +27,7 @@ def columns(run: Run) -> list[tuple[str, Form]]:
     names = dict.fromkeys(
         name for test in run.conditions.tests for name in (test.quality, *performances(run, test)[:1])
     )
-    told = [("BPP", BPP), *((metric_name(name), SCORE) for name in names)]
+    told = [("BPP", BPP), *([("kbit/s", KBPS)] if _timed(run) else []), *((metric_name(name), SCORE) for name in names)]
     return [*told, ("EncT (s)", SECONDS), ("DecT (s)", SECONDS), ("kMAC/pixel enc", KMACS), ("kMAC/pixel dec", KMACS)]
 
 
@@ -40,10 +42,13 @@ def rows(run: Run) -> list[tuple[list[str], list[float | None]]]:
         own: dict[str, list[list[float | None]]] = {}
         for record in run.records:
             if record["test"] == test.name and "realisations" not in record:
-                figures = _figures(record, names)
+                figures = _figures(record, names, timed=_timed(run))
                 own.setdefault(record["codec"], []).append(figures)
                 point = point_name(record["parameter"], record["value"])
                 found.append(([test.name, record["layer"], record["codec"], point], figures))
+                for category, part in record.get("classes", {}).items():
+                    told = _figures(_part(record, part), names, timed=_timed(run))
+                    found.append(([f"{test.name} {category}", record["layer"], record["codec"], point], told))
         for codec, points in own.items():
             found.append(([test.name, MEAN, codec, ""], _means(points)))
             every.setdefault(codec, []).extend(points)
@@ -71,7 +76,17 @@ def flat(run: Run) -> tuple[list[str], list[list[Any]]]:
     return [*TEXTS, *(name for name, _ in columns(run))], [[*texts, *figures] for texts, figures in rows(run)]
 
 
-def _figures(record: Record, names: Sequence[str]) -> list[float | None]:
+def _timed(run: Run) -> bool:
+    """Whether durations are known."""
+    return any("seconds" in record for record in run.records)
+
+
+def _part(record: Record, part: Record) -> Record:
+    """What a record would be of one class of sequences; times and pixels are only known of all."""
+    return {**part, "times": {}, "complexity": {}}
+
+
+def _figures(record: Record, names: Sequence[str], *, timed: bool) -> list[float | None]:
     pixels = record.get("picture_pixels", record.get("input_pixels"))
     counts = record.get("complexity", {})
     sides = [
@@ -81,6 +96,7 @@ def _figures(record: Record, names: Sequence[str]) -> list[float | None]:
     times = [record["times"].get(name) for name in ("encode", "decode")]
     return [
         8 * record["coded_bytes"] / pixels if pixels else None,
+        *([8 * record["coded_bytes"] / record["seconds"] / 1000 if record.get("seconds") else None] if timed else []),
         *(record["metrics"].get(name) for name in names),
         *(None if time is None else time / record["items"] for time in times),
         *sides,

@@ -197,12 +197,11 @@ class Task(ABC):
         return self.dataset.digest(self.picture_of(item))
 
     def annotations(self) -> str:
-        """SHA-256 of what is known of the pictures beside their samples: labels, cameras, boxes, names of classes."""
+        """SHA-256 of what is known of the pictures beside their samples: labels, boxes, text, names of classes."""
         total = hashlib.sha256()
         for item in (*self.dataset.items, *self.dataset.references):
-            boxes = None if item.boxes is None else np.asarray(item.boxes, "<f8")
-            known = [item.id, item.label, item.camera, None if boxes is None else boxes.shape]
-            total.update(f"{json.dumps(known)}\n".encode() + (b"" if boxes is None else boxes.tobytes()))
+            for part in item.annotations():
+                total.update(part)
         total.update(json.dumps(self.dataset.classes).encode())
         return total.hexdigest()
 
@@ -214,6 +213,10 @@ class Task(ABC):
     def notes(self) -> list[str]:
         """What a user should know of the data set: files that are left out, say."""
         return list(self.dataset.notes)
+
+    def frames(self) -> dict[str, tuple[str, str, float]]:
+        """Sequence, class of sequences and seconds of the items that are frames of sequences."""
+        return {i.id: (i.sequence, i.category, i.seconds) for i in self.dataset.items if i.sequence}
 
     def picture_of(self, item: str) -> Item:
         """The picture of an id.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 
 from refsw.errors import UsageError
 from refsw.evaluation.boxes import COLUMNS, Boxes
 from refsw.evaluation.datasets.base import Dataset, Item
-from refsw.evaluation.detection import Points, coco_average_precision, voc_average_precision
+from refsw.evaluation.detection import Points, coco_average_precision, coco_classes, voc_average_precision
 from refsw.evaluation.distortion import task_distortion
 from refsw.evaluation.errors import DatasetError, EvaluationError, NetworkError
 from refsw.evaluation.fidelity import detection_fidelity
@@ -18,6 +19,7 @@ from refsw.evaluation.networks.base import Network
 from refsw.evaluation.pictures import Geometry, Preprocessing
 from refsw.evaluation.tasks.base import Task, known_options, paired
 from refsw.evaluation.tasks.labels import ORDER, REFUSE, Labels
+from refsw.evaluation.tasks.maps import regions
 from refsw.evaluation.yolox import FIXED, STRIDES, objects
 from refsw.tensor.axes import Array
 
@@ -26,18 +28,21 @@ class Detection(Task):
     """The output of a picture is its objects, binary64 (objects, 6): corners in pixels, confidence, class.
 
     Options: `format` (of what the network gives: yolox, see `refsw.evaluation.yolox`; or boxes, rows of corners in
-    pixels of its input, confidence and class, as detectors with a suppression of their own give them), `labels`,
+    pixels of its input, confidence and class, as detectors with a suppression of their own give them; or map, one of
+    the probability of text, see `refsw.evaluation.tasks.maps`), `labels`,
     `first_class` and `unknown` (which class a number of the network is, see `refsw.evaluation.tasks.labels`; a
     `first_class` of 1 is for networks whose 0 is the background), `strides` (of a
     YOLOX's levels), `least` (confidence that is kept for average precision), `confidence` (from which on an object
-    counts for fidelity), `overlap` (of a YOLOX's suppression), `rules` (coco, voc2007 or voc), `literal` (fidelity as
-    printed).
+    counts for fidelity), `overlap` (of a YOLOX's suppression), `rules` (coco, voc2007 or voc), `per_class`
+    (average precision of each class as well), `literal` (fidelity as printed).
 
     Raises:
         UsageError: an option does not exist.
     """
 
     wants_geometry = True
+    own_options: ClassVar[dict[str, Any]] = {}
+    shares: ClassVar[tuple[str, ...]] = ("least", "confidence", "overlap")
 
     def __init__(
         self, dataset: Dataset, network: Network, preprocessing: Preprocessing, options: Mapping[str, Any]
@@ -45,13 +50,14 @@ class Detection(Task):
         super().__init__(dataset, network, preprocessing)
         known = {"strides": list(STRIDES), "least": 0.01, "confidence": 0.25, "overlap": 0.65}
         known |= {"format": "yolox", "first_class": 0, "unknown": REFUSE, "rules": "coco", "literal": False}
+        known |= {"per_class": False} | self.own_options
         plain = {name: value for name, value in options.items() if name != "labels"}
         chosen = known_options(plain, known, "detection", also=["labels"])
         if chosen["rules"] not in RULES:
             raise UsageError(f"detection: no rules {chosen['rules']}: {', '.join(RULES)}")
         if chosen["format"] not in FORMATS:
             raise UsageError(f"detection: no format {chosen['format']}: {', '.join(FORMATS)}")
-        for name in ("least", "confidence", "overlap"):
+        for name in self.shares:
             if not 0 <= chosen[name] <= 1:
                 raise UsageError(f"detection: {name} {chosen[name]}: from 0 to 1")
         if not all(type(stride) is int and stride > 0 for stride in chosen["strides"]):
@@ -122,12 +128,18 @@ class Detection(Task):
                 overlap=chosen["overlap"],
                 most=MOST,
             )
+        elif chosen["format"] == "map":
+            table = regions(output, self.preprocessing.fitted_size(self.dataset.picture(item).shape[:2]), most=MOST)
         else:
             table = listed(output, confidence=chosen["least"], most=MOST)
         table[:, 5] = self._labels.classes(table[:, 5], item.id)
         table = table[table[:, 5] >= 0]
         table[:, :4] = geometry.undo(table[:, :4])
         return table
+
+    def _name_of(self, number: int) -> str:
+        names = self.dataset.classes
+        return names[number] if number < len(names) and names[number] else str(number)
 
     def score(self, layer: str, outputs: Mapping[str, Any], references: Mapping[str, Any]) -> dict[str, float]:
         """`fidelity`; where objects are annotated, the average precisions, `_pristine`, and `distortion` of `ap`."""
@@ -148,6 +160,9 @@ class Detection(Task):
             return result
         for name, predictions in found.items():
             result |= {f"{key}{name}": value for key, value in RULES[chosen["rules"]](predictions, truths).items()}
+            if chosen["per_class"]:
+                each = EACH[chosen["rules"]](predictions, truths)
+                result |= {f"ap-{self._name_of(number)}{name}": value for number, value in each.items()}
         if result["ap_pristine"] > 0:
             result["distortion"] = task_distortion(result["ap_pristine"], result["ap"])
         return result
@@ -185,7 +200,13 @@ def listed(output: Array, *, confidence: float, most: int) -> Array:
     return table[np.argsort(-table[:, 4], kind="stable")[:most]]
 
 
-FORMATS = ("yolox", "boxes")
+FORMATS = ("yolox", "boxes", "map")
 MOST = 100
 """Objects of a picture that are kept, as the rules of COCO have it."""
 RULES = {"coco": _coco, "voc2007": _voc(Points.ELEVEN), "voc": _voc(Points.ALL)}
+EACH: Mapping[str, Callable[[Sequence[Boxes], Sequence[Boxes]], dict[int, float]]] = {
+    "coco": coco_classes,
+    "voc2007": partial(voc_average_precision, points=Points.ELEVEN),
+    "voc": partial(voc_average_precision, points=Points.ALL),
+}
+"""Average precision of each annotated class, by its number."""

@@ -18,6 +18,7 @@ from refsw.evaluation.anchors.grouped import digest, together
 from refsw.evaluation.anchors.orders import SUPPORT, Job, Look, Seen, Unseen, optional_of, outputs_key
 from refsw.evaluation.anchors.points import SIZES_OF_INPUT
 from refsw.evaluation.anchors.run import NO_CODEC
+from refsw.evaluation.anchors.sequences import classes_of, in_groups
 from refsw.evaluation.anchors.work import features_of_item, forget, perform, task_here
 from refsw.evaluation.errors import EvaluationError
 
@@ -121,8 +122,7 @@ class _Freezer:
         yield test_member(self.number), json.dumps(self._told(shapes, digests), allow_nan=False).encode()
 
     def _groups(self) -> list[tuple[str, ...]]:
-        size = self.test.group
-        return [tuple(self.seen.items[i : i + size]) for i in range(0, len(self.seen.items), size)]
+        return in_groups(self.seen.items, self.test.group, self.seen.frames)
 
     def _job(self, layer: str, group: int, items: tuple[str, ...]) -> Job:
         inputs = tuple(self.seen.inputs[item] for item in items) if self.seen.inputs else ()
@@ -147,7 +147,7 @@ class _Freezer:
             "items": seen.items, "support": seen.support, "inputs": seen.inputs, "basis": seen.basis,
             "data": seen.data, "notes": seen.notes, "layers": list(self.test.layers),
             "complexity": {layer: optional_of(self.task, "complexity", layer) for layer in self.test.layers},
-            "sizes": sizes, "shapes": shapes, "groups": digests,
+            "frames": self.seen.frames, "sizes": sizes, "shapes": shapes, "groups": digests,
             "references": self.references | self.support,
             "outputs": outputs, "scores": {layer: self._scores(layer) for layer in self.test.layers},
         }  # fmt: skip
@@ -160,9 +160,12 @@ class _Freezer:
         found: dict[str, Any] = {}
 
         def add(outputs: Mapping[str, Any]) -> None:
-            unpacked = {item: unpack(output) for item, output in outputs.items()}
-            scores = self.task.score(layer, unpacked, references, *beside)
-            found[digest_of(dict(outputs))] = {name: float(value) for name, value in scores.items()}
+            for items in (tuple(outputs), *classes_of(self.seen.frames).values()):
+                own = {item: outputs[item] for item in items}
+                unpacked = {item: unpack(output) for item, output in own.items()}
+                known = {item: references[item] for item in items}
+                scores = self.task.score(layer, unpacked, known, *beside)
+                found[digest_of(own)] = {name: float(value) for name, value in scores.items()}
 
         add({item: self.references[item] for item in self.seen.items})
         points: dict[Any, list[Record]] = {}

@@ -239,6 +239,10 @@ class FrozenTask:
         """As it was told."""
         return self._told["complexity"][layer]
 
+    def frames(self) -> dict[str, Any]:
+        """Where items that are frames of sequences belong."""
+        return dict(self._told.get("frames", {}))
+
     def input_pixels(self, item: str) -> int | None:
         """Of an item."""
         return self._size(item, "input_pixels")

@@ -15,8 +15,8 @@ cut, with weights in binary16:
 
 Without --pictures it tells odd digits from even ones in clutter (`refsw.evaluation.toy`); digits as for
 tools/train_digits.py, 1297 of which train. With it, FOLDER/train and FOLDER/test hold a folder of pictures of one size
-for each class (of `--classes`, cat and dog): the tutorial's own task, on CIFAR-10 or Kaggle's pictures. Then toy.onnx is
-written too, which conditions can name: `{kind: onnx, path: OUT/toy.onnx, cuts: {layer1: layer1, ...}}`.
+for each class (of `--classes`, cat and dog): the tutorial's own task, on CIFAR-10 or Kaggle's pictures. Then toy.onnx
+is written too, which conditions can name: `{kind: onnx, path: OUT/toy.onnx, cuts: {layer1: layer1, ...}}`.
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ def whole(parts: list[onnx.ModelProto]) -> onnx.ModelProto:
 
 
 def pictures_of(folder: Path, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    found = [(read_picture(path), label) for label, name in enumerate(classes) for path in sorted((folder / name).iterdir())]
+    places = [(path, label) for label, name in enumerate(classes) for path in sorted((folder / name).iterdir())]
+    found = [(read_picture(path), label) for path, label in places]
     return np.stack([picture for picture, _ in found]), np.array([label for _, label in found], np.int64)
 
 

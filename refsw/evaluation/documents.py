@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from refsw.errors import UsageError
@@ -12,6 +16,8 @@ DEEPEST = 50
 MOST_VALUES = 1_000_000
 """As many as a file may stand for, repetitions by name (aliases) counted each time."""
 KEYS = (bool, int, float, str)
+LONGEST = 200
+"""Characters of a validator's message, which may repeat the document."""
 
 
 def read_yaml(text: str, where: str) -> Any:
@@ -108,3 +114,40 @@ def _count(yaml: Any, node: Any, known: dict[int, int], where: str) -> int:
         raise UsageError(f"{where}:{node.start_mark.line + 1}: stands for more than {MOST_VALUES} values")
     known[id(node)] = total
     return total
+
+
+def words(value: Any, where: str) -> Any:
+    """A document with keys as text, as JSON has them.
+
+    Raises:
+        UsageError: there is NaN or infinity somewhere, which JSON does not have.
+    """
+    if isinstance(value, dict):
+        return {str(k): words(v, where) for k, v in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{where}: {value} is no number")
+    return [words(v, where) for v in value] if isinstance(value, list) else value
+
+
+def check_schema(document: Any, path: Path, where: str, told: Callable[[Any], str] | None = None) -> None:
+    """That a document is as a JSON schema wants it.
+
+    Args:
+        document: with keys as text.
+        path: of the schema.
+        where: name of the file, for messages.
+        told: what to say of an error of the validator; by default its own message.
+
+    Raises:
+        UsageError: says in one line what is wrong, and where.
+    """
+    schema = optional("jsonschema")
+    validator = schema.Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+    errors = list(validator.iter_errors(document))
+    if not errors:
+        return
+    error = min(errors, key=schema.exceptions.relevance) if len(errors) == 1 else schema.exceptions.best_match(errors)
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
+    text = told(error) if told else str(error.message)
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    raise UsageError(f"{where}: {place or 'the file'}: {' '.join(text.split())}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,12 +17,12 @@ from typing import Any
 from refsw.errors import UsageError
 from refsw.evaluation.anchors.choices import CodecChoice, takers
 from refsw.evaluation.anchors.links import links
-from refsw.evaluation.documents import read_yaml
+from refsw.evaluation.documents import check_schema, read_yaml, words
 from refsw.evaluation.inputs import INPUTS
 from refsw.evaluation.picture_codecs.external import FILES
 from refsw.evaluation.picture_codecs.external import PLACES as PLACES_OF_PICTURES
 from refsw.evaluation.picture_codecs.groups import APART, FRAMES
-from refsw.extras import optional, package_folder
+from refsw.extras import package_folder
 from refsw.payload.commands import INPUT, OUTPUT, VALUE, check_command
 
 SCHEMA = Path(__file__).parent / "conditions.schema.json"
@@ -169,8 +168,8 @@ def parse_conditions(document: Any, where: str = "conditions") -> Conditions:
     Raises:
         UsageError: says in one line what is wrong, and where.
     """
-    document = _words(document, where)
-    _check_schema(document, where)
+    document = words(document, where)
+    check_schema(document, SCHEMA, where, _told)
     codecs = {name: _codec(name, entry, where) for name, entry in document["codecs"].items()}
     tests = tuple(_test(entry, codecs, where) for entry in document["tests"])
     for place, names in (("tests", [test.name for test in tests]),):
@@ -183,31 +182,11 @@ def parse_conditions(document: Any, where: str = "conditions") -> Conditions:
     return Conditions(document["name"], document["title"], codecs, tests, document)
 
 
-def _words(value: Any, where: str) -> Any:
-    """Keys as text, as JSON has them.
-
-    Raises:
-        UsageError: there is NaN or infinity somewhere, which JSON does not have.
-    """
-    if isinstance(value, dict):
-        return {str(k): _words(v, where) for k, v in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{where}: {value} is no number")
-    return [_words(v, where) for v in value] if isinstance(value, list) else value
-
-
-def _check_schema(document: Any, where: str) -> None:
-    schema = optional("jsonschema")
-    validator = schema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
-    errors = list(validator.iter_errors(document))
-    if not errors:
-        return
-    error = min(errors, key=schema.exceptions.relevance) if len(errors) == 1 else schema.exceptions.best_match(errors)
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
-    told = error.message if len(error.message) <= 200 else f"{error.message[:200]}..."
+def _told(error: Any) -> str:
+    """The message of a schema's validator, in the words of conditions where its own would not help."""
     if error.validator in ("oneOf", "not") and "codecs" in error.absolute_path:
-        told = "a codec has either a preset, or the commands encode and decode, or picture, or picture and commands"
-    raise UsageError(f"{where}: {place or 'the file'}: {' '.join(told.split())}")
+        return "a codec has either a preset, or the commands encode and decode, or picture, or picture and commands"
+    return str(error.message)
 
 
 def _codec(name: str, entry: Mapping[str, Any], where: str) -> CodecChoice:

@@ -19,6 +19,8 @@ PACKAGES = {
     "dpkt": ("dpkt", "carriage"),
     "numba": ("numba", "speed"),
     "rapidocr_onnxruntime": ("rapidocr-onnxruntime", "ocr"),
+    "sklearn": ("scikit-learn", "anchors"),
+    "mlxtend": ("mlxtend", "learning"),
 }
 """Modules whose package has another name or that belong to another extra: package and extra."""
 

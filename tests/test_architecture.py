@@ -31,7 +31,7 @@ LAYERS = [
     {"validation", "inspection"},
     {"resilience", "carriage"},
     {"conformance", "evaluation"},
-    {"planning"},
+    {"planning", "learning"},
     {"cli"},
     {"__main__"},
 ]
@@ -48,6 +48,7 @@ HEAVY = {
     "tensorly",
     "dpkt",
     "numba",
+    "mlxtend",
 }
 # What is imported when a command of the light part runs; the rest only inside functions.
 DEFERRED = HEAVY | {"av", "PIL", "safetensors", "jsonschema"}
@@ -188,6 +189,7 @@ OWNERS = ("warnings", "os", "locale", "logging", "logger", "np", "numpy", "rando
           "resource", "threading", "matplotlib", "torch", "self._torch", "av.logging", "multiprocessing")  # fmt: skip
 ALLOWED = {
     "cli/main.py": {"signal.signal"},  # the process is its own
+    "cli/learn.py": {"torch.set_num_threads"},  # so is that of an experiment
     "conformance/guard.py": {"signal.signal", "signal.set_wakeup_fd", "resource.setrlimit"},  # a child of its own
     "conformance/worker.py": {"sys.path.insert"},  # the process is its own
     "evaluation/anchors/workers.py": {"signal.signal", "logger.setLevel"},  # a worker; Dask's loggers

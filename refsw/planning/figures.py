@@ -5,17 +5,12 @@ Drawn by a process of its own, as the reports' plots are (`refsw.evaluation.repo
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 
 from refsw.evaluation.reports import palette
-from refsw.evaluation.reports.drawing import OTHERS
+from refsw.evaluation.reports.apart import answer, drawn_apart, prepare
 from refsw.evaluation.reports.figures import dress, logarithmic, marker
 from refsw.extras import optional
 from refsw.planning import plan
@@ -33,17 +28,7 @@ def drawn(planned: Planned) -> dict[str, bytes]:
     Raises:
         RuntimeError: the process that draws them failed.
     """
-    optional("matplotlib")
-    environment = {name: value for name, value in os.environ.items() if name not in OTHERS}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    told = json.dumps(_as_dict(planned)).encode()
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", __name__], input=told, env=environment, capture_output=True, check=False
-    )
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise RuntimeError(f"the plan could not be drawn: {last}")
-    return {name: base64.b64decode(data) for name, data in json.loads(done.stdout).items()}
+    return drawn_apart(__name__, _as_dict(planned))
 
 
 def _as_dict(planned: Planned) -> dict[str, Any]:
@@ -121,12 +106,7 @@ def dress_log(axes: Any, title: str) -> None:
 
 def main() -> None:
     """Draw the plan that standard input holds, onto standard output."""
-    planned = _from_dict(json.load(sys.stdin))
-    matplotlib = optional("matplotlib")
-    matplotlib.rcdefaults()
-    matplotlib.rcParams["svg.hashsalt"] = "refsw"
-    files = {f"plan.{kind}": palette.as_bytes(figure(planned), kind) for kind in ("png", "svg")}
-    json.dump({name: base64.b64encode(data).decode() for name, data in files.items()}, sys.stdout)
+    answer({"plan": figure(_from_dict(prepare()))})
 
 
 if __name__ == "__main__":

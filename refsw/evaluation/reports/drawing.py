@@ -20,9 +20,8 @@ from refsw.errors import RefswError, UsageError
 from refsw.evaluation.anchors.conditions import parse_conditions
 from refsw.evaluation.anchors.folder import Run
 from refsw.evaluation.reports import figures, loss_figures, palette, remote_figures
+from refsw.evaluation.reports.apart import OTHERS
 from refsw.extras import optional
-
-OTHERS = ("MPLBACKEND", "MATPLOTLIBRC")
 
 
 def plots_of(run: Run, anchor: Run | None = None) -> dict[str, bytes]:

@@ -46,6 +46,7 @@ COMMANDS = {
     "anchor": ("refsw.cli.anchor", "Anchors under common test conditions: run, report, compare, cross-check."),
     "plan": ("refsw.cli.plan", "Where to cut a network: latency and energy of every cut over links."),
     "profile": ("refsw.cli.profile", "Learn a device profile for plans: the latency of layers, measured here."),
+    "learn": ("refsw.cli.learn", "Where new models come from: experiments with reuse, and the whole loop."),
     "demo": ("refsw.cli.demo", "The main job on real features that ship with the package, with a plot."),
 }
 

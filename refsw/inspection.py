@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, BinaryIO
 
 from refsw.errors import DfcError
@@ -46,6 +46,10 @@ class TensorSummary:
     parts_per_sample: int = 0
     part_rows: int | None = None
     part_channels: int | None = None
+    layer_kind: str | None = None
+    base_layer: str | None = None
+    purpose: str = ""
+    carried_channels: int | None = None
     samples: int = 0
     predicted_samples: int = 0
     moved_samples: int = 0
@@ -134,7 +138,8 @@ def _inspect(stream: BinaryIO, base: Model | None, *, trace: bool) -> Inspection
         found.profile, found.level = reader.header.profile.name.lower(), reader.header.level.value
         for content in reader:
             if isinstance(content, Parameters):
-                by_id[content.id] = _summary(content)
+                base = None if content.base is None else by_id[content.base].name
+                by_id[content.id] = replace(_summary(content), base_layer=base)
                 found.tensors.append(by_id[content.id])
             elif isinstance(content, UnitContent):
                 summary = by_id[content.tensor.id]
@@ -211,6 +216,9 @@ def _summary(p: Parameters) -> TensorSummary:
         parts_per_sample=len(p.part_numbers),
         part_rows=p.parts.part_rows if p.parts else None,
         part_channels=-(-p.axes.channels // p.parts.groups) if p.parts else None,
+        layer_kind=p.layer.kind.name.lower() if p.layer else None,
+        purpose=p.layer.purpose if p.layer else "",
+        carried_channels=int(p.carried.sum()) if p.layer else None,
         configuration_bytes=len(p.configuration),
         network_id=p.network_id,
         model_digest=p.model_digest.hex() if p.model_digest else None,

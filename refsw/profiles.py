@@ -24,6 +24,7 @@ PROFILE_CODECS: dict[Profile, frozenset[PayloadCodec]] = {
     Profile.NATIVE: frozenset({PayloadCodec.NATIVE}) | _BYTES,
     Profile.COMPLETE: frozenset(PayloadCodec),
     Profile.MODEL_EXTENDED: frozenset(),
+    Profile.SCALABLE: _HEVC | _BYTES | {PayloadCodec.NATIVE},
 }
 """11.2 The payload codecs that a profile allows."""
 
@@ -38,12 +39,14 @@ class Extension(StrEnum):
     """6.12 What a feature parameter set may have beyond version 1.0."""
 
     PARTS = "parts"
+    LAYERS = "layers"
     TIME_PREDICTION = "time prediction"
 
 
 PROFILE_EXTENSIONS: dict[Profile, frozenset[Extension]] = dict.fromkeys(Profile, frozenset[Extension]()) | {
     Profile.RESILIENT: frozenset({Extension.PARTS}),
-    Profile.NATIVE: frozenset(Extension),
+    Profile.NATIVE: frozenset({Extension.PARTS, Extension.TIME_PREDICTION}),
+    Profile.SCALABLE: frozenset({Extension.LAYERS, Extension.TIME_PREDICTION}),
     Profile.COMPLETE: frozenset(Extension),
 }
 """11.2 The extensions that a profile allows."""
@@ -62,6 +65,7 @@ class LevelLimits:
         unit_bytes: bytes of one unit body.
         parameter_sets: feature parameter sets, that is tensors, of a bitstream.
         sample_parts: parts of one sample.
+        layers: layers that a sample is made of.
         model_tensors: tensors of the base, and of the result, of a model update.
         model_elements: elements of all tensors of the result.
         model_unit_elements: elements of the coded tensors of one model data unit.
@@ -75,15 +79,16 @@ class LevelLimits:
     unit_bytes: int
     parameter_sets: int
     sample_parts: int
+    layers: int
     model_tensors: int
     model_elements: int
     model_unit_elements: int
 
 
 LEVELS: dict[Level, LevelLimits] = {
-    Level.L1: LevelLimits(2**20, 2**22, 4096, 2**22, 2**12, 2**25, 8, 2**12, 2**12, 2**26, 2**24),
-    Level.L2: LevelLimits(2**24, 2**26, 8192, 2**25, 2**14, 2**29, 16, 2**14, 2**16, 2**30, 2**27),
-    Level.L3: LevelLimits(2**28, 2**28, 16384, 2**28, 2**16, 2**31, 64, 2**16, 2**20, 2**34, 2**30),
+    Level.L1: LevelLimits(2**20, 2**22, 4096, 2**22, 2**12, 2**25, 8, 2**12, 4, 2**12, 2**26, 2**24),
+    Level.L2: LevelLimits(2**24, 2**26, 8192, 2**25, 2**14, 2**29, 16, 2**14, 8, 2**16, 2**30, 2**27),
+    Level.L3: LevelLimits(2**28, 2**28, 16384, 2**28, 2**16, 2**31, 64, 2**16, 16, 2**20, 2**34, 2**30),
 }
 """11.3 The limits by level."""
 
@@ -91,7 +96,8 @@ LEVELS: dict[Level, LevelLimits] = {
 def default_profile(codecs: set[PayloadCodec], extensions: set[Extension], inter: bool) -> Profile:
     """Informative: the narrowest profile, of the earliest version, that allows all of the codecs and extensions."""
     for profile, allowed in PROFILE_CODECS.items():
-        if codecs <= allowed and extensions <= PROFILE_EXTENSIONS[profile] and (not inter or profile in INTER_PROFILES):
+        fits = codecs <= allowed and extensions <= PROFILE_EXTENSIONS[profile]
+        if profile is not Profile.COMPLETE and fits and (not inter or profile in INTER_PROFILES):
             return profile
     return Profile.COMPLETE
 

@@ -37,11 +37,13 @@ LISTS: dict[str, list[str]] = {
         "unit.complete-element", "unit.no-rest", "unit.pass-over",
     ],
     "feature parameter set": [
-        f"{ELEMENTS}feature_parameter_set", f"{ELEMENTS}feature_extension", "profile.extension", "fps.utf8",
+        f"{ELEMENTS}feature_parameter_set", f"{ELEMENTS}feature_extension", f"{ELEMENTS}layer",
+        "profile.extension", "fps.utf8",
         "fps.name-characters", "fps.axis-once",
         "fps.sample-axis-first", "fps.sample-has-axis", "range.order", "fps.unquantized-codec",
         "fps.quantized-type", "fps.codec-bit-depth", "fps.coded-size", "fps.grid-cells", "fps.channel-order",
         "profile.codec", "level.sample-elements", "level.sample-parts", "level.picture-side", "level.picture-elements",
+        "layer.parts", "layer.channels", "layer.base", "layer.same-tensor", "layer.quantizers", "level.layers",
         "order.parameter-set-repeated", "level.parameter-sets", "fps.layer-id-unique", "fps.model-digest",
         "bytes.no-configuration", "image.no-configuration", "hevc.configuration", "hevc.sps",
         "hevc.chroma-format", "hevc.bit-depth", "hevc.picture-size", "hevc.cropping", "hevc.profile",
@@ -49,7 +51,8 @@ LISTS: dict[str, list[str]] = {
     ],
     "feature data": [
         f"{ELEMENTS}feature_data", "order.parameter-set-first", "order.samples", "order.access-units",
-        "fps.single-sample", "level.unit-elements", "level.unit-pictures", "range.scope", "unpack.pictures",
+        "layer.units", "fps.single-sample", "level.unit-elements", "level.unit-pictures", "range.scope",
+        "unpack.pictures",
         "payload.empty", "payload.pictures", "decode.pictures", "payload.level-range", "access.independent",
         "access.sample", "profile.inter",
     ],
@@ -84,7 +87,8 @@ LISTS: dict[str, list[str]] = {
     "samples": [
         "unpack.coded-channels", "unpack.position", "unpack.margin", "decode.levels", "dequantize.steps",
         "dequantize.constant", "dequantize.none", "dequantize.uniform", "dequantize.log",
-        "dequantize.element-type", "decode.elements", "tensor.element-type", "tensor.order",
+        "dequantize.element-type", "layer.decode", "layer.refinement", "layer.prefix", "layer.missing",
+        "decode.elements", "tensor.element-type", "tensor.order",
         "decode.sequence", "time.sample",
     ],
     "digest": [

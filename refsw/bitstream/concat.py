@@ -79,6 +79,9 @@ class _Joined:
                 values = values_of(reader, piece.unit)
                 tensor = reader.tensors[values["parameter_set_id"]].parameters
                 seen.add(tensor.name)
+                if tensor.base is not None:
+                    below = self.sets.get(reader.tensors[tensor.base].parameters.name, values)
+                    values = values | {"base_parameter_set_id": below["parameter_set_id"]}
                 self._parameter_set(tensor.name, values, name, samples=tensor.axes.has_samples)
             else:
                 self._samples(reader, piece.unit.type, values_of(reader, piece.unit), piece.content, start)

@@ -1,4 +1,4 @@
-"""Informative: some samples, some tensors, or some parts of a bitstream."""
+"""Informative: some samples, some tensors, some layers, or some parts of a bitstream."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from refsw.bitstream.writing import NO_DIGESTS, Piece, Writer, features_of, pieces, tensor_id, values_of
 from refsw.errors import UsageError
+from refsw.features.layers import chain
 from refsw.features.parameters import Parameters, check_values
 from refsw.features.reader import BitstreamReader, DigestContent
 from refsw.features.reconstruct import UnitContent
@@ -22,7 +23,8 @@ class Selection:
 
     Args:
         samples: first and last sample; they are counted from 0 in the new bitstream.
-        tensors: names of tensors.
+        tensors: names of tensors; layers with their base layers.
+        layers: of tensors in layers, those with at most so many layers below them (9.11).
         parts: indices of parts: some groups of channels, and some bands next to each other. The new tensor has their
             channels, in the old order, and their rows.
     """
@@ -30,6 +32,7 @@ class Selection:
     samples: tuple[int, int] | None = None
     tensors: tuple[str, ...] | None = None
     parts: tuple[int, ...] | None = None
+    layers: int | None = None
 
 
 def extract(data: Bitstream, out: BinaryIO, selection: Selection) -> None:
@@ -49,6 +52,8 @@ def extract(data: Bitstream, out: BinaryIO, selection: Selection) -> None:
     """
     if selection.samples is not None and not 0 <= selection.samples[0] <= selection.samples[1]:
         raise UsageError(f"samples {selection.samples[0]} to {selection.samples[1]}: indices from 0, in order")
+    if selection.layers is not None and selection.layers < 0:
+        raise UsageError(f"layers up to {selection.layers}: they count from 0, the one without a base layer")
     with opened(data) as stream:
         reader = features_of(stream, "samples, tensors or parts to extract")
         writer = Writer(out, reader.header.profile, reader.header.level)
@@ -94,8 +99,16 @@ class _Extraction:
     def _parameter_set(self, values: Values) -> None:
         number = values["parameter_set_id"]
         p = self.reader.tensors[number].parameters
+        below = chain(p, {key: tensor.parameters for key, tensor in self.reader.tensors.items()})[1:]
         if self.selection.tensors is not None and p.name not in self.selection.tensors:
             return
+        if self.selection.layers is not None and len(below) > self.selection.layers:
+            return
+        left_out = [base.name for base in below if base.id not in self.counts]
+        if left_out:
+            raise UsageError(
+                f"{p.name} is a layer: {left_out[0]}, which it is decoded with, has to be extracted as well"
+            )
         if number not in self.counts:
             self.counts[number] = 0
             self.chosen[number] = {}

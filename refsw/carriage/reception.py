@@ -15,6 +15,7 @@ from refsw.features.assembly import OpenSample
 from refsw.features.cost import FeatureMeter
 from refsw.features.decoder import DecoderLimits, check_digest, model_mismatch, sample_time
 from refsw.features.digest import RunningDigest
+from refsw.features.layers import LayeredSamples
 from refsw.features.parameters import Parameters
 from refsw.features.reader import Content, DigestContent
 from refsw.features.reconstruct import UnitContent, decode_unit
@@ -95,6 +96,7 @@ class Receiver:
         self._settings = DecoderSettings(self.hevc_decoder)
         self._digests: dict[tuple[int, DigestKind], _Digest] = {}
         self._open: dict[int, OpenSample] = {}
+        self._layers = LayeredSamples()
         self._closed: dict[int, int] = {}
         self._samples = self._partial = 0
 
@@ -184,7 +186,7 @@ class Receiver:
                     ErrorClass.RESOURCE_LIMIT, "level.capacity", "feature_data", None,
                     expected=f"at most {self.limits.output_bytes} bytes of decoded samples", got="more",
                 )  # fmt: skip
-            decoded = decode_unit(content, profile, self._settings)
+            decoded = self._layers.add(content, decode_unit(content, profile, self._settings))
         except UnsupportedError:
             raise
         except DfcError as error:  # 14.7: told, and gone on from

@@ -1,4 +1,4 @@
-"""refsw extract: some samples, tensors or parts of a bitstream, as a bitstream."""
+"""refsw extract: some samples, tensors, layers or parts of a bitstream, as a bitstream."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from refsw.errors import UsageError
 @click.option("--samples", metavar="FIRST[:LAST]", help="These samples of every tensor, counted from 0 anew.")
 @click.option("--tensor", "tensors", multiple=True, metavar="NAME", help="This tensor; may be repeated.")
 @click.option("--parts", metavar="I,J,...", help="These parts of every sample: bands of groups of channels.")
+@click.option("--layers", type=int, metavar="K", help="Layers 0 to K of tensors in layers, and all other tensors.")
 @click.option("--json", "as_json", is_flag=True, help="Tell errors as JSON.")
 def command(
-    bitstream: Path, output: Path, samples: str | None, tensors: tuple[str, ...], parts: str | None, as_json: bool
-) -> None:
-    """Write some samples, tensors or parts of BITSTREAM (- for a pipe) as a bitstream, without decoding."""
-    if samples is None and not tensors and parts is None:
-        raise UsageError("nothing is chosen: --samples, --tensor, --parts, or several of them")
+    bitstream: Path, output: Path, samples: str | None, tensors: tuple[str, ...], parts: str | None,
+    layers: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Write some samples, tensors, layers or parts of BITSTREAM (- for a pipe) as a bitstream, without decoding."""
+    if samples is None and not tensors and parts is None and layers is None:
+        raise UsageError("nothing is chosen: --samples, --tensor, --layers, --parts, or several of them")
     distinct(bitstream, output)
     selection = Selection(
         _numbers(samples, ":", "--samples FIRST or FIRST:LAST", 2) if samples is not None else None,  # type: ignore[arg-type]
         tensors or None,
         _numbers(parts, ",", "--parts I,J,...", None) if parts is not None else None,
+        layers,
     )
     with input_stream(bitstream) as stream, output_stream(output) as out:
         extract(stream, out, selection)

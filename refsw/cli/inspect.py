@@ -137,6 +137,10 @@ def _print_tensor(t: TensorSummary) -> None:
     pictures = f"{t.pictures_per_sample} picture{'s' * (t.pictures_per_sample != 1)} a sample"
     size = f"{t.coded_size[0]} rows x {t.coded_size[1]} columns"
     say(f"            {t.layout} {t.grid[0]}x{t.grid[1]}, {pictures} of {size}")
+    if t.layer_kind:
+        on = f" on {shown(t.base_layer, SHOWN_NAME)}" if t.base_layer is not None else ""
+        purpose = f", for {shown(t.purpose, SHOWN_NAME)}" if t.purpose else ""
+        say(f"            layer of kind {t.layer_kind}{on}: carries {t.carried_channels} channels{purpose}")
     if t.parts_per_sample:
         say(f"            {t.parts_per_sample} parts a sample of {t.part_rows} rows of {t.part_channels} channels")
     coded = t.payload_bytes + t.configuration_bytes

@@ -320,6 +320,7 @@ def _included(structure: Structure) -> Iterator[Structure]:
     for node in nodes:
         if isinstance(node, Include):
             yield node.structure
+            nodes += node.structure.nodes
         elif isinstance(node, When | Repeat):
             nodes += node.body
 

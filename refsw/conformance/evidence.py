@@ -18,6 +18,7 @@ from refsw.conformance.models import is_update
 from refsw.conformance.reference import decode_in_steps
 from refsw.errors import DfcError
 from refsw.features.decoder import Decoder, Sample
+from refsw.features.layers import chain
 from refsw.features.parameters import Parameters
 from refsw.features.random_access import decode_samples
 from refsw.features.reader import BitstreamReader
@@ -63,7 +64,8 @@ def observe(
         units = [content for content in BitstreamReader(io.BytesIO(data)) if isinstance(content, UnitContent)]
         found.tensors = list(_digests(data, samples))
         again = _decodes_from_anywhere(data, samples, len(parameters))
-        facts = Facts(rows, list(parameters.values()), units, Decoder(io.BytesIO(data)).header, again)
+        alone = _decodes_in_layers(data, samples, parameters)
+        facts = Facts(rows, list(parameters.values()), units, Decoder(io.BytesIO(data)).header, again, alone)
         found.requirements = requirements(facts)
     return found
 
@@ -106,3 +108,14 @@ def _decodes_from_anywhere(data: bytes, samples: list[Sample], tensors: int) -> 
     index = indices.pop()
     alone = {sample.tensor: sample.elements for sample in decode_samples(data, index)}
     return all(sample.elements.tobytes() == alone[name].tobytes() for name, sample in last.items())
+
+
+def _decodes_in_layers(data: bytes, samples: list[Sample], parameters: Mapping[str, Parameters]) -> bool:
+    """Whether a layer decodes to the same without the tensors that it does not depend on, if there are any."""
+    sets = {p.id: p for p in parameters.values()}
+    layers = [p for p in sets.values() if p.layer is not None and len(chain(p, sets)) < len(sets)]
+    for p in layers:
+        alone = [sample.elements.tobytes() for sample in Decoder(io.BytesIO(data), tensors={p.name})]
+        if alone != [sample.elements.tobytes() for sample in samples if sample.tensor == p.name]:
+            return False
+    return bool(layers)

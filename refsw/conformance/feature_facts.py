@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from refsw.conformance.facts import ALWAYS, of_syntax
+from refsw.features.layers import chain
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent
 from refsw.payload import nal, slices
@@ -67,6 +68,9 @@ NATIVE = [
 ]  # fmt: skip
 
 
+LAYERS = ["layer.channels", "layer.decode", "layer.parts", "profile.extension"]
+UPPER = ["layer.base", "layer.same-tensor"]
+REFINEMENT = ["layer.refinement", "layer.quantizers"]
 TIME = ["fps.time-prediction", "native.prediction"]
 PREDICTED = ["native.predicted", "native.predicted-context"]
 MOVED = ["native.motion-blocks", "native.motion-range"]
@@ -76,7 +80,8 @@ MOVED = ["native.motion-blocks", "native.motion-range"]
 class Facts:
     """What is known of a bitstream that decoded.
 
-    `from_anywhere`: its last sample was decoded alone, to the same elements.
+    `from_anywhere`: its last sample was decoded alone, to the same elements. `in_layers`: a layer was decoded without
+    the tensors that it does not depend on, to the same elements.
     """
 
     rows: list[TraceRow]
@@ -84,6 +89,7 @@ class Facts:
     units: list[UnitContent]
     header: Header
     from_anywhere: bool
+    in_layers: bool
 
 
 def requirements(facts: Facts) -> set[str]:
@@ -102,8 +108,21 @@ def requirements(facts: Facts) -> set[str]:
             found.update(PARTS)
         if p.time_prediction:
             found.update(TIME)
+        if p.layer is not None:
+            found.update(_of_layer(p, units))
     found.update(_of_prediction(facts.rows))
     return found
+
+
+def _of_layer(p: Parameters, units: list[UnitContent]) -> Iterator[str]:
+    assert p.layer is not None
+    yield from LAYERS
+    if p.base is not None:
+        yield from UPPER
+        if units:
+            yield "layer.units"
+    if p.layer.refines and units:
+        yield from REFINEMENT
 
 
 def _of_prediction(rows: list[TraceRow]) -> Iterator[str]:
@@ -122,6 +141,8 @@ def _of_stream(facts: Facts) -> Iterator[str]:
         yield "order.parameter-set-repeated"
     if facts.units:
         yield "order.parameter-set-first"
+    if facts.in_layers:
+        yield "layer.prefix"
     by_tensor = [number for number, _ in dict.fromkeys((unit.tensor.id, unit.first_sample) for unit in facts.units)]
     if len(by_tensor) > len(set(by_tensor)):
         yield "order.samples"
@@ -142,6 +163,9 @@ def _of_levels(facts: Facts) -> Iterator[str]:
     limits = LEVELS[facts.header.level]
     if len(facts.parameters) == limits.parameter_sets:
         yield "level.parameter-sets"
+    sets = {p.id: p for p in facts.parameters}
+    if any(len(chain(p, sets)) == limits.layers for p in facts.parameters):
+        yield "level.layers"
     for unit in facts.units:
         p = unit.parameters
         reached = {
@@ -156,7 +180,7 @@ def _of_levels(facts: Facts) -> Iterator[str]:
 
 
 def _of_parameters(p: Parameters) -> Iterator[str]:
-    names = p.network_id + p.layer_id
+    names = p.network_id + p.layer_id + (p.layer.purpose if p.layer is not None else "")
     if names:
         yield "fps.name-characters"
     if not names.isascii():
@@ -184,7 +208,7 @@ def _of_samples(p: Parameters, units: list[UnitContent]) -> Iterator[str]:
             yield "dequantize.none"
     elif coded:
         yield from ("range.scope", "range.order")
-        if 0 in coded or len(p.coded_channels) < p.axes.channels:
+        if 0 in coded or len(p.constant_channels):
             yield "dequantize.constant"
     if not any(coded):
         return

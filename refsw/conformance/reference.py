@@ -14,6 +14,7 @@ from refsw.carriage.sdp import parse_sdp
 from refsw.conformance.models import apply, is_update
 from refsw.features.assembly import OpenSample
 from refsw.features.decoder import decode_by_name
+from refsw.features.layers import LayeredSamples
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
 from refsw.features.reconstruct import UnitContent, all_levels, decode_pictures, elements_of, levels_of, to_dtype
@@ -55,23 +56,26 @@ class ReferenceTensor:
     pictures: list[Array] = field(default_factory=list)  # of a unit: (P, height, width)
     open: OpenSample | None = None  # a sample of which parts are still to come
 
-    def add(self, content: UnitContent, profile: Profile) -> None:
+    def add(self, content: UnitContent, profile: Profile, layers: LayeredSamples) -> None:
         """The samples of a unit, or a part of one.
 
         Raises:
-            PayloadError: it does not decode.
+            DfcError: it does not decode, or its base layer is not there.
         """
         p = content.parameters
         pictures = decode_pictures(content, profile, DecoderSettings())
         self.pictures.append(pictures)
-        for levels, limits in zip(levels_of(content, pictures), content.ranges, strict=True):
-            elements = elements_of(p, levels, limits)
-            if content.part is not None:
-                self._add_part(content, levels, elements, limits)
-                continue
-            self.elements.append(p.axes.from_canonical(elements))
+        decoded = [
+            (levels, elements_of(p, levels, limits))
+            for levels, limits in zip(levels_of(content, pictures), content.ranges, strict=True)
+        ]
+        if content.part is not None:
+            self._add_part(content, *decoded[0], content.ranges[0])
+            return
+        for levels, elements in layers.add(content, [(q, p.axes.from_canonical(x)) for q, x in decoded]):
+            self.elements.append(elements)
             self.levels.append(all_levels(p, levels) if p.quantizer is not Quantizer.NONE else levels[:0])
-            self.ranges.append(limits)
+        self.ranges += content.ranges
 
     def _add_part(
         self, content: UnitContent, levels: Array, elements: Array, limits: tuple[float, float] | None
@@ -111,7 +115,7 @@ class ReferenceTensor:
     def points(self, sample: int, channel: int) -> Array | None:
         """The element that each level stands for; None where levels have no say."""
         p = self.parameters
-        if p.quantizer is Quantizer.NONE:
+        if p.quantizer is Quantizer.NONE or not p.carried[channel] or p.own_dtype != p.dtype:
             return None
         limits = p.ranges[channel] if p.range_scope is RangeScope.CHANNEL else self.ranges[sample]
         if limits is None or limits[0] == limits[1]:
@@ -127,11 +131,12 @@ def decode_in_steps(data: bytes) -> dict[str, ReferenceTensor]:
     """
     reader = BitstreamReader(io.BytesIO(data))
     found: dict[str, ReferenceTensor] = {}
+    layers = LayeredSamples()
     for content in reader:
         if isinstance(content, Parameters):
             found[content.name] = ReferenceTensor(content)
         elif isinstance(content, UnitContent):
-            found[content.tensor.name].add(content, reader.header.profile)
+            found[content.tensor.name].add(content, reader.header.profile, layers)
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from refsw.errors import ErrorClass, SemanticError
+from refsw.features.layers import LayeredSamples
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent, all_levels, to_dtype
 from refsw.syntax.codes import DigestKind
@@ -108,16 +109,17 @@ class Assembler:
 
     def __init__(self) -> None:
         self.open: dict[int, OpenSample] = {}
+        self.layers = LayeredSamples()
 
     def add(self, content: UnitContent, decoded: list[tuple[Array, Array]]) -> Iterator[Put]:
         """The samples that are complete with a unit.
 
         Raises:
-            SemanticError: the sample before it is not.
+            SemanticError: the sample before it is not, or the base layer's samples are not there.
         """
         p, first = content.tensor, content.first_sample
         if content.part is None:
-            for index, (levels, elements) in enumerate(decoded, first):
+            for index, (levels, elements) in enumerate(self.layers.add(content, decoded), first):
                 yield Put(p, index, levels, elements)
             return
         sample = self.open.get(p.id)

@@ -19,10 +19,10 @@ from refsw.profiles import PROFILE_CODECS, Allowance, Meter
 from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
 
 SAMPLE, UNIT = 30_000, 100_000
-OUTPUT, HASHED, REORDERED, LOOKED_UP = 3, 2, 4, 2
+OUTPUT, HASHED, REORDERED, LOOKED_UP, LAYERED = 3, 2, 4, 2, 20
 LINEAR, POWER = 16, 400
 """An element or level computed on its own, with a uniform quantizer and with a logarithmic one."""
-LEVEL_BYTES = 2
+LEVEL_BYTES, FLOAT_BYTES = 2, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,9 @@ def unit_cost(content: UnitContent, profile: Profile) -> Cost:
     own = coded * elements * p.dtype.itemsize
     pictures, picture_format = sum(content.pictures), p.picture_format(profile)
     work += pictures_work(p.payload_codec, pictures, picture_format)
+    if p.layer is not None and (p.base is not None or p.layer.channels is not None):  # put together (9.11.3)
+        work += samples * LAYERED * elements
+        own += output + samples * elements * FLOAT_BYTES
     if content.whole is not None:  # its place in the sample, and its share of the digests
         work += REORDERED * elements + _digests(content.whole) * elements // content.whole.axes.elements
         own = output
@@ -193,7 +196,7 @@ class FeatureMeter(Meter):
         super().__init__(allowance, read)
         self.keeps = keeps
         self.output = self._kept = 0
-        self._open: dict[int, int] = {}  # bytes of the samples that are put together from parts, one a tensor
+        self._open: dict[int, int] = {}  # bytes of samples of a tensor that wait for others: parts, or layers above
 
     def absent(self, p: Parameters) -> None:
         """Take the cost of a sample of which nothing came: next to none, but for what is made of it.
@@ -218,6 +221,9 @@ class FeatureMeter(Meter):
         if content.whole is not None:
             p = content.whole
             self._open[p.id] = p.axes.elements * (p.dtype.itemsize + LEVEL_BYTES * (DigestKind.LEVELS in p.digests))
+        if content.tensor.layer is not None:
+            self._open[content.tensor.id] = cost.elements
+        if content.whole is not None or content.tensor.layer is not None:
             self.memory(sum(self._open.values()), self.read(), element, offset)
         if self.keeps:
             self._kept += cost.elements + cost.output

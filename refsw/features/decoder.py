@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -11,16 +11,18 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError
+from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError, UsageError
 from refsw.features.arrivals import ArrivalReader, Refused
 from refsw.features.assembly import Assembler, Put
 from refsw.features.cost import FeatureMeter
 from refsw.features.digest import RunningDigest
+from refsw.features.layers import without_base
 from refsw.features.parameters import Parameters
 from refsw.features.pool import Pool
 from refsw.features.reader import BitstreamReader, Content, DigestContent
 from refsw.features.reception import Losses, Reception
 from refsw.features.reconstruct import UnitContent, check_unit, decode_unit
+from refsw.features.selection import Wanted, of_tensors
 from refsw.files import Bitstream, opened
 from refsw.named import Known
 from refsw.payload.base import DecoderSettings
@@ -104,6 +106,8 @@ class Decoder:
             a tensor that something is wrong with do not come.
         incomplete: take samples of which parts are missing, too; `report` and `wanted` are then left alone.
         known: what bitstreams name by digest, by SHA-256 digest (5.8).
+        tensors: names of the tensors that are wanted (9.11.4); units that they do not need are passed over, and what
+            spans units is not checked, but for their digests. None: all.
 
     Raises, while iterating:
         DfcError: the input is not conforming, unsupported, or too large.
@@ -115,18 +119,19 @@ class Decoder:
     model_digest: bytes | None = None
     jobs: int = 1
     trace: Trace | None = None
-    wanted: Callable[[int, bytes], bool] | None = None
+    wanted: Wanted | None = None
     report: Report = raise_error
     incomplete: bool = False
     losses: Losses = field(init=False, default_factory=Losses)
     known: Known = field(default_factory=dict)
+    tensors: Collection[str] | None = None
     parameters: dict[str, Parameters] = field(init=False, default_factory=dict)
     metadata: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         arrivals = ArrivalReader(self.stream, trace=self.trace) if self.incomplete else None
         self._reader = arrivals or BitstreamReader(
-            self.stream, trace=self.trace, wanted=self.wanted, report=self.report
+            self.stream, trace=self.trace, wanted=self._wanted(), report=self.report
         )
         self.header = self._reader.header
         if self.header.level > self.limits.level:
@@ -148,6 +153,17 @@ class Decoder:
         self._meter = FeatureMeter(
             self.limits.allowance, lambda: self._reader.units.source.offset, keeps=self.limits.in_memory
         )
+
+    def _wanted(self) -> Wanted | None:
+        if self.tensors is None:
+            return self.wanted
+        of_names = of_tensors(
+            self.tensors, lambda: {number: tensor.parameters for number, tensor in self._reader.tensors.items()}
+        )
+        others = self.wanted
+        if others is None:
+            return of_names
+        return lambda unit_type, start: others(unit_type, start) and of_names(unit_type, start)
 
     @property
     def sample_counts(self) -> dict[str, int]:
@@ -171,6 +187,12 @@ class Decoder:
                 raise
             yield from handle(0)
             yield from self._finish()
+            for name in self.tensors or ():
+                if name not in self.parameters:
+                    raise UsageError(f"no tensor {name}: {', '.join(self._names())}")
+
+    def _names(self) -> list[str]:
+        return [tensor.parameters.name for tensor in self._reader.tensors.values()]
 
     def _contents(self) -> Iterator[Content | Refused]:
         return self._reader.arrivals() if isinstance(self._reader, ArrivalReader) else iter(self._reader)
@@ -209,8 +231,10 @@ class Decoder:
         if self._reception is not None and content is not None:
             self._reception.fault(content, error)
             return
+        known = p.base in self._broken  # a layer is broken with its base layer
         self._broken.add(p.id)
-        self.report(error)
+        if not known:
+            self.report(error)
 
     def _account(self, content: UnitContent) -> None:
         self._meter.charge(content, self.header.profile)
@@ -247,10 +271,15 @@ class Decoder:
                 if self._reception is not None:
                     self._reception.admit(content)
                 decoded = pool.result(task)
+                if not self._assembler.layers.has_base(content):
+                    raise without_base(content)
             except DfcError as error:
                 self._fail(content.tensor, error, content)
                 return
-            yield from map(self._sample, self._assembler.add(content, decoded))
+            for put in self._assembler.add(content, decoded):
+                sample = self._sample(put)
+                if self.tensors is None or sample.tensor in self.tensors:
+                    yield sample
 
     def _sample(self, put: Put) -> Sample:
         p, index = put.parameters, put.index
@@ -271,7 +300,8 @@ class Decoder:
         picture_format = p.picture_format(self.header.profile)
         for error in codec(p.payload_codec).check(p.configuration, memoryview(b""), 0, picture_format):
             self._fail(p, error)  # whether any sample has pictures or not
-        self.parameters[p.name] = p
+        if self.tensors is None or p.name in self.tensors:
+            self.parameters[p.name] = p
         for kind in p.digests:
             self._digests[p.id, kind] = RunningDigest(p, kind)
 
@@ -335,6 +365,7 @@ def decode(
     hevc_decoder: str | None = None,
     model_digest: bytes | None = None,
     known: Known | None = None,
+    tensors: Collection[str] | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> Array | dict[str, Array]:
     """Decode a whole bitstream.
@@ -345,6 +376,7 @@ def decode(
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         model_digest: SHA-256 of the receiver's model; features of another one are refused (9.6).
         known: what bitstreams name by digest, by SHA-256 digest (5.8).
+        tensors: names of the tensors that are wanted; None: all (9.11.4).
         limits: what to accept; 16 GiB of samples by default, so that a small hostile bitstream cannot ask for more.
 
     Returns:
@@ -354,8 +386,9 @@ def decode(
         DfcError: the input is not conforming, unsupported, or too large.
     """
     arrays = decode_by_name(
-        data, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest, known=known, limits=limits
-    )
+        data, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest, known=known, tensors=tensors,
+        limits=limits,
+    )  # fmt: skip
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
@@ -366,14 +399,16 @@ def decode_by_name(
     hevc_decoder: str | None = None,
     model_digest: bytes | None = None,
     known: Known | None = None,
+    tensors: Collection[str] | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> dict[str, Array]:
     """Decode a whole bitstream, as `decode`, to the tensors by name, even if there is only one."""
     samples: dict[str, list[Array]] = {}
     with opened(data) as stream:
         decoder = Decoder(
-            stream, limits, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest, known=known or {}
-        )
+            stream, limits, jobs=jobs, hevc_decoder=hevc_decoder, model_digest=model_digest, known=known or {},
+            tensors=tensors,
+        )  # fmt: skip
         for sample in decoder:
             samples.setdefault(sample.tensor, []).append(sample.elements)
     return {name: _assemble(p, samples.get(name, [])) for name, p in decoder.parameters.items()}

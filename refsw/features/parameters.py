@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, SemanticError
+from refsw.features.layering import check_layer, layer_of, layer_values
 from refsw.lazy import lazy
 from refsw.payload.base import PictureFormat
 from refsw.payload.registry import codec
@@ -27,6 +28,7 @@ from refsw.syntax.codes import (
 )
 from refsw.syntax.declaration import Values
 from refsw.tensor.axes import CANONICAL, DTYPES, FLOAT_TYPES, SAMPLE_ROLES, Axes
+from refsw.tensor.layers import Layer
 from refsw.tensor.parts import Parts
 from refsw.tensor.quantize import level_dtype
 from refsw.tensor.repack import Packing
@@ -64,11 +66,17 @@ class Parameters:
     digests: frozenset[DigestKind] = frozenset()
     parts: Parts | None = None
     time_prediction: bool = False
+    layer: Layer | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the decoded elements."""
         return DTYPES[self.element_type]
+
+    @property
+    def own_dtype(self) -> np.dtype[Any]:
+        """Dtype of what the payload gives: that of the elements, or of differences from a base layer (9.11.3)."""
+        return np.dtype(np.float32) if self.layer is not None and self.layer.refines else self.dtype
 
     @property
     def name(self) -> str:
@@ -84,23 +92,36 @@ class Parameters:
             self.packing.pictures(len(self.coded_channels)), self.time_prediction,
         )  # fmt: skip
 
+    @property
+    def base(self) -> int | None:
+        """9.11.1 Parameter set of the base layer, if the tensor is a layer that has one."""
+        return None if self.layer is None else self.layer.base
+
     @lazy
     def coded_channels(self) -> npt.NDArray[np.intp]:
         """7.5.3 The channels that are in the pictures, in the order of repacking.
 
-        With ranges by channel, a channel whose minimum equals its maximum is constant and not coded.
+        With ranges by channel, a channel whose minimum equals its maximum is constant and not coded; nor is one that
+        a layer does not carry.
         """
+        order = self.order if self.layer is None else self.order[self.carried[self.order]]
         if self.range_scope is RangeScope.CHANNEL:
-            limits = np.array(self.ranges, np.float32)[self.order]
-            return self.order[limits[:, 0] < limits[:, 1]]
-        return self.order
+            limits = np.array(self.ranges, np.float32)[order]
+            return order[limits[:, 0] < limits[:, 1]]
+        return order
+
+    @lazy
+    def carried(self) -> npt.NDArray[np.bool_]:
+        """9.11.1 For every channel whether the tensor has it itself, not from a base layer."""
+        channels = self.axes.channels
+        return np.ones(channels, np.bool_) if self.layer is None else self.layer.carried(channels)
 
     @lazy
     def constant_channels(self) -> npt.NDArray[np.intp]:
         """7.3 The channels that the parameter set alone gives."""
         if self.range_scope is not RangeScope.CHANNEL:
             return np.zeros(0, np.intp)
-        return np.setdiff1d(self.order, self.coded_channels)
+        return np.setdiff1d(np.flatnonzero(self.carried), self.coded_channels)
 
     @lazy
     def order(self) -> npt.NDArray[np.intp]:
@@ -191,6 +212,7 @@ def from_values(values: Values) -> Parameters:
         digests=frozenset(kind for kind in DigestKind if values[DIGEST_FLAGS[kind]]),
         parts=_parts(values),
         time_prediction=bool(values.get("time_prediction_flag")),
+        layer=layer_of(values),
     )
 
 
@@ -247,7 +269,8 @@ def to_values(p: Parameters) -> Values:
 
 def _extension(p: Parameters) -> Values:
     """6.12 Its elements, where the profile has an extension."""
-    values: Values = dict.fromkeys(("layers_flag", "channel_transform_flag", "other_extension_flags"), 0)
+    values: Values = dict.fromkeys(("channel_transform_flag", "other_extension_flags"), 0)
+    values |= layer_values(p.layer, p.axes.channels)
     values |= {"parts_flag": int(p.parts is not None), "time_prediction_flag": int(p.time_prediction)}
     if p.parts is not None:
         values |= {"part_rows_minus1": p.parts.part_rows - 1, "channel_groups_minus1": p.parts.groups - 1}
@@ -256,7 +279,7 @@ def _extension(p: Parameters) -> Values:
 
 def check_values(values: Values, offset: int | None = None) -> Iterator[DfcError]:
     """9.2 The constraints that span elements of a feature parameter set; element bounds are chapter 6's."""
-    for element in ("network_id", "layer_id"):
+    for element in ("network_id", "layer_id", *(["purpose"] if values.get("layers_flag") else [])):
         try:
             name = values[element].decode()
             if any(ord(c) < 0x20 or ord(c) == 0x7F for c in name):
@@ -284,6 +307,7 @@ def check_values(values: Values, offset: int | None = None) -> Iterator[DfcError
     if values.get("time_prediction_flag") and not _may_predict(values):
         yield _layout("fps.time-prediction", "time_prediction_flag", "0 without axis T, payload NATIVE, or with parts",
                       "1", offset)  # fmt: skip
+    yield from check_layer(values, offset)
     order = values.get("channel_order", ())
     if order and sorted(order) != list(range(values["channels"])):
         yield _layout("fps.channel-order", "channel_order", "every channel once", "a repetition", offset)
@@ -360,8 +384,14 @@ def check_limits(p: Parameters, profile: Profile, level: Level, offset: int | No
             expected=f"a codec of profile {profile.name}",
             got=p.payload_codec.name,
         )
-    if p.parts is not None and Extension.PARTS not in PROFILE_EXTENSIONS[profile]:
-        yield _layout("profile.extension", "parts_flag", f"an extension of profile {profile.name}", "parts", offset)
+    allowed = PROFILE_EXTENSIONS[profile]
+    for extension, flag, present in (
+        (Extension.PARTS, "parts_flag", p.parts is not None),
+        (Extension.LAYERS, "layers_flag", p.layer is not None),
+        (Extension.TIME_PREDICTION, "time_prediction_flag", p.time_prediction),
+    ):
+        if present and extension not in allowed:
+            yield _layout("profile.extension", flag, f"an extension of profile {profile.name}", extension, offset)
     yield from size_limits(p.axes, p.packing, LEVELS[level], offset)
     if p.parts is not None:
         yield from over(LEVELS[level], "sample_parts", p.parts.count, "channel_groups_minus1", offset)

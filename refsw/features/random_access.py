@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 
-from refsw.errors import DfcError, UsageError
+from refsw.errors import UsageError
 from refsw.features.decoder import IN_MEMORY, Decoder, DecoderLimits, Sample
+from refsw.features.selection import of_samples
 from refsw.files import Bitstream, opened
 from refsw.named import Known
-from refsw.syntax.bits import BitReader
-from refsw.syntax.codes import UnitType
 
 
 def decode_samples(
@@ -20,6 +19,7 @@ def decode_samples(
     hevc_decoder: str | None = None,
     model_digest: bytes | None = None,
     known: Known | None = None,
+    tensors: Collection[str] | None = None,
     limits: DecoderLimits = IN_MEMORY,
 ) -> Iterator[Sample]:
     """Decode the samples from `first` to `last`, inclusive, of every tensor; other units are passed over.
@@ -32,6 +32,7 @@ def decode_samples(
         hevc_decoder: command of an external HEVC decoder (8.4.7).
         model_digest: SHA-256 of the receiver's model; samples that need another one are refused (9.6).
         known: what bitstreams name by digest, by SHA-256 digest (5.8).
+        tensors: names of the tensors that are wanted; None: all (9.11.4).
         limits: what to accept.
 
     Raises:
@@ -45,7 +46,10 @@ def decode_samples(
     with opened(data) as stream:
         if not stream.seekable():
             raise UsageError("random access needs a file, not a pipe")
-        decoder = Decoder(stream, limits, hevc_decoder, model_digest, wanted=_selection(first, last), known=known or {})
+        decoder = Decoder(
+            stream, limits, hevc_decoder, model_digest, wanted=of_samples(first, last), known=known or {},
+            tensors=tensors,
+        )  # fmt: skip
         for sample in decoder:
             if first <= sample.index <= last:
                 found[sample.tensor] = sample.index
@@ -53,21 +57,3 @@ def decode_samples(
     for name in decoder.parameters:
         if found.get(name) != last:
             raise UsageError(f"{name} has no sample {last} [requirement access.sample]")
-
-
-def _selection(first: int, last: int) -> Callable[[int, bytes], bool]:
-    def wanted(unit_type: int, start: bytes) -> bool:
-        if unit_type in (UnitType.DIGEST, UnitType.METADATA):
-            return False
-        if unit_type not in (UnitType.FEATURE_DATA, UnitType.FEATURE_PART):
-            return True
-        reader = BitReader(start)
-        try:
-            reader.ue()  # parameter_set_id
-            index = reader.ue()
-            more = reader.ue() if unit_type == UnitType.FEATURE_DATA else 0
-            return index <= last and first <= index + more
-        except DfcError:
-            return True  # what is wrong with it is told, with its place, when it is read
-
-    return wanted

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from refsw.errors import DfcError, ErrorClass, LimitError, SemanticError, UnsupportedError
 from refsw.features.assembly import incomplete
+from refsw.features.layers import check_base, without_base
 from refsw.features.parameters import Parameters, check_limits, check_values, from_values, over, range_order
 from refsw.features.reconstruct import UnitContent
 from refsw.profiles import LEVELS, MODEL_PROFILES
@@ -35,7 +36,8 @@ TRANSITIONS: dict[tuple[State, UnitType], State] = {
 class Tensor:
     """One feature tensor of the bitstream, as far as it has been read.
 
-    `samples` are those that have begun; `parts` are those of the last of them that came.
+    `samples` are those that have begun; `parts` are those of the last of them that came; `last` are the first sample
+    and the number of samples of the last feature data unit.
     """
 
     parameters: Parameters
@@ -43,6 +45,7 @@ class Tensor:
     body: bytes
     samples: int = 0
     parts: set[int] = field(default_factory=set)
+    last: tuple[int, int] | None = None
     digested: dict[DigestKind, int] = field(default_factory=dict)
 
     @property
@@ -142,6 +145,13 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
             self._lost = True
             return
         parameters = from_values(values)
+        sets = {other: tensor.parameters for other, tensor in self.tensors.items()}
+        errors = list(check_base(parameters, sets, self.limits, offset))
+        for error in errors:
+            self.report(error)
+        if errors:
+            self._lost = True
+            return
         too_large = [*check_limits(parameters, self.header.profile, self.header.level, offset)]
         too_large += over(self.limits, "parameter_sets", len(self.tensors) + 1, "parameter_set_id", offset)
         for error in too_large:
@@ -184,10 +194,12 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
         for sample_range in ranges if p.range_scope is RangeScope.SAMPLE else ():
             if sample_range is not None and sample_range[0] > sample_range[1]:
                 raise range_order("sample_minimum", *sample_range, offset)
-        tensor.samples, self.last_first_sample = first + count, first
         payload = bytes(values["payload"])
-        payload_offset = offset + 8 * (len(unit.body) - len(payload))
-        return UnitContent(p, first, ranges, payload, payload_offset)
+        content = UnitContent(p, first, ranges, payload, offset + 8 * (len(unit.body) - len(payload)))
+        if p.base is not None and self.tensors[p.base].last != (first, count) and not self._lost:
+            raise without_base(content)
+        tensor.samples, self.last_first_sample, tensor.last = first + count, first, (first, count)
+        return content
 
     def _check_access_unit(self, element: str, sample: int, offset: int) -> None:
         if sample < self.last_first_sample and not self._lost:

@@ -10,6 +10,7 @@ import numpy as np
 from refsw.errors import CapacityError, DfcError, ErrorClass, ModelStateError, SemanticError, UnsupportedError
 from refsw.features.arrivals import ArrivalReader, Refused
 from refsw.features.assembly import Assembler, OpenSample, Put
+from refsw.features.layers import without_base
 from refsw.features.parameters import Parameters
 from refsw.features.reader import part_again
 from refsw.features.reconstruct import UnitContent
@@ -18,6 +19,8 @@ from refsw.syntax.walker import error_of
 from refsw.tensor.axes import Array
 
 MOST_KEPT = 1000
+WITHOUT_ITS_BASE = {"order.parameter-set-first", "layer.base", "layer.units"}
+"""What a unit breaks if its parameter set, or its base layer, did not come."""
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Losses:
     Attributes:
         damaged: what is wrong with the units that came and were not used, the first thousand of them.
         damaged_units: how many there were.
-        unused_units: units whose parameter set is missing.
+        unused_units: units whose parameter set or base layer is missing.
         incomplete_samples: samples that were put out without some of their elements.
         missing_parts: how many parts these lacked, damaged ones included; whole samples without parts count as one.
         ended: whether the end of the bitstream came.
@@ -53,7 +56,7 @@ class Losses:
         """
         if isinstance(error, UnsupportedError | CapacityError | ModelStateError):
             raise error
-        if error.requirement == "order.parameter-set-first":
+        if error.requirement in WITHOUT_ITS_BASE:
             self.unused_units += 1
             return
         self.damaged_units += 1
@@ -94,6 +97,8 @@ class Reception(Assembler):
         if first < self._next.get(p.id, 0):
             raise error_of(SemanticError, ErrorClass.OUT_OF_RANGE, "order.samples", element, offset,
                            f"at least {self._next[p.id]}", str(first))  # fmt: skip
+        if not self.layers.has_base(content):
+            raise without_base(content)
 
     def add(self, content: UnitContent, decoded: list[tuple[Array, Array]]) -> Iterator[Put]:
         """The samples that go out with a unit: it is the first of a later sample, or the last of its own."""
@@ -102,7 +107,7 @@ class Reception(Assembler):
         yield from self._close_before(first)
         yield from self._gap(p, first)
         if content.part is None:
-            for index, (levels, elements) in enumerate(decoded, first):
+            for index, (levels, elements) in enumerate(self.layers.add(content, decoded), first):
                 self._next[p.id] = index + 1
                 yield Put(p, index, levels, elements)
             return

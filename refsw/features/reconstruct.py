@@ -131,25 +131,25 @@ def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Arr
     low, high = sample_range
     if low == high:
         # A view of one number: a constant sample takes no memory until someone writes it out.
-        return np.broadcast_to(to_dtype(np.array(low, np.float32), p.dtype), shape)
+        return np.broadcast_to(to_dtype(np.array(low, np.float32), p.own_dtype), shape)
     if levels.size < 1 << p.bit_depth:  # fewer elements than levels: a table would be more work
         found = points(p.quantizer, low, high, levels.reshape(-1).astype(np.int64), (1 << p.bit_depth) - 1)
-        values = to_dtype(found, p.dtype).reshape(levels.shape)
+        values = to_dtype(found, p.own_dtype).reshape(levels.shape)
     else:
-        values = look_up(to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.dtype), levels)
+        values = look_up(to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.own_dtype), levels)
     if p.in_own_order:
         return values
-    out = np.empty(shape, p.dtype)
+    out = np.empty(shape, p.own_dtype)
     out[p.coded_channels] = values
     return out
 
 
 def _by_channel(p: Parameters, levels: Array, shape: tuple[int, ...]) -> Array:
     limits = np.array(p.ranges, np.float32)
-    minima = to_dtype(limits[:, 0], p.dtype)[:, None, None]
+    minima = to_dtype(limits[:, 0], p.own_dtype)[:, None, None]
     if not len(levels):
         return np.broadcast_to(minima, shape)
-    out = np.empty(shape, p.dtype)
+    out = np.empty(shape, p.own_dtype)
     out[:] = minima
     per_channel = levels[0].size
     if p.quantizer is Quantizer.UNIFORM or per_channel < 1 << p.bit_depth:
@@ -157,11 +157,11 @@ def _by_channel(p: Parameters, levels: Array, shape: tuple[int, ...]) -> Array:
         lows, highs = (np.repeat(limits[p.coded_channels, i], per_channel) for i in (0, 1))
         flat = levels.reshape(-1).astype(np.int64)
         values = points(p.quantizer, lows, highs, flat, (1 << p.bit_depth) - 1)
-        out[p.coded_channels] = to_dtype(values, p.dtype).reshape(levels.shape)
+        out[p.coded_channels] = to_dtype(values, p.own_dtype).reshape(levels.shape)
         return out
     for place, channel in enumerate(p.coded_channels):
         low, high = p.ranges[channel]
-        table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.dtype)
+        table = to_dtype(reconstruction_table(p.quantizer, p.bit_depth, low, high), p.own_dtype)
         out[channel] = look_up(table, levels[place])
     return out
 
@@ -199,7 +199,10 @@ def all_levels(p: Parameters, levels: Array) -> Array:
 
 
 def decode_unit(content: UnitContent, profile: Profile, settings: DecoderSettings) -> list[tuple[Array, Array]]:
-    """9.4 Every sample of the unit: its coded levels, and its elements in the user's order of axes."""
+    """9.4 Every sample of the unit: its coded levels, and its elements in the user's order of axes.
+
+    Those of a layer are what it carries, to be put together with those of its base layer (9.11.3).
+    """
     pictures = decode_pictures(content, profile, settings)
     p = content.parameters
     return [

@@ -35,6 +35,7 @@ class Profile(IntEnum):
     NATIVE = 9
     COMPLETE = 10
     MODEL_EXTENDED = 11
+    SCALABLE = 12
 
 
 class Level(IntEnum):
@@ -120,6 +121,14 @@ class DigestKind(IntEnum):
     LEVELS = 1
 
 
+class LayerKind(IntEnum):
+    """How a layer and its base layer go together."""
+
+    BASE = 0
+    CHANNELS = 1
+    REFINEMENT = 2
+
+
 class TensorMode(IntEnum):
     """How a model update gives a tensor of the result."""
 
@@ -186,6 +195,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "NATIVE": "the native payload and byte codecs; parts of samples, prediction in time",
         "COMPLETE": "every payload codec, and every extension of feature parameter sets",
         "MODEL_EXTENDED": "model updates with levels, and with sources of another shape (chapter 10)",
+        "SCALABLE": "HEVC, intra pictures only, the native payload, and byte codecs; layers, prediction in time",
     },
     Level: {
         "L1": "level 1",
@@ -246,6 +256,11 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "TENSOR": "the decoded elements of the feature tensor",
         "LEVELS": "the integers before dequantization",
     },
+    LayerKind: {
+        "BASE": "there is no base layer",
+        "CHANNELS": "more channels",
+        "REFINEMENT": "differences from the base layer as it is decoded",
+    },
     TensorMode: {
         "UNCHANGED": "the source as it is",
         "REMOVED": "no tensor of the result",
@@ -280,7 +295,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
 
 SINCE: dict[type[IntEnum], dict[str, int]] = {
     UnitType: {"FEATURE_PART": 1},
-    Profile: {"RESILIENT": 1, "NATIVE": 1, "COMPLETE": 1, "MODEL_EXTENDED": 1},
+    Profile: {"RESILIENT": 1, "NATIVE": 1, "COMPLETE": 1, "MODEL_EXTENDED": 1, "SCALABLE": 1},
     PayloadCodec: {"NATIVE": 1},
 }
 """5.5 The minor version that brought a code point, where it is not 0.

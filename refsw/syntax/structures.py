@@ -19,6 +19,7 @@ from refsw.syntax.codes import (
     UnitType,
 )
 from refsw.syntax.declaration import Activate, Align, Derive, Element, Include, Repeat, Rest, Structure, When
+from refsw.syntax.layer_structures import LAYER, LAYER_CONSTANTS, MAX_LISTED_CHANNELS
 from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER, MODEL_LEVELS, SECOND_TABLES
 from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_PREDICTION, NATIVE_SAMPLE
 
@@ -27,7 +28,6 @@ VERSION_MAJOR = 1
 VERSION_MINOR = 1
 MAX_PARAMETER_SETS = 64
 MAX_EXTENT = 2**24
-MAX_LISTED_CHANNELS = 2**16
 HEADER_BYTES = 12
 
 CONSTANTS = {
@@ -39,7 +39,8 @@ CONSTANTS = {
         (RepackLayout, "LAYOUT_"),
     )
     for name, member in ((prefix + m.name, m) for m in kind)
-} | {f"PROFILE_{profile.name}": int(profile) for profile in (Profile.RESILIENT, Profile.NATIVE)}
+} | {f"PROFILE_{profile.name}": int(profile) for profile in (Profile.RESILIENT, Profile.NATIVE, Profile.COMPLETE)}
+CONSTANTS |= LAYER_CONSTANTS
 
 BITSTREAM_HEADER = Structure(
     "bitstream_header",
@@ -73,7 +74,13 @@ FEATURE_EXTENSION = Structure(
     "Feature extension",
     (
         Element("parts_flag", "u(1)", "1: the samples come in parts (9.10)."),
-        Element("layers_flag", "u(1)", "For layers of a tensor.", high="0", later=True),
+        Element(
+            "layers_flag",
+            "u(1)",
+            "1: the tensor is a layer (9.11).",
+            high="1 if profile_idc >= PROFILE_COMPLETE else 0",
+            later=True,
+        ),
         Element(
             "time_prediction_flag",
             "u(1)",
@@ -102,6 +109,7 @@ FEATURE_EXTENSION = Structure(
                 ),
             ),
         ),
+        When("layers_flag", (Include(LAYER),)),
         Derive("part_rows", "part_rows_minus1 + 1", "Number of rows of a part; all rows if there are no parts."),
         Derive(
             "part_count",
@@ -405,6 +413,7 @@ STRUCTURES = (
     UNIT_HEADER,
     *BY_UNIT_TYPE.values(),
     FEATURE_EXTENSION,
+    LAYER,
     MODEL_LEVELS,
     SECOND_TABLES,
     *IN_PAYLOADS,

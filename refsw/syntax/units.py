@@ -153,9 +153,13 @@ class ByteSource:
         return b"".join(parts)
 
     def skip(self, size: int) -> None:
-        """Pass over bytes of a seekable file."""
-        self.stream.seek(size, io.SEEK_CUR)
-        self.offset += size
+        """Pass over bytes; those of a pipe have to be read."""
+        if self.stream.seekable():
+            self.stream.seek(size, io.SEEK_CUR)
+            self.offset += size
+            return
+        while size and (data := self.read(min(size, CHUNK))):
+            size -= len(data)
 
 
 class UnitReader:
@@ -222,7 +226,7 @@ class UnitReader:
         """The next unit, or None at the end of the input.
 
         Args:
-            wanted: 5.7, in a seekable file: units for whose type and first body bytes it is False are
+            wanted: 5.7: units for whose type and first body bytes it is False are
                 passed over unread.
         """
         while (head := self._read_unit_head()) is not None:

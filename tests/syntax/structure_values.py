@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from refsw.syntax.bits import BitReader, BitWriter
-from refsw.syntax.codes import Profile, Quantizer, RangeScope, TensorMode, ValueQuantizer
+from refsw.syntax.codes import LayerKind, Profile, Quantizer, RangeScope, TensorMode, ValueQuantizer
 from refsw.syntax.declaration import (
     FUNCTIONS,
     Activate,
@@ -24,6 +24,7 @@ from refsw.syntax.declaration import (
     When,
     evaluate,
 )
+from refsw.syntax.layer_structures import LAYER
 from refsw.syntax.structure import Edition, TraceRow, read_structure, write_structure
 from refsw.syntax.structures import (
     FEATURE_EXTENSION,
@@ -36,11 +37,12 @@ from refsw.syntax.structures import (
 
 BASE = 8 * 77
 LATEST = Edition.of(Profile.MODEL_EXTENDED)  # the one with the most: its profile has what conditions ask for
-INNER = (FEATURE_EXTENSION, MODEL_LEVELS, SECOND_TABLES, NATIVE_PARAMETERS)
+INNER = (FEATURE_EXTENSION, LAYER, MODEL_LEVELS, SECOND_TABLES, NATIVE_PARAMETERS)
 REST = b"the rest"
 # Random values make loops and byte strings of any length; within these the tests stay quick.
 SMALL = {"axis_extent_minus1": 12, "codec_configuration_length": 9, "sample_count_minus1": 6, "text_length": 9}
 SMALL |= {"network_id_length": 5, "layer_id_length": 5, "entry_count_minus1": 4, "key_length": 5, "tensor_count": 5}
+SMALL |= {"purpose_length": 5}
 SMALL |= {"model_version_length": 4, "base_version_length": 4, "base_tensor_count": 4, "new_tensor_count": 4}
 SMALL |= {"name_length": 5, "new_axis_count": 4, "coded_tensor_count_minus1": 3, "predictor_count": 3}
 SMALL |= {"predictor_taps_minus2": 3, "label_group_count": 4, "table_count_minus1": 3, "symbol_end": 6}
@@ -200,6 +202,8 @@ FIXED: Values = {
     "repack_layout": 1,
     "channel_order_flag": 1,
     "parts_flag": 1,
+    "carried_flag": 1,
+    "fill_flag": 1,
     "tensor_count": 2,
     "base_flag": 1,
     "base_tensor_count": 2,
@@ -262,6 +266,7 @@ PLACES = {
     "native_channel_count_minus1": Place(
         needs={"prior_flag": 0, "channel_class_count_minus1": 0, "reference_count": 0}
     ),
+    "base_parameter_set_id": Place(needs={"layers_flag": 1, "layer_kind": LayerKind.REFINEMENT}),
     "prior_shift": Place(needs={"class_flag": 0}),
 }
 
@@ -293,17 +298,18 @@ def loose(node: Node) -> Node:
 
 def host(structure: Structure) -> Structure:
     """The structure of a unit that one is, or stands in."""
-    if structure is FEATURE_EXTENSION:
+    if structure in (FEATURE_EXTENSION, LAYER):
         return FEATURE_PARAMETER_SET
     return MODEL_DATA if structure in (MODEL_LEVELS, SECOND_TABLES) else structure
 
 
 def forge(structure: Structure, name: str, value: Any, place: Place | None = None) -> Forged:
     """A structure in which all is in order but one element; `value` may be a function of its bounds."""
+    usual = Place(needs={"layers_flag": 1}) if structure is LAYER else Place()
     structure = host(structure)
     declared = {e.name: e for s in (structure, *INNER) for e in s.elements()}
     free = Structure(structure.name, structure.clause, "", tuple(map(loose, structure.nodes)), structure.constants)
-    chosen = PLACES.get(name, Place()) if place is None else place
+    chosen = PLACES.get(name, usual) if place is None else place
     found: list[tuple[int, int]] = []
 
     def choose(element: Element, scope: Values) -> Any:

@@ -25,8 +25,9 @@ from structure_values import (
 
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError, UnsupportedError
 from refsw.syntax.bits import BitReader, BitWriter
-from refsw.syntax.codes import Profile, Quantizer, RangeScope
+from refsw.syntax.codes import ElementType, Profile, Quantizer, RangeScope
 from refsw.syntax.declaration import Element, Rest, Structure, Values, evaluate
+from refsw.syntax.layer_structures import LAYER
 from refsw.syntax.structure import Edition, TraceRow, read_structure, write_structure
 from refsw.syntax.structures import (
     DIGEST,
@@ -151,7 +152,9 @@ def by_element(pairs: list[tuple[Structure, Element]]) -> Any:
 
 
 # Those that other elements bound, or of which there is a test below.
-HIGHS_OF_THEIR_OWN = {"channel_order_flag", "levels_digest_flag", "tensor_count", "axis_extent_minus1"}
+HIGHS_OF_THEIR_OWN = {
+    "channel_order_flag", "levels_digest_flag", "tensor_count", "axis_extent_minus1", "carried_flag", "fill_flag",
+}  # fmt: skip
 
 
 @by_element(ENUMERATED)
@@ -199,6 +202,15 @@ def test_what_is_for_later_versions_is_unsupported_and_ends_the_reading(structur
             read(host(structure), made.data, ACTIVE, edition=first, report=lambda error: None)
         assert (caught.value.element, caught.value.bit_offset) == (element.name, made.offset)
         assert caught.value.requirement == f"{structure.name}.{element.name}"
+
+
+def test_layers_of_integers_are_not_filled() -> None:
+    values = read(FEATURE_PARAMETER_SET, forge(LAYER, "fill_flag", 1).data)
+    assert (values["carried_flag"], values["fill_flag"], len(values["fill_value"])) == (1, 1, 3)
+    integers = forge(LAYER, "fill_flag", 1, Place(needs={"layers_flag": 1, "element_type": ElementType.UINT8}))
+    with pytest.raises(SemanticError) as caught:
+        read(FEATURE_PARAMETER_SET, integers.data)
+    assert caught.value.requirement == "layer.fill_flag"
 
 
 def test_profiles_of_version_1_0_have_no_extension() -> None:

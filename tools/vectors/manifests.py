@@ -21,9 +21,10 @@ TITLES = {
     "resilient": "Samples in parts: profile RESILIENT",
     "complete": "Profile COMPLETE: every payload codec with every extension",
     "native": "The native payload: profile NATIVE",
+    "scalable": "Layers of a tensor: profile SCALABLE",
     "carriage": "Captures of RTP packets, with the samples and masks that a receiver puts out",
 }
-DRAFTS = {"resilient", "complete", "carriage", "model-extended", "native"}
+DRAFTS = {"resilient", "complete", "carriage", "model-extended", "native", "scalable"}
 """Suites of version 1.1, whose vectors may change until it is published."""
 
 

@@ -7,7 +7,7 @@ import io
 from typing import Any
 
 from refsw.errors import DfcError
-from refsw.features.assembly import OpenSample
+from refsw.features.assembly import Assembler as SampleAssembler
 from refsw.features.digest import RunningDigest
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader
@@ -229,26 +229,16 @@ class Assembler:
 
     def digest_of(self, number: int, kind: int, start: int) -> bytes:
         """What the samples so far, from `start` on, digest to; zeros where they do not decode."""
-        reader = BitstreamReader(io.BytesIO(bytes(self.out)))
+        reader, samples = BitstreamReader(io.BytesIO(bytes(self.out))), SampleAssembler()
         running: RunningDigest | None = None
-        sample: OpenSample | None = None
         try:
             for content in reader:
                 if isinstance(content, Parameters) and content.id == number and kind in (0, 1):
                     running = RunningDigest(content, DigestKind(kind))
-                elif isinstance(content, UnitContent) and running and content.first_sample >= start:
-                    if content.tensor.id != number:
-                        continue
-                    for levels, elements in decode_unit(content, self.profile, DecoderSettings()):
-                        if content.part is None:
-                            running.add(levels, elements)
-                            continue
-                        if sample is None:
-                            sample = OpenSample(content.tensor, content.first_sample, keep_levels=True)
-                        sample.add(content, levels, elements)
-                        if sample.complete:
-                            running.add(sample.levels, sample.elements)
-                            sample = None
+                elif isinstance(content, UnitContent) and (content.tensor.layer or content.tensor.id == number):
+                    for put in samples.add(content, decode_unit(content, self.profile, DecoderSettings())):
+                        if running and put.parameters.id == number and put.index >= start:
+                            running.add(put.levels, put.elements)
         except DfcError as error:
             if error.requirement != "bitstream.end":
                 return bytes(32)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refsw.syntax.codes import AxisRole, ElementType, PayloadCodec, Quantizer, RangeScope, RepackLayout
+from refsw.syntax.codes import AxisRole, ElementType, LayerKind, PayloadCodec, Quantizer, RangeScope, RepackLayout
 from refsw.tensor.axes import DTYPES
 from vectors import data
 
@@ -23,7 +23,10 @@ def fps(**words: Any) -> Unit:
 
 @dataclass
 class Tensor:
-    """A tensor of a recipe; `parts` are rows of a part and groups of channels."""
+    """A tensor of a recipe; `parts` are rows of a part and groups of channels.
+
+    With a `kind` it is a layer: on `base`, with `carried` channels (None: all), `fill` by channel and a `purpose`.
+    """
 
     id: int = 0
     axes: str = "NCHW"
@@ -44,6 +47,11 @@ class Tensor:
     digests: str = ""
     parts: list[int] | None = None
     predict: int = 0
+    kind: str | None = None
+    base: int = 0
+    purpose: str = ""
+    carried: list[int] | None = None
+    fill: list[float] | None = None
     network: str = ""
     layer: str = ""
     model: str | None = None
@@ -81,9 +89,10 @@ class Tensor:
     @property
     def coded_channels(self) -> list[int]:
         """7.5.3 The channels that are in the pictures."""
-        order = self.order if self.order is not None else range(self.extents[0])
+        carried = set(range(self.extents[0]) if self.carried is None else self.carried)
+        order = [c for c in (self.order if self.order is not None else range(self.extents[0])) if c in carried]
         if self.quantizer == "NONE" or self.scope != "CHANNEL":
-            return list(order)
+            return order
         return [c for c in order if self.ranges[c][0] != self.ranges[c][1]]
 
     @property
@@ -130,12 +139,27 @@ class Tensor:
             "codec_configuration_length": len(configuration),
             "codec_configuration": configuration,
             "parts_flag": int(self.parts is not None),
-            "layers_flag": 0,
+            **self._layer(),
             "time_prediction_flag": int(self.predict),
             "channel_transform_flag": 0,
             "other_extension_flags": 0,
             "part_rows_minus1": (self.parts or [self.extents[1]])[0] - 1,
             "channel_groups_minus1": (self.parts or [0, 1])[1] - 1,
+        }
+
+    def _layer(self) -> dict[str, Any]:
+        """6.20 The values of the elements of a layer."""
+        purpose = self.purpose.encode()
+        return {
+            "layers_flag": int(self.kind is not None),
+            "layer_kind": int(LayerKind[self.kind]) if self.kind else 0,
+            "base_parameter_set_id": self.base,
+            "purpose_length": len(purpose),
+            "purpose": purpose,
+            "carried_flag": int(self.carried is not None),
+            "channel_carried_flag": [int(c in (self.carried or [])) for c in range(self.extents[0])],
+            "fill_flag": int(self.fill is not None),
+            "fill_value": self.fill or [0.0] * self.extents[0],
         }
 
     @property

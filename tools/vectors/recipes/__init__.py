@@ -12,6 +12,7 @@ MODULES = (
     "vvc", "order", "levels", "models", "model_coders", "model_levels",
     "model_broken", "model_syntax", "texts", "mended", "outcomes",
     "parts", "parts_broken", "captures", "native", "native_numbers", "prediction",
+    "layers", "layers_broken",
 )  # fmt: skip
 
 

@@ -106,9 +106,7 @@ class _Extraction:
             return
         left_out = [base.name for base in below if base.id not in self.counts]
         if left_out:
-            raise UsageError(
-                f"{p.name} is a layer: {left_out[0]}, which it is decoded with, has to be extracted as well"
-            )
+            raise UsageError(f"{p.name} is a layer: {left_out[0]}, which it needs, has to be extracted as well")
         if number not in self.counts:
             self.counts[number] = 0
             self.chosen[number] = {}

@@ -138,8 +138,8 @@ def _inspect(stream: BinaryIO, base: Model | None, *, trace: bool) -> Inspection
         found.profile, found.level = reader.header.profile.name.lower(), reader.header.level.value
         for content in reader:
             if isinstance(content, Parameters):
-                base = None if content.base is None else by_id[content.base].name
-                by_id[content.id] = replace(_summary(content), base_layer=base)
+                below = None if content.base is None else by_id[content.base].name
+                by_id[content.id] = replace(_summary(content), base_layer=below)
                 found.tensors.append(by_id[content.id])
             elif isinstance(content, UnitContent):
                 summary = by_id[content.tensor.id]

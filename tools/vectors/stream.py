@@ -237,7 +237,7 @@ class Assembler:
                     running = RunningDigest(content, DigestKind(kind))
                 elif isinstance(content, UnitContent) and (content.tensor.layer or content.tensor.id == number):
                     for put in samples.add(content, decode_unit(content, self.profile, DecoderSettings())):
-                        if running and put.parameters.id == number and put.index >= start:
+                        if running and put.parameters.id == number and content.first_sample >= start:
                             running.add(put.levels, put.elements)
         except DfcError as error:
             if error.requirement != "bitstream.end":

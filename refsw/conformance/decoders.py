@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from refsw.conformance.programs import BASE, INPUT, OUTPUT, PACKAGE, Form, Limits, ProgramUnderTest, Run, Session
+from refsw.conformance.programs import BASE, INPUT, OUTPUT, PACKAGE, Form, Limits, ProgramUnderTest
 from refsw.conformance.programs import program_under_test as _under_test
+from refsw.conformance.sessions import Run, Session
 
 INDEPENDENT = Path("conformance") / "independent" / "dfc.py"
 MODEL, SDP, SAMPLE = "{model}", "{sdp}", "{sample}"

@@ -10,7 +10,7 @@ from typing import Any
 from refsw.conformance.comparison import Judge, Mismatch
 from refsw.conformance.model_comparison import compare_models
 from refsw.conformance.outputs import TYPES, Found, OutputError, output_file, read_tensors
-from refsw.conformance.programs import Run
+from refsw.conformance.sessions import Run
 from refsw.conformance.suite import ExpectedError, Kind, Vector
 from refsw.conformance.verdicts import REJECTED, UNSUPPORTED_CODE, Outcome, Tested, crash_of, last_words
 from refsw.text import sentence, shown

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Generic, Self, TypeVar
 
-from refsw.conformance.programs import Run
+from refsw.conformance.sessions import Run
 
 REJECTED, UNSUPPORTED_CODE, INTERNAL, PANIC = 65, 69, 70, 101
 FIRST_OF_SHELL = 126

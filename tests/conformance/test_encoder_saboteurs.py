@@ -17,8 +17,9 @@ from refsw.conformance.encoders.runner import run
 from refsw.conformance.encoders.suite import Claim, Input, InputSelection, load_inputs, safetensors
 from refsw.conformance.encoders.worker import answer, taken
 from refsw.conformance.engine import locked
-from refsw.conformance.programs import Limits, ProgramUnderTest, Run
+from refsw.conformance.programs import Limits, ProgramUnderTest
 from refsw.conformance.results import Report
+from refsw.conformance.sessions import Run
 from refsw.conformance.worker import load
 from tests.conformance.making import PATIENT, ROOT, processes_of
 

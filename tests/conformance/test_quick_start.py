@@ -62,7 +62,8 @@ def test_the_chapter_has_every_outcome_and_exit_code() -> None:
 
 
 def test_the_chapter_has_the_limits_of_the_runner() -> None:
-    from refsw.conformance.programs import START_SECONDS, Limits
+    from refsw.conformance.programs import Limits
+    from refsw.conformance.sessions import START_SECONDS
 
     chapter = " ".join((ROOT / "spec" / "13-conformance.md").read_text().split())
     limits = Limits()

@@ -16,7 +16,7 @@ from refsw.conformance.encoders.models import compare_models
 from refsw.conformance.encoders.results import EncoderResult
 from refsw.conformance.encoders.suite import Input, InputKind, safetensors
 from refsw.conformance.outputs import OutputError, output_file
-from refsw.conformance.programs import Run
+from refsw.conformance.sessions import Run
 from refsw.conformance.verdicts import REJECTED, UNSUPPORTED_CODE, EncoderOutcome, crash_of, last_words
 from refsw.errors import DfcError, ModelStateError, RefswError
 from refsw.models.state import model_of

@@ -7,17 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from refsw.conformance.encoders.suite import Claim, Input, safetensors
-from refsw.conformance.programs import (
-    BASE,
-    INPUT,
-    OUTPUT,
-    Form,
-    Limits,
-    ProgramUnderTest,
-    Run,
-    Session,
-    program_under_test,
-)
+from refsw.conformance.programs import BASE, INPUT, OUTPUT, Form, Limits, ProgramUnderTest, program_under_test
+from refsw.conformance.sessions import Run, Session
 from refsw.tensor.axes import Array
 
 AXES, OPTIONS, JOBS = "{axes}", "{options}", "{jobs}"

@@ -11,8 +11,9 @@ from refsw.conformance.decoders import SDP, SOURCE, DecoderSession, takes_sdp
 from refsw.conformance.engine import OnResult, judge_all, now
 from refsw.conformance.guard import folder_bytes
 from refsw.conformance.outcomes import Result, judge
-from refsw.conformance.programs import Limits, ProgramUnderTest, Run
+from refsw.conformance.programs import Limits, ProgramUnderTest
 from refsw.conformance.results import Report
+from refsw.conformance.sessions import Run
 from refsw.conformance.stress import cases as stress
 from refsw.conformance.stress.cases import MIB, SHORT, Area, Case
 from refsw.conformance.stress.feeding import Feeder

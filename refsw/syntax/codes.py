@@ -279,7 +279,7 @@ MEANINGS: dict[type[IntEnum], dict[str, str]] = {
         "UNIVERSAL": "universal start (8.6.3)",
         "SENT": "parameters in the configuration",
         "NAMED": "parameters that the decoder has, named by their digest",
-        "SPARSE": "sparse start (8.6.3)",
+        "SPARSE": "sparse start (8.6.8)",
     },
     ModelCoder: {
         "RANS": "interleaved range variants of asymmetric numeral systems (10.6)",

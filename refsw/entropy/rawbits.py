@@ -54,9 +54,7 @@ class RawReader:
     def rest_is_zero(self) -> bool:
         """Whether less than a byte is left, and that all zeros."""
         left = self.length - self.position
-        if not 0 <= left < 8:
-            return False
-        return left == 0 or int(self._windows[self.position >> 3]) >> 56 & ((1 << left) - 1) == 0
+        return 0 <= left < 8 and int(self._windows[self.position >> 3]) >> 56 & ((1 << left) - 1) == 0
 
 
 def pack(lengths: Integers, values: Strings) -> bytes:

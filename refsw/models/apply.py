@@ -88,8 +88,9 @@ class Applier:
             self._run.digests[kind.name] = self._place.put(kind, array, known)
 
     def _close(self) -> None:
-        if self._run is None or self._place is None:
+        if self._run is None:
             return
+        assert self._place is not None
         self._put(self._run.copies(self._place.get))
         try:
             self._run.finish()

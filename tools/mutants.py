@@ -2,9 +2,11 @@
 
 What is mutated is the code that decides how a bitstream decodes. Left out, by rule: docstrings, annotations, texts and
 numbers that only words and places of an error are made of; `strict` of zip, which asks for what is so by
-construction; `repr` of fields; traces; functions that only an encoder, a validator, random access, the receiver's own
-limits (11.4), the choice of a library, or an external program uses, or that only take arrays of a caller for tensors or
-choose which requirement the error for refused data names (`OTHERS`).
+construction; `repr` and `init` of fields; the -1 of reshape; traces; functions that only an encoder, a validator,
+random access, the receiver's own limits (11.4), the choice of a library, or an external program uses, or that only
+take arrays of a caller for tensors or choose which requirement the error for refused data names (`OTHERS`). What takes
+incomplete samples of files (9.10.4: features/arrivals.py, features/reception.py) is left out as well: such bitstreams
+do not conform, so that there are no vectors of them.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import ast
 import copy
 import hashlib
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +51,7 @@ OTHERS = {
         "UnitReader.__iter__",
         "body_reader",
     },
+    "syntax/walker.py": {"BitstreamWalker.with_units"},
     "tensor/axes.py": {"Axes.parse", "Axes.to_canonical", "element_type_of", "contiguous_parts"},
     "tensor/dequantize.py": {"log_ceilings"},
     "tensor/repack.py": {"pack", "choose_grid", "order_by_similarity", "order_by_mean"},
@@ -57,7 +61,8 @@ OTHERS = {
         "sample_time", "model_mismatch", "Decoder._account", "Decoder._account_absent", "Decoder.__enter__",
         "Decoder.__exit__", "DecoderLimits",
     },
-    "features/digest.py": {"RunningDigest.take"},
+    "features/digest.py": {"RunningDigest.take", "RunningDigest.restart"},
+    "features/reconstruct.py": {"check_unit", "locate"},
     "payload/base.py": {"EncoderSettings", "DecoderSettings", "guarded"},
     "payload/bytecodecs.py": {"ByteCodec.encode", "ByteCodec._compress", "ByteCodec._refused", "_dictionary"},
     "payload/images.py": {"ImageCodec.encode", "ImageCodec._encode_one"},
@@ -89,7 +94,7 @@ OTHERS = {
     "models/apply.py": {"_no_base", "Applier._check_base", "changed", "apply_update"},
     "models/update.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range"},
 }  # fmt: skip
-WORDS = {"expected", "got", "doc", "offset", "strict", "repr"}
+WORDS = {"expected", "got", "doc", "offset", "strict", "repr", "init"}
 PLACES = {"offset", "payload_offset", "last"}
 ELSEWHERE = {
     "DEFAULT_AXES", "self._lost", "self._damaged", "self.violated", "IN_MEMORY",
@@ -117,6 +122,7 @@ ERRORS = {
     "_unsupported_version",
     "error_of",
     "self._error",
+    "self._too_many",
     "self._limit",
     "self._range",
     "_twice",
@@ -153,6 +159,8 @@ class Mutant:
     source: str
     context: str = ""
     same: int = 0  # how many before it are the same change of the same line
+    span: range = range(0)  # lines of the statement that is changed; none where it is executed on import
+    function: str = ""  # the outermost one that it is in
 
     @property
     def name(self) -> str:
@@ -169,12 +177,14 @@ def of_module(package: Path, module: str) -> Iterator[Mutant]:
     number = 0
     known: Counter[tuple[str, str, str]] = Counter()
     for statement in ast.parse(text).body:
+        homes = {spot: place for spot, *place in _homes(statement, statement, range(0), "")}
         for place in _nodes(ast.Module([statement], []), OTHERS.get(module, set())):
             if place.lineno > last:
                 continue
+            home, *where = homes[_spot(place)]
             for kind, apply in _changes(place):
-                changed = ast.Module([copy.deepcopy(statement)], [])
-                twin = next(n for n in ast.walk(changed) if _same(n, place))
+                changed = ast.Module([copy.deepcopy(home)], [])
+                twin = next(n for n in ast.walk(changed) if _spot(n) == _spot(place))
                 context = lines[place.lineno - 1].strip()
                 before = ast.unparse(place).split("\n")[0][:80]
                 after = apply(changed, twin)
@@ -182,9 +192,10 @@ def of_module(package: Path, module: str) -> Iterator[Mutant]:
                     continue
                 ast.fix_missing_locations(changed)
                 change = (context, before, after[:80])
-                first = min(node.lineno for node in (statement, *getattr(statement, "decorator_list", ())))
-                source = "\n".join([*lines[: first - 1], ast.unparse(changed), *lines[statement.end_lineno :], ""])
-                yield Mutant(module, number, kind, place.lineno, *change[1:], source, context, known[change])
+                first = min(node.lineno for node in (home, *getattr(home, "decorator_list", ())))
+                written = textwrap.indent(ast.unparse(changed), " " * home.col_offset)
+                source = "\n".join([*lines[: first - 1], written, *lines[home.end_lineno :], ""])
+                yield Mutant(module, number, kind, place.lineno, *change[1:], source, context, known[change], *where)
                 known[change] += 1
                 number += 1
 
@@ -198,9 +209,37 @@ def seeded(mutants: list[Mutant], seed: int, count: int) -> list[Mutant]:
     return sorted(sorted(mutants, key=rank)[:count], key=lambda m: (m.module, m.line, m.number))
 
 
-def _same(node: ast.AST, place: ast.AST) -> bool:
-    spot = ("lineno", "col_offset", "end_lineno", "end_col_offset")
-    return type(node) is type(place) and all(getattr(node, a, None) == getattr(place, a, None) for a in spot)
+Spot = tuple[object, ...]
+
+
+def _spot(node: ast.AST) -> Spot:
+    """What tells a node from all others of a module."""
+    names = ("lineno", "col_offset", "end_lineno", "end_col_offset")
+    return (type(node), *(getattr(node, name, None) for name in names))
+
+
+def _homes(
+    node: ast.AST, home: ast.stmt, span: range, name: str, parent: ast.AST | None = None, *, inside: bool = False
+) -> Iterator[tuple[Spot, ast.stmt, range, str]]:
+    """The innermost statement that every node is in, its lines, those of its head if it has a body, and its function.
+
+    Where it stands in no function there are no lines; what follows `elif` is of the statement that begins with `if`.
+    """
+    if isinstance(node, ast.stmt):
+        is_elif = isinstance(node, ast.If) and isinstance(parent, ast.If) and node.col_offset == parent.col_offset
+        home = home if is_elif else node
+        if inside:
+            body = [] if isinstance(node, ast.Try | ast.Match) else getattr(node, "body", [])
+            end = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+            span = range(node.lineno, end + 1)
+    yield _spot(node), home, span, name if inside else ""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef) and not inside:
+        name = f"{name}.{node.name}".removeprefix(".")
+    for field, value in ast.iter_fields(node):
+        within = inside or (field == "body" and isinstance(node, ast.FunctionDef))
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from _homes(child, home, span, name, node, inside=within)
 
 
 def _nodes(tree: ast.AST, others: set[str], prefix: str = "") -> Iterator[ast.AST]:
@@ -248,14 +287,21 @@ def _inside(node: ast.AST) -> Iterator[ast.AST]:
             if isinstance(child, ast.AST):
                 if isinstance(node, ast.Call) and _is_error(node) and name in ("args", "keywords"):
                     continue  # the words of an error
+                if isinstance(node, ast.Call) and _is_rest(node, child):
+                    continue
                 yield from _inside(child)
 
 
 def _is_elsewhere(test: str) -> bool:
-    """Whether a condition is one of a trace, of a validator, of random access, or of the receiver's own limits."""
-    words = ("trace", "wanted", "self.limits", "self.model_digest")
+    """Whether a condition is one of a trace, a validator, random access, incomplete samples, or own limits."""
+    words = ("trace", "wanted", "self.limits", "self.model_digest", "self._reception", "put.received")
     test = test.replace("self.limits.model_", "")  # of a level
     return test in TESTS or (any(word in test for word in words) and "len(" not in test)
+
+
+def _is_rest(call: ast.Call, argument: ast.AST) -> bool:
+    """Whether it is the -1 that stands for an extent that is left, for which numpy takes any negative number."""
+    return ast.unparse(call.func).endswith(".reshape") and ast.unparse(argument) == "-1"
 
 
 def _is_error(call: ast.Call) -> bool:

@@ -1,13 +1,14 @@
 """Mutation testing of the reference decoder: do the vectors notice if its code is wrong?
 
     python tools/mutate_decoder.py [--seed 1] [--count 200] [--jobs 2] [--only features] [--module tensor/repack.py]
-                                   [--json OUT]
+                                   [--reached FILE] [--json OUT]
 
-Every mutant is the package with one change of its source (tools/mutants.py says which, and what is left out), imported
-in a process of its own that is forked from one with all libraries. The suites run against it to the first vector with
-another outcome than the manifest says: a tensor that differs, a bitstream that is rejected or accepted wrongly, the
-wrong one of the exit codes 65 and 69, a crash, or no end. The reference decoder is held to strict errors (13.8.3):
-another phase, class, requirement, element or offset of an error kills a mutant too, and is counted apart.
+Every mutant is the package with one change of its source (tools/mutants.py says which, and what is left out), in a
+process of its own that is forked from one with the decoder (tools/patched.py). The vectors that reach the change
+(tools/reach.py) are decoded with it to the first one with another outcome than the manifest says: a tensor that
+differs, a bitstream that is rejected or accepted wrongly, the wrong one of the exit codes 65 and 69, a crash, or no
+end. The reference decoder is held to strict errors (13.8.3): another phase, class, requirement, element or offset of an
+error kills a mutant too, and is counted apart.
 
 tools/equivalent_mutants.json gives reasons for survivors. Equivalent ones cannot be told from the decoder by any
 bitstream, and do not count. For redundant ones, another check refuses whatever theirs does, on every bitstream: errors
@@ -18,9 +19,8 @@ enough. Those that no vector is known for yet ("open") count as alive.
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
-import importlib.abc
-import importlib.util
 import io
 import json
 import os
@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "refsw"
 EQUIVALENT = ROOT / "tools" / "equivalent_mutants.json"
-SECONDS, MEMORY = 60, 4 << 30  # of CPU
+SECONDS, MEMORY = 15, 4 << 30  # of CPU, for one vector
 ENOUGH = 0.95
 KILLED, BY_ERROR, SURVIVED = "killed", "killed by strict errors", "survived"
 VIDEO, IMAGES, LOSSLESS, MODELS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}, {"MODEL", "MODEL_EXTENDED"}
@@ -57,30 +58,39 @@ USERS = {
 """The profiles whose bitstreams get to a module, by the start of its path; of several, the last. Others: all."""
 
 Vectors = list[tuple[dict[str, Any], bytes]]
+Reached = dict[str, dict[int, list[str]]]
 
 
 def serve() -> int:
     """Answer every mutant on standard input with its verdict; each runs in a fork of this process."""
+    from mutants import MODULES
+    from patched import import_modules
+
     import_libraries()
-    vectors = [(v, (ROOT / "test_vectors" / v["file"]).read_bytes()) for v in ordered(load())]
+    vectors = [(v, read(v)) for v in ordered(load())]
+    functions = import_modules(MODULES)
+    gc.freeze()
     for line in sys.stdin:
         told = json.loads(line)
         child = os.fork()
         if not child:
-            answer(told, vectors)
+            answer(told, vectors, functions)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status):  # the fork has not come to its answer
             print(json.dumps([KILLED, f"exit code {os.waitstatus_to_exitcode(status)}", ""]), flush=True)
     return 0
 
 
-def answer(told: dict[str, Any], vectors: Vectors) -> None:
+def answer(told: dict[str, Any], vectors: Vectors, functions: Any) -> None:
     """Print the verdict of a mutant, and end the process."""
+    from patched import import_changed, patch
+
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     try:
-        sys.meta_path.insert(0, Changed(told["module"], told["source"]))
-        verdict = examine(chosen(vectors, told["module"], told["first"]))
+        module, source = told["module"], told["source"]
+        if told["reached"] is None or not patch(functions, module, told["function"], source):
+            import_changed(module, source)
+        verdict = examine(chosen(vectors, module, told["reached"], told["first"]))
     except BaseException as error:
         verdict = KILLED, f"crash: {type(error).__name__} {error}", ""
     print(json.dumps(verdict), flush=True)
@@ -97,27 +107,16 @@ def import_libraries() -> None:
     assert "refsw" not in sys.modules
 
 
-class Changed(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Finds one module of the package as its mutant."""
+def chosen(vectors: Vectors, module: str, reached: list[str] | None, first: Iterable[str]) -> Vectors:
+    """The vectors that may notice, those that have noticed changes of the same module before at the front.
 
-    def __init__(self, module: str, source: str) -> None:
-        self.name = "refsw." + module.removesuffix(".py").replace("/", ".")
-        self.source = source
-
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
-        """Of the module that is changed alone."""
-        return importlib.util.spec_from_loader(fullname, self) if fullname == self.name else None
-
-    def get_source(self, fullname: str) -> str:
-        """The changed source."""
-        return self.source
-
-
-def chosen(vectors: Vectors, module: str, first: Iterable[str]) -> Vectors:
-    """The vectors that may notice, those that have noticed changes of the same module before at the front."""
+    They are those that reach the changed statement; for one that is executed on import, None, those that may use the
+    module.
+    """
     profiles = [users for start, users in USERS.items() if module.startswith(start)] or [EVERY | MODELS]
     rank = {name: place for place, name in enumerate(first)}
-    known = [(v, data) for v, data in vectors if v["profile"] in profiles[-1]]
+    ids = {v["id"] for v, _ in vectors if v["profile"] in profiles[-1]} if reached is None else set(reached)
+    known = [(v, data) for v, data in vectors if v["id"] in ids]
     return sorted(known, key=lambda pair: rank.get(pair[0]["id"], len(rank)))
 
 
@@ -125,6 +124,7 @@ def examine(vectors: Vectors) -> tuple[str, str, str]:
     """(verdict, what gave it away, the id of the vector that did)."""
     by_error = SURVIVED, "", ""
     for vector, data in vectors:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + SECONDS, resource.RLIM_INFINITY))
         outcome, told = judge(data, vector)
         if outcome:
             return KILLED, f"{vector['id']}: {outcome}", vector["id"]
@@ -137,6 +137,11 @@ def load() -> list[dict[str, Any]]:
     """The vectors of all suites."""
     files = sorted((ROOT / "conformance" / "suites").glob("*.json"))
     return [vector for path in files for vector in json.loads(path.read_text())["vectors"]]
+
+
+def read(vector: dict[str, Any]) -> bytes:
+    """The bitstream of a vector."""
+    return (ROOT / "test_vectors" / vector["file"]).read_bytes()
 
 
 def ordered(vectors: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -215,10 +220,23 @@ def received(data: bytes, session: Path) -> dict[str, Any]:
     return receive_capture(io.BytesIO(data), parse_sdp(session.read_bytes()))
 
 
-class Examiner:
-    """Runs mutants, one process of forks a thread; what has noticed a change of a module is asked first next time."""
+def environment() -> dict[str, str]:
+    """Of the processes that decode."""
+    return os.environ | {
+        "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore",
+        "OPENBLAS_NUM_THREADS": "1", "REFSW_COMPILED": "0",
+    }  # fmt: skip
 
-    def __init__(self) -> None:
+
+class Examiner:
+    """Runs mutants, one process of forks a thread; what has noticed a change of a module is asked first next time.
+
+    Args:
+        reached: what every vector reaches; all vectors are asked if it is not known.
+    """
+
+    def __init__(self, reached: Reached | None = None) -> None:
+        self._reached = reached
         self._own = threading.local()
         self._first: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._started: list[subprocess.Popen[str]] = []
@@ -226,24 +244,31 @@ class Examiner:
     def run(self, mutant: Any) -> tuple[str, str]:
         """(verdict, what gave it away)."""
         if not hasattr(self._own, "process"):
-            environment = os.environ | {
-                "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore",
-                "OPENBLAS_NUM_THREADS": "1", "REFSW_COMPILED": "0",
-            }  # fmt: skip
             self._own.process = subprocess.Popen(
-                [sys.executable, __file__, "--serve"], env=environment, text=True, stdin=subprocess.PIPE,
+                [sys.executable, __file__, "--serve"], env=environment(), text=True, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             self._started.append(self._own.process)
         process = self._own.process
         first = self._first[mutant.module]
-        told = {"module": mutant.module, "source": mutant.source, "first": [name for name, _ in first.most_common()]}
+        told = {
+            "module": mutant.module, "function": mutant.function, "source": mutant.source,
+            "reached": self._reaching(mutant), "first": [name for name, _ in first.most_common()],
+        }  # fmt: skip
         process.stdin.write(json.dumps(told) + "\n")
         process.stdin.flush()
         verdict, by, vector = json.loads(process.stdout.readline())
         if vector:
             first[vector] += 1
         return verdict, by
+
+    def _reaching(self, mutant: Any) -> list[str] | None:
+        """The vectors that reach a mutant; None where that is not known, or it is executed on import."""
+        if self._reached is None or not mutant.span:
+            return None
+        lines = self._reached.get(mutant.module, {})
+        names = {name for line in mutant.span for name in lines.get(line, ())}
+        return None if "" in names else sorted(names)
 
     def close(self) -> None:
         """End the processes."""
@@ -261,6 +286,7 @@ def main() -> int:
     if "--serve" in sys.argv:
         return serve()
     from mutants import MODULES, Mutant, of_module, seeded
+    from reach import reach
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
@@ -268,6 +294,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", choices=("features", "models"), help="what decodes the ones or the others")
     parser.add_argument("--module", action="append", help="below refsw/; all that are known if not given")
+    parser.add_argument("--reached", type=Path, help="where to keep what vectors reach, for the next time")
     parser.add_argument("--json", type=Path, help="where to write the result")
     arguments = parser.parse_args()
     modules = arguments.module or [
@@ -276,7 +303,7 @@ def main() -> int:
     mutants = [mutant for module in modules for mutant in of_module(PACKAGE, module)]
     taken = seeded(mutants, arguments.seed, arguments.count or len(mutants))
     known = json.loads(EQUIVALENT.read_text()) if EQUIVALENT.exists() else {}
-    with Examiner() as examiner, ThreadPoolExecutor(arguments.jobs) as pool:
+    with Examiner(reach(arguments.jobs, arguments.reached)) as examiner, ThreadPoolExecutor(arguments.jobs) as pool:
         untouched = Mutant("errors.py", 0, "none", 0, "", "", (PACKAGE / "errors.py").read_text())
         verdict, by = examiner.run(untouched)
         if verdict != SURVIVED:

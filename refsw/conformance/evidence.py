@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from refsw.conformance.capture_facts import observe_capture
-from refsw.conformance.cells import observed
 from refsw.conformance.facts import Evidence
 from refsw.conformance.feature_facts import Facts, requirements
 from refsw.conformance.model_facts import observe_update
 from refsw.conformance.models import is_update
+from refsw.conformance.observed_cells import observed
 from refsw.conformance.reference import decode_in_steps
 from refsw.errors import DfcError
 from refsw.features.decoder import Decoder, Sample

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 
-from refsw.conformance.cells import observed
 from refsw.conformance.facts import ALWAYS, Evidence, of_syntax
+from refsw.conformance.observed_cells import observed
 from refsw.errors import DfcError
 from refsw.models.apply import Applier
 from refsw.models.directory import CODED, FROM_SOURCE, QUANTIZED, Directory

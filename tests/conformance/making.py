@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,3 +157,12 @@ def processes_of(text: str) -> list[str]:
         if text in words and state != "Z":
             found.append(f"{place.name} {words}")
     return found
+
+
+def run_refsw(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The command line, in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "refsw", *map(str, words)],
+        capture_output=True, text=True, check=False, env=environment, **options,
+    )  # fmt: skip

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from refsw.conformance.cells import all_cells, observed
+from refsw.conformance.cells import all_cells
 from refsw.conformance.coverage import Coverage, load_waivers, report, requirement_ids
+from refsw.conformance.observed_cells import observed
 from refsw.conformance.suite import Kind, load_suites
 from refsw.errors import UsageError
 from refsw.syntax.structures import IN_PAYLOADS, STRUCTURES

@@ -72,7 +72,7 @@ class BitReader:
                 expected=f"at most {MAX_EXP_GOLOMB_PREFIX} leading zero bits",
                 got="more",
             )
-        return self.u(size, element)  # which says that so many are not there
+        return self.u(size, element) - 1  # which says that so many are not there
 
     def se(self, element: str = "se") -> int:
         """4.3.7 se(v): signed Exp-Golomb code; ue(v) 0, 1, 2, 3, 4 stand for 0, 1, -1, 2, -2."""

@@ -36,10 +36,12 @@ def qcd(levels: int = 0) -> bytes:
     return segment(0x5C, bytes([0x40, *(8 + gain << 3 for gain in gains)]))
 
 
-def part(data: bytes = b"\0", header: bytes = b"", *, number: int = 0, count: int = 1) -> bytes:
-    """A.4.2: a tile-part with its header."""
-    size = (12 + len(header) + 2 + len(data)).to_bytes(4, "big")
-    return segment(0x90, b"\0\0" + size + bytes([number, count])) + header + SOD + data
+def part(
+    data: bytes = b"\0", header: bytes = b"", *, number: int = 0, count: int = 1, length: int | None = None
+) -> bytes:
+    """A.4.2: a tile-part with its header, and with its length or another one."""
+    size = 12 + len(header) + 2 + len(data) if length is None else length
+    return segment(0x90, b"\0\0" + size.to_bytes(4, "big") + bytes([number, count])) + header + SOD + data
 
 
 def codestream(height: int, width: int, **changed: bytes) -> bytes:

@@ -110,6 +110,7 @@ def _semantics(c: Catalog) -> None:
     sps, size = "hevc.sps", "A picture size that is no multiple of the smallest coding block"
     _bad(c, "sps-size.columns", f"{size} (columns)", sps, [["sps", "width", 20], ["sps", "window", [0, 4, 0, 0]]])
     _bad(c, "sps-size.rows", f"{size} (rows)", sps, [["sps", "height", 18], ["sps", "window", [0, 0, 0, 2]]])
+    _bad(c, "sps-sub.layers", "An SPS of eight temporal sub-layers", sps, [["patch", 1, 2, 0x0E]])
     _bad(c, "sps-order.bits", "Picture order counts of 17 bits", sps, [["sps", "poc_bits_minus4", 13]])
     for name, small, difference, what in (("small", 1, 1, "as large as"), ("large", 0, 4, "greater than")):
         blocks = ue(small) + ue(difference) + ue(0) + ue(0)

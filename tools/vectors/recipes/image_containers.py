@@ -310,6 +310,8 @@ def _codestreams(c: Catalog) -> None:
                 of(parts=jpeg2000.part(header=make(**words))), f"{what} in {marker} of a tile-part",
             )  # fmt: skip
     broken["end.twice"] = of(eoc=jpeg2000.EOC * 2), "two EOC"
+    for label, length, where in (("data", 12, "where its data begin"), ("start", 1, "before its data")):
+        broken[f"part.{label}"] = of(parts=jpeg2000.part(length=length)), f"a tile-part that ends {where}"
     for name, (image, what) in broken.items():
         _image(c, f"jpeg2000-{name}", f"JPEG 2000 with {what}", "JPEG2000", image, "image.jpeg2000")
 

@@ -216,6 +216,13 @@ def _payload(c: Catalog) -> None:
           payload=[["cut", 300]])])  # fmt: skip
     bad("raw.bits-more", "A byte too much after the raw bits", "model.raw-bits", [["append", "00"]])
     bad("raw.bits-one", "A one among the bits that fill the last byte", "model.raw-bits", [["xor", -1, 1]])
+    bad(
+        "raw.bits-last",
+        "A one in the only bit that fills the last byte",
+        "model.raw-bits",
+        [["xor", -1, 1]],
+        tensor=[32, 16, 16, 1],
+    )
     bad("raw.bits-none", "A byte where no raw bits are", "model.raw-bits", [["append", "00"]], tensor=[1, 2, 3, 4])
     for name, operations, words in (("zero", [["put", 0, "00000000"]], {}), ("least", [["put", 0, "0000ffff"]], {}),
                                     ("last", [["put", 12, "0000ffff"]], {"lanes": 2}),
@@ -244,6 +251,9 @@ def _payload(c: Catalog) -> None:
     _bad(c, "words-long", "A word too few for forty values", "model.words",
          [update({}, new("x", "INT8", [40], "EXACT")), values(long, tables=[flat], payload=[["cut", 2]],
           set={"word_count": 8})])  # fmt: skip
+    _bad(c, "words-lanes", "A word too few for four hundred values in 64 lanes", "model.words",
+         [update({}, new("x", "INT8", [400], "EXACT")), values(spread(400, 7), tables=[flat], lanes=6,
+          payload=[["cut", 2]], set={"word_count": 63})])  # fmt: skip
 
 
 def _xz(c: Catalog) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from vectors.catalog import Catalog
 from vectors.diffs import ZEROS
 from vectors.recipes.models import new, spread, update, values
+from vectors.updates import ALONE
 
 AREA = "model-values"
 BOTH = [0, 1, -1, 15, -15, 16, -16, 17, -19, 20, 31, 32, -33, 63, 64, 100, -127, 128, 255, 256, 1000, -4095, 4096]
@@ -162,6 +163,10 @@ def _predictors(c: Catalog) -> None:
              [update({}, new("m", "INT8", [7], "EXACT"), new("n", "UINT8", [100001, 3], "EXACT")),
               values({"times": 7, "value": 1}, {"values": {"times": 100001, "cycle": [1, 2, 3]}, "predictor": 1},
                      predictors=[[[64], [0, 64]]], lanes=6, tables=[one])], base="none", area=AREA)  # fmt: skip
+    c.update("model-units-long", "A tensor of more than 2^18 values, and another one behind it",
+             [update({}, new("m", "INT8", [(1 << 18) + 10], "EXACT"), new("n", "INT8", [20], "EXACT")),
+              values({"times": (1 << 18) + 10, "value": 0}, {"times": 20, "value": 0}, lanes=6, tables=ALONE)],
+             base="none", area=AREA)  # fmt: skip
 
 
 def _xz(c: Catalog) -> None:

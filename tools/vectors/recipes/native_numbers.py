@@ -143,7 +143,7 @@ def _numbers(c: Catalog) -> None:
     start, (values, _) = layer(64, 3), wide(shape, 3, 60)
     whole("layer", "Every table, point and prior of a layer with three classes of channels",
           coded(values, 1 << 14, start=start, lanes_log2=1), shape, bits=14, configuration=sent(start))  # fmt: skip
-    for seed in (105, 114):  # in which roundings of 1/256 step decide the tables of values
+    for seed in (105, 114, 311):  # in which roundings of 1/256 step decide the tables of values
         shape = (24, 10, 10)
         start, (values, _) = layer(24, seed), wide(shape, seed, 3)
         whole(f"fine.{seed}", "A layer whose values are small, so that roundings of expected magnitudes choose bins",

@@ -107,6 +107,9 @@ def _digests(c: Catalog) -> None:
         _bad(c, f"digest-{name}-wrong", f"A digest of kind {name.upper()} with a wrong last bit", "digest.value",
              [fps(**words), data(), digest(kind=kind, bytes=4, set={"digest": bytes(4)}), digest(kind=1 - kind)],
              area="digest")  # fmt: skip
+        _bad(c, f"digest-{name}-several", f"A wrong digest of kind {name.upper()} over three samples", "digest.value",
+             [fps(digests="TL"[kind]), data(), digest(kind=kind), data(count=2), data(),
+             digest(kind=kind, bytes=4, set={"digest": bytes(4)})], area="digest")  # fmt: skip
         _bad(c, f"digest-announced-{name}", f"A digest of kind {name.upper()} that is not announced",
              "digest.announced",
              [fps(digests="LT"[kind]), data(), digest(kind=kind)], area="digest")  # fmt: skip

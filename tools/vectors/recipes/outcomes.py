@@ -66,8 +66,8 @@ def _sets_alone(c: Catalog) -> None:
         "cropping-rows", "nal.header-configuration", "nal.length-configuration", "picture.size-height",
         "picture.size-width", "picture.size-window", "profile-alignment", "profile-chroma.list", "profile-pps.later",
         "profile-precision.flag", "profile-sps.later", "pps-longer", "sps-block.128", "sps-block.8", "sps-longer",
-        "sps-short.term.far", "sps-size.columns", "sps-size.rows", "sps-transform.large", "sps-transform.small",
-        "start.code-configuration",
+        "sps-short.term.far", "sps-size.columns", "sps-size.rows", "sps-sub.layers", "sps-transform.large",
+        "sps-transform.small", "start.code-configuration",
     ):  # fmt: skip
         recipe = c.recipes[f"hevc-{name}_r1"]
         tensor = recipe.arguments["units"][0] | {"ranges": [[1.0, 1.0]]}

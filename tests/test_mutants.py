@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -54,14 +56,55 @@ def test_modules_and_exceptions_exist(tools: tuple[ModuleType, ModuleType]) -> N
 def test_the_decoder_as_it_is_passes_and_one_with_swapped_axes_does_not(tools: tuple[ModuleType, ModuleType]) -> None:
     mutants, mutate_decoder = tools
     source = (PACKAGE / "tensor/repack.py").read_text()
-    same = mutants.Mutant("tensor/repack.py", 0, "none", 1, "", "", source)
     swapped = next(m for m in mutants.of_module(PACKAGE, "tensor/repack.py") if m.kind == "swapped axes")
-    broken = mutants.Mutant("tensor/repack.py", 0, "none", 1, "", "", "import nothing.of.that.name")
-    with mutate_decoder.Examiner() as examiner:
+    same, broken = replace(swapped, source=source), replace(swapped, source="import nothing.of.that.name")
+    ids = [vector["id"] for vector in mutate_decoder.load() if vector["id"].startswith("repack-")]
+    reached = {"tensor/repack.py": dict.fromkeys(swapped.span, ids)}
+    with mutate_decoder.Examiner(reached) as examiner:
         assert examiner.run(same) == (mutate_decoder.SURVIVED, "")
-        assert examiner.run(swapped)[0] == mutate_decoder.KILLED
+        verdict, by = examiner.run(swapped)
+        assert (verdict, by.split("-")[0]) == (mutate_decoder.KILLED, "repack")
         assert examiner.run(broken)[0] == mutate_decoder.KILLED
         assert examiner.run(same)[0] == mutate_decoder.SURVIVED
+
+
+def test_a_mutant_of_a_function_is_the_one_of_its_module(tools: tuple[ModuleType, ModuleType]) -> None:
+    mutants, _ = tools
+    lines = (PACKAGE / "features/decoder.py").read_text().splitlines()
+    found = list(mutants.of_module(PACKAGE, "features/decoder.py"))
+    for mutant in found:
+        assert mutant.line in mutant.span or not mutant.function
+        ast.parse(mutant.source)
+        changed = [line for line in mutant.source.splitlines() if line not in lines]
+        assert changed, mutant.name
+    assert {m.function for m in found} >= {"", "Decoder.__iter__", "Decoder._handle", "check_digest"}
+
+
+def test_what_is_executed_on_import_is_imported_again(tools: tuple[ModuleType, ModuleType]) -> None:
+    mutants, mutate_decoder = tools
+    found = [m for m in mutants.of_module(PACKAGE, "tensor/repack.py") if m.function]
+    vectors = {"tensor/repack.py": {line: ["a", "b"] for line in found[0].span}}
+    examiner = mutate_decoder.Examiner(vectors)
+    assert examiner.reaching(found[0]) == ["a", "b"]
+    assert examiner.reaching(replace(found[0], span=range(0))) is None
+    vectors["tensor/repack.py"][found[0].span[0]] = ["a", mutate_decoder.IMPORT]
+    assert examiner.reaching(found[0]) is None
+    assert mutate_decoder.Examiner().reaching(found[0]) is None
+
+
+def test_lines_are_noted_as_a_vector_reaches_them(tools: tuple[ModuleType, ModuleType]) -> None:
+    from refsw.tensor.parts import Parts
+
+    with workshop("reach") as reach:
+        recorder, before = reach.Recorder(), sys.gettrace()
+        sys.settrace(recorder.call)
+        bands = Parts(5, 2, 1).bands
+        sys.settrace(before)
+    assert bands == 3
+    source = (PACKAGE / "tensor/parts.py").read_text().splitlines()
+    assert {source[line - 1].strip() for line in recorder.lines()["tensor/parts.py"]} >= {
+        "return -(-self.rows // self.part_rows)"
+    }
 
 
 def test_reasons_of_survivors_are_of_a_known_kind(tools: tuple[ModuleType, ModuleType]) -> None:

@@ -59,6 +59,8 @@ USERS = {
 
 Vectors = list[tuple[dict[str, Any], bytes]]
 Reached = dict[str, dict[int, list[str]]]
+"""The ids of vectors by module below refsw/ and line; IMPORT among them where a line is executed on import."""
+IMPORT = ""
 
 
 def serve() -> int:
@@ -253,7 +255,7 @@ class Examiner:
         first = self._first[mutant.module]
         told = {
             "module": mutant.module, "function": mutant.function, "source": mutant.source,
-            "reached": self._reaching(mutant), "first": [name for name, _ in first.most_common()],
+            "reached": self.reaching(mutant), "first": [name for name, _ in first.most_common()],
         }  # fmt: skip
         process.stdin.write(json.dumps(told) + "\n")
         process.stdin.flush()
@@ -262,13 +264,13 @@ class Examiner:
             first[vector] += 1
         return verdict, by
 
-    def _reaching(self, mutant: Any) -> list[str] | None:
+    def reaching(self, mutant: Any) -> list[str] | None:
         """The vectors that reach a mutant; None where that is not known, or it is executed on import."""
         if self._reached is None or not mutant.span:
             return None
         lines = self._reached.get(mutant.module, {})
         names = {name for line in mutant.span for name in lines.get(line, ())}
-        return None if "" in names else sorted(names)
+        return None if IMPORT in names else sorted(names)
 
     def close(self) -> None:
         """End the processes."""

@@ -22,18 +22,15 @@ from types import CodeType, FrameType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from mutate_decoder import IMPORT, Reached, environment, import_libraries, judge, load, ordered, read
+from patched import name_of
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "refsw"
-
-Reached = dict[str, dict[int, list[str]]]
-"""The ids of vectors by module below refsw/ and line; IMPORT among them where a line is executed on import."""
-IMPORT = ""
 
 
 def reach(jobs: int, kept: Path | None = None) -> Reached:
     """What all vectors reach, found by so many processes; or read from a file, if that is of the same decoder."""
-    from mutate_decoder import environment
-
     digest = _digest()
     if kept is not None and kept.exists():
         with kept.open("rb") as stream:
@@ -67,8 +64,6 @@ def _digest() -> str:
 def share(number: int, jobs: int) -> None:
     """Write what every vector of a share reaches, each in a fork in which nothing has been decoded before."""
     from mutants import MODULES
-    from mutate_decoder import import_libraries, judge, load, ordered, read
-    from patched import name_of
 
     import_libraries()
     recorder = Recorder()

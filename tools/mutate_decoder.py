@@ -20,14 +20,11 @@ from __future__ import annotations
 
 import argparse
 import gc
-import hashlib
-import io
 import json
 import os
 import resource
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
@@ -37,13 +34,18 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from judging import IMPORT, MODELS, Reached, environment, import_libraries, judge, load, ordered, read
+from mutants import MODULES, Mutant, of_module, seeded
+from patched import import_changed, import_modules, patch
+from reach import reach
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "refsw"
 EQUIVALENT = ROOT / "tools" / "equivalent_mutants.json"
 SECONDS, MEMORY = 15, 4 << 30  # of CPU, for one vector
 ENOUGH = 0.95
 KILLED, BY_ERROR, SURVIVED = "killed", "killed by strict errors", "survived"
-VIDEO, IMAGES, LOSSLESS, MODELS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}, {"MODEL", "MODEL_EXTENDED"}
+VIDEO, IMAGES, LOSSLESS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}
 MANY, NATIVE = {"EXTENDED", "RESILIENT", "COMPLETE"}, {"NATIVE", "COMPLETE"}  # payload codecs
 EVERY = VIDEO | IMAGES | LOSSLESS | NATIVE | MANY
 OF_MODELS = ("models/", "entropy/", "syntax/model_structures.py")
@@ -58,16 +60,10 @@ USERS = {
 """The profiles whose bitstreams get to a module, by the start of its path; of several, the last. Others: all."""
 
 Vectors = list[tuple[dict[str, Any], bytes]]
-Reached = dict[str, dict[int, list[str]]]
-"""The ids of vectors by module below refsw/ and line; IMPORT among them where a line is executed on import."""
-IMPORT = ""
 
 
 def serve() -> int:
     """Answer every mutant on standard input with its verdict; each runs in a fork of this process."""
-    from mutants import MODULES
-    from patched import import_modules
-
     import_libraries()
     vectors = [(v, read(v)) for v in ordered(load())]
     functions = import_modules(MODULES)
@@ -85,8 +81,6 @@ def serve() -> int:
 
 def answer(told: dict[str, Any], vectors: Vectors, functions: Any) -> None:
     """Print the verdict of a mutant, and end the process."""
-    from patched import import_changed, patch
-
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     try:
         module, source = told["module"], told["source"]
@@ -97,16 +91,6 @@ def answer(told: dict[str, Any], vectors: Vectors, functions: Any) -> None:
         verdict = KILLED, f"crash: {type(error).__name__} {error}", ""
     print(json.dumps(verdict), flush=True)
     os._exit(0)
-
-
-def import_libraries() -> None:
-    """What the decoder imports, so that it is there in every fork; not the decoder."""
-    import av
-    import numpy as np
-    from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin
-
-    del av, np, Image, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin
-    assert "refsw" not in sys.modules
 
 
 def chosen(vectors: Vectors, module: str, reached: list[str] | None, first: Iterable[str]) -> Vectors:
@@ -133,101 +117,6 @@ def examine(vectors: Vectors) -> tuple[str, str, str]:
         if told and by_error[0] is SURVIVED:
             by_error = BY_ERROR, f"{vector['id']}: {told}", ""
     return by_error
-
-
-def load() -> list[dict[str, Any]]:
-    """The vectors of all suites."""
-    files = sorted((ROOT / "conformance" / "suites").glob("*.json"))
-    return [vector for path in files for vector in json.loads(path.read_text())["vectors"]]
-
-
-def read(vector: dict[str, Any]) -> bytes:
-    """The bitstream of a vector."""
-    return (ROOT / "test_vectors" / vector["file"]).read_bytes()
-
-
-def ordered(vectors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mixed up, so that the first vector that notices comes early."""
-    return sorted(vectors, key=lambda v: hashlib.sha256(v["id"].encode()).digest())
-
-
-def judge(data: bytes, vector: dict[str, Any]) -> tuple[str, str]:
-    """("" or what is wrong with the outcome, "" or what is wrong with the error's fields)."""
-    import numpy as np
-
-    import refsw
-
-    base = vector.get("base")
-    try:
-        if vector["profile"] in MODELS:
-            decoded = judged_model(data, ROOT / "test_vectors" / base["file"] if base else None)
-        elif "session" in vector:
-            decoded = received(data, ROOT / "test_vectors" / vector["session"]["file"])
-        else:
-            decoded = refsw.decode(data, model_digest=bytes.fromhex(vector.get("model", "")) or None)
-    except refsw.DfcError as error:
-        if vector["kind"] == "valid":
-            return f"rejected: {error}", ""
-        if error.exit_code != (69 if vector["kind"] == "unsupported" else 65):
-            return f"exit code {error.exit_code}", ""
-        told = error.as_dict()
-        other = [f"{k} {told[k]!r}, not {v!r}" for k, v in vector["error"].items() if told[k] != v]
-        return "", ", ".join(other)
-    except BaseException as error:
-        return f"crash: {type(error).__name__} {error}", ""
-    if vector["kind"] != "valid":
-        return "accepted", ""
-    if vector["profile"] in MODELS:
-        return ("", "") if decoded == vector["expected"]["model"]["digest"] else ("another model", "")
-    expected = vector["expected"]["tensors"]
-    arrays = decoded if isinstance(decoded, dict) else {expected[0]["name"]: decoded}
-    if sorted(arrays) != sorted(t["name"] for t in expected):
-        return "other tensors", ""
-    for tensor in expected:
-        array = np.ascontiguousarray(arrays[tensor["name"]])
-        if (array.dtype.name, list(array.shape)) != (tensor["dtype"], tensor["shape"]):
-            return "another type or shape", ""
-        if hashlib.sha256(array.tobytes()).hexdigest() != tensor["sha256"]:
-            return "other elements", ""
-    return "", ""
-
-
-def judged_model(data: bytes, base: Path | None) -> str:
-    """The digest of the model after its updates, from the file of it, computed apart from the code that is mutated."""
-    from vectors.plain import Tensor, digest
-
-    from refsw.conformance.models import load_model
-    from refsw.models.apply import apply_stream
-    from refsw.models.files import ModelFiles, open_model
-    from refsw.models.state import type_of
-
-    tensors = {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        with ModelFiles(path, {}) as files:
-            start = open_model(base) if base else None
-            files.finish(apply_stream(start, io.BytesIO(data), results=files.next))
-        loaded = load_model(path)
-    for name, array in loaded.items():
-        kind = type_of(name, array)
-        tensors[name] = Tensor(kind.element_type.name, kind.shape, array.astype(kind.dtype, copy=False).tobytes())
-    return digest(tensors).hex()
-
-
-def received(data: bytes, session: Path) -> dict[str, Any]:
-    """What a receiver of a capture puts out, masks and all (13.6.9)."""
-    from refsw.carriage.output import receive_capture
-    from refsw.carriage.sdp import parse_sdp
-
-    return receive_capture(io.BytesIO(data), parse_sdp(session.read_bytes()))
-
-
-def environment() -> dict[str, str]:
-    """Of the processes that decode."""
-    return os.environ | {
-        "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore",
-        "OPENBLAS_NUM_THREADS": "1", "REFSW_COMPILED": "0",
-    }  # fmt: skip
 
 
 class Examiner:
@@ -287,9 +176,6 @@ class Examiner:
 def main() -> int:
     if "--serve" in sys.argv:
         return serve()
-    from mutants import MODULES, Mutant, of_module, seeded
-    from reach import reach
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=200, help="number of mutants; 0 for all")

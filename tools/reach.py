@@ -22,7 +22,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from mutate_decoder import IMPORT, Reached, environment, import_libraries, judge, load, ordered, read
+from judging import IMPORT, Reached, environment, import_libraries, judge, load, ordered, read
+from mutants import MODULES, of_module
 from patched import name_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,8 +64,6 @@ def _digest() -> str:
 
 def share(number: int, jobs: int) -> None:
     """Write what every vector of a share reaches, each in a fork in which nothing has been decoded before."""
-    from mutants import MODULES
-
     import_libraries()
     recorder = Recorder()
     sys.settrace(recorder.call)
@@ -125,8 +124,6 @@ class Recorder:
 
 def unreached(reached: Reached, module: str) -> Iterator[tuple[int, str]]:
     """(line, source) of what is in mutants of a module and is reached by no vector."""
-    from mutants import of_module
-
     lines = (PACKAGE / module).read_text().splitlines()
     found = set()
     for mutant in of_module(PACKAGE, module):
@@ -146,8 +143,6 @@ def main() -> int:
     if arguments.share:
         share(*map(int, arguments.share.split("/")))
         return 0
-    from mutants import MODULES
-
     reached = reach(arguments.jobs, arguments.reached)
     for module in arguments.module or MODULES:
         for line, text in unreached(reached, module):

@@ -384,14 +384,9 @@ def check_limits(p: Parameters, profile: Profile, level: Level, offset: int | No
             expected=f"a codec of profile {profile.name}",
             got=p.payload_codec.name,
         )
-    allowed = PROFILE_EXTENSIONS[profile]
-    for extension, flag, present in (
-        (Extension.PARTS, "parts_flag", p.parts is not None),
-        (Extension.LAYERS, "layers_flag", p.layer is not None),
-        (Extension.TIME_PREDICTION, "time_prediction_flag", p.time_prediction),
-    ):
-        if present and extension not in allowed:
-            yield _layout("profile.extension", flag, f"an extension of profile {profile.name}", extension, offset)
+    # The flags of other extensions say which profiles have them (6.12).
+    if p.parts is not None and Extension.PARTS not in PROFILE_EXTENSIONS[profile]:
+        yield _layout("profile.extension", "parts_flag", f"an extension of profile {profile.name}", "parts", offset)
     yield from size_limits(p.axes, p.packing, LEVELS[level], offset)
     if p.parts is not None:
         yield from over(LEVELS[level], "sample_parts", p.parts.count, "channel_groups_minus1", offset)

@@ -58,7 +58,9 @@ def _header(c: Catalog) -> None:
 
 
 def _extension(c: Catalog) -> None:
-    for flag in ("layers_flag", "time_prediction_flag", "channel_transform_flag", "other_extension_flags"):
+    _bad(c, "layers.flag-later", "layers_flag is 1, which is for later versions", E + "layers_flag",
+         [fps(**SMALL | {"parts": None}, set={"layers_flag": 1}), data()], "unsupported")  # fmt: skip
+    for flag in ("time_prediction_flag", "channel_transform_flag", "other_extension_flags"):
         _bad(c, f"{dots(flag)}-later", f"{flag} is 1, which is for later versions", E + flag,
              [fps(**SMALL, set={flag: 1}), *parts(SMALL)], "unsupported")  # fmt: skip
     _bad(c, "extension-absent", "A parameter set without its extension", "unit.complete-element",

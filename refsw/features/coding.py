@@ -154,9 +154,22 @@ def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | Non
     if p.range_scope is RangeScope.CHANNEL:
         spans = np.array([p.ranges[c][1] - p.ranges[c][0] for c in p.coded_channels])
         span = float(np.sqrt(np.mean(spans * spans)))
+    return min(0, round(6 * float(np.log2(_log_step(values, low, high) / span))))
+
+
+def _log_step(values: npt.NDArray[np.float32], low: float, high: float) -> float:
+    """The root mean square of dx/dq of LOG, for q from 0 to 1."""
     offset = (values.astype(np.float64) - low) + 1  # in this order: beyond 2^53, min - 1 is min
-    log_step = float(np.sqrt(np.mean(offset * offset))) * float(np.log1p(high - low))
-    return min(0, round(6 * float(np.log2(log_step / span))))
+    return float(np.sqrt(np.mean(offset * offset))) * float(np.log1p(high - low))
+
+
+def step_reference(config: EncoderConfig, values: npt.NDArray[np.float32]) -> float:
+    """The range of a uniform quantizer at which a QP means the step that it has with a configuration."""
+    low, high = element_range(values)
+    if config.quantizer is Quantizer.UNIFORM and not config.match_step:
+        return high - low
+    log_step = _log_step(values, low, high)
+    return min(log_step, high - low) if config.quantizer is Quantizer.UNIFORM else log_step
 
 
 def encode_units(plan: Plan, samples: list[Array], first_sample: int) -> list[CodedUnit]:
@@ -175,8 +188,12 @@ def encode_units(plan: Plan, samples: list[Array], first_sample: int) -> list[Co
     return list(encode_parts(plan, samples[0], first_sample))
 
 
-def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUnit:
-    """One feature data unit; see `encode_units`."""
+def encode_unit(plan: Plan, samples: list[Array], first_sample: int, shift: int | None = None) -> CodedUnit:
+    """One feature data unit; see `encode_units`.
+
+    Args:
+        shift: of the QP; None: as the first sample wants it.
+    """
     p = plan.parameters
     prepared = []
     for index, sample in enumerate(samples, first_sample):
@@ -184,7 +201,7 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int) -> CodedUni
             prepared.append(_prepare(plan, p.axes.to_canonical(sample), watched=index < SAMPLES))
     ranges = [one.limits for one in prepared if one.limits is not None]
     coded = [one for one in prepared if one.pictures is not None]
-    settings = _settings(plan, coded[0].qp_shift if coded else 0)
+    settings = _settings(plan, shift if shift is not None else coded[0].qp_shift if coded else 0)
     configured, payload = _encode_pictures(plan, coded, settings)
     own = p.range_scope is RangeScope.SAMPLE
     content = UnitContent(configured, first_sample, tuple(ranges) if own else p.shared_ranges(len(samples)), payload, 0)
@@ -304,12 +321,13 @@ def _measure(plan: Plan, sample: Array, *, watched: bool) -> _Measured:
     values = to_binary32(sample)
     if p.quantizer is Quantizer.LOG_NONNEGATIVE and values.min() < 0:
         raise FeatureError("quantizer log-nonnegative: negative elements cannot be coded")
-    limits = sample_range(plan, values)
+    own = values if p.layer is None else values[p.carried]
+    limits = sample_range(plan, own)
     if _is_constant(p, limits):
         return _Measured(values, limits)
-    shift = qp_shift(p, values, limits) if plan.config.match_step else 0
+    shift = qp_shift(p, own, limits) if plan.config.match_step else 0
     spread = None
-    if watched:
+    if watched and p.layer is None:
         spread = spread_of(values, p.ranges if limits is None else [limits], p.quantizer, p.bit_depth)
     return _Measured(values, limits, shift, spread)
 

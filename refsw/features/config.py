@@ -12,7 +12,8 @@ from typing import Any, Self, TypeVar
 
 from refsw.errors import UsageError
 from refsw.payload.base import EncoderSettings
-from refsw.syntax.codes import Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
+from refsw.syntax.codes import LayerKind, Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
+from refsw.tensor.layers import Layer
 
 QUANTIZERS = {q.name.lower().replace("_", "-"): q for q in Quantizer}
 RANGES = {s.name.lower(): s for s in RangeScope}
@@ -37,6 +38,27 @@ class DigestScope(StrEnum):
     NONE = "none"
     STREAM = "stream"
     SAMPLE = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChoice:
+    """One of the layers that a tensor is coded in (9.11).
+
+    Args:
+        kind: the first of them is BASE, no other one is.
+        name: of the layer; None: the last one has that of the tensor, the others have it with a number.
+        channels: those that it carries; None: all that there are to carry.
+        fill: a value for every channel of the tensor, that stands for it as long as it has not come; None: 0.
+        purpose: the task that it serves.
+        choices: changes to the configuration of the tensor, such as ``{"qp": 32}``.
+    """
+
+    kind: LayerKind
+    name: str | None = None
+    channels: tuple[int, ...] | None = None
+    fill: tuple[float, ...] | None = None
+    purpose: str = ""
+    choices: tuple[tuple[str, Any], ...] = ()
 
 
 LEAST_PACKET = 64
@@ -77,6 +99,8 @@ class EncoderConfig:
         parts: rows and channels of the parts that every sample is cut into (9.10), each a unit of its own, as many as
             there are at most; None for whole samples. What is left over makes smaller parts.
         packet_bytes: find the parts, as large as they can be with no unit longer than that.
+        layers: the layers that the tensor is coded in, each a tensor of the bitstream; none: one tensor.
+        layer: of one of these layers; the encoder sets it.
         samples_per_unit: samples that share a unit; in profile INTER they predict one another.
         intra_period: with the native payload and a time axis, samples from one that is intra to the next; they share a
             unit, and each may be predicted from the one before (8.6.9). 1: none is. None: samples_per_unit, if that is
@@ -105,6 +129,8 @@ class EncoderConfig:
     settings: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
     parts: tuple[int, int] | None = None
     packet_bytes: int | None = None
+    layers: tuple[LayerChoice, ...] = ()
+    layer: Layer | None = None
     samples_per_unit: int = 1
     intra_period: int | None = None
     profile: Profile | None = None
@@ -152,6 +178,8 @@ class EncoderConfig:
                 raise UsageError(f"packets of {self.packet_bytes} bytes: at least {LEAST_PACKET}")
             if self.settings.command is not None:
                 raise UsageError("with an external encoder, sizes are not known beforehand: take explicit parts")
+        if self.layers:
+            check_layers(self)
         if self.samples_per_unit > 1 and (self.parts is not None or self.packet_bytes is not None):
             raise UsageError("samples that come in parts do not share units: one sample per unit")
 
@@ -169,6 +197,28 @@ class EncoderConfig:
     def replace(self, **changes: Any) -> Self:
         """The same configuration with changes."""
         return _changed(self, changes)
+
+
+def check_layers(config: EncoderConfig) -> None:
+    """Whether layers that are asked for go together.
+
+    Raises:
+        UsageError: they do not; the message says why.
+    """
+    kinds = [layer.kind for layer in config.layers]
+    if kinds[0] is not LayerKind.BASE or LayerKind.BASE in kinds[1:]:
+        raise UsageError("layers: the first one, and no other, is of kind base")
+    if config.parts is not None or config.packet_bytes is not None:
+        raise UsageError("layers: their samples do not come in parts")
+    if config.settings.command is not None:
+        raise UsageError("layers: an external encoder does not tell what its pictures decode to")
+    if config.choose_payload:
+        raise UsageError("layers: preset auto chooses for whole tensors")
+    for layer in config.layers:
+        if any(ord(c) < 0x20 or ord(c) == 0x7F for c in layer.purpose) or len(utf8(layer.purpose)) > 255:
+            raise UsageError(f"purpose {layer.purpose!r}: at most 255 bytes of UTF-8, no control characters")
+        if layer.fill is not None and layer.kind is not LayerKind.BASE:
+            raise UsageError("layers: the first one says what stands for channels that have not come")
 
 
 def utf8(text: str) -> bytes:

@@ -7,23 +7,33 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from refsw.errors import CoarseStepWarning, UsageError
 from refsw.features.assembly import OpenSample
 from refsw.features.choice import settled
-from refsw.features.coding import CodedUnit, encode_units
+from refsw.features.coding import CodedUnit, Plan, encode_units
 from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.held import Held
 from refsw.features.intra_period import settle_intra_periods
+from refsw.features.layer_coding import CodedLayer, difference_of_first, encode_layers
 from refsw.features.packets import with_measured_parts
 from refsw.features.parameters import Parameters, check_limits, to_values
 from refsw.features.plan import make_plan
 from refsw.features.pool import Pool
 from refsw.features.reconstruct import decode_unit
-from refsw.features.tensors import CodedTensor, TensorSpec, about, array_of, check_names, level_of, name_of, profile_of
+from refsw.features.tensors import (
+    CodedTensor,
+    TensorSpec,
+    about,
+    array_of,
+    check_names,
+    coded_tensors,
+    level_of,
+    name_of,
+    profile_of,
+)
 from refsw.payload.base import DecoderSettings
 from refsw.profiles import LEVELS
 from refsw.syntax.codes import DigestKind, UnitType
@@ -68,17 +78,15 @@ class Encoder:
         self._window = 1 if jobs == 1 else 3 * jobs
         self._chain = 0
         base = config or EncoderConfig.preset()
-        self._tensors = [
-            CodedTensor(number, name_of(key), spec, replace(spec.config or base, level=base.level))
-            for number, (key, spec) in enumerate(tensors.items())
-        ]
+        self._tensors = coded_tensors(tensors, base)
         check_names(self._tensors, base)
         settle_intra_periods(self._tensors)
         if any(tensor.config.choose_payload for tensor in self._tensors):
             raise UsageError("preset auto chooses by samples that are there beforehand: code with refsw.encode")
         if len({tensor.config.samples_per_unit for tensor in self._tensors}) > 1:
             raise UsageError("all tensors have the same number of samples per unit, so that access units stay in order")
-        self._by_name = {tensor.name: tensor for tensor in self._tensors}
+        lowest = [tensor for tensor in self._tensors if tensor.config.layer is None or tensor.config.layer.base is None]
+        self._by_name = dict(zip(map(name_of, tensors), lowest, strict=True))
         self._profile = base.profile or profile_of(self._tensors)
         self._level = level_of(self._tensors, base.level)
         self._waiting: deque[tuple[CodedTensor, Future[list[CodedUnit]]]] = deque()
@@ -100,11 +108,11 @@ class Encoder:
                 else a mapping from names to arrays.
         """
         if not isinstance(samples, Mapping):
-            if len(self._tensors) != 1:
+            if len(self._by_name) != 1:
                 raise UsageError("several tensors: write a mapping from names to samples")
-            samples = {self._tensors[0].name: samples}
-        for tensor in self._tensors:
-            if tensor.group and tensor.name not in map(name_of, samples):
+            samples = {next(iter(self._by_name)): samples}
+        for name, tensor in self._by_name.items():
+            if tensor.group and name not in map(name_of, samples):
                 self._submit(tensor)  # it may have no more samples, and units come in order of their first one
         for key, sample in samples.items():
             name = name_of(key)
@@ -122,6 +130,18 @@ class Encoder:
             self._submit(tensor)
 
     def _start(self, tensor: CodedTensor, first: Array | None) -> None:
+        """Make the plans of a tensor and of the layers above it, and write their parameter sets."""
+        plans: list[Plan] = []
+        for own in tensor.stack:
+            layer = own.config.layer
+            if first is not None and layer is not None and layer.refines:
+                self._start_one(own, difference_of_first(plans, first))
+            else:
+                self._start_one(own, first)
+            assert own.plan is not None
+            plans.append(own.plan)
+
+    def _start_one(self, tensor: CodedTensor, first: Array | None) -> None:
         plan = make_plan(tensor.name, tensor.number, tensor.axes, tensor.dtype, tensor.config, self._profile, first)
         for error in check_limits(plan.parameters, self._profile, self._level, None):
             raise UsageError(f"{plan.parameters.name}: {error.expected}, not {error.got} [{error.requirement}]")
@@ -145,11 +165,20 @@ class Encoder:
                 f"{tensor.name}: write sample {first} of all tensors before sample {self._last_first} of any"
             )
         self._last_first = first
-        self._waiting.append((tensor, self._pool.submit(encode_units, plan, group, first)))
+        if tensor.config.layer is None:
+            self._waiting.append((tensor, self._pool.submit(encode_units, plan, group, first)))
+            return
+        plans = [own.plan for own in tensor.stack]
+        for own in tensor.stack[1:]:
+            own.samples += len(group)
+        self._waiting.append((tensor, self._pool.submit(encode_layers, plans, group, first)))
 
     def _drain(self, allowed: int) -> None:
         while len(self._waiting) > allowed or (self._waiting and self._window == 1):
             tensor, task = self._waiting.popleft()
+            if tensor.config.layer is not None:
+                self._layers(tensor, self._pool.result(task))
+                continue
             units: list[CodedUnit] = self._pool.result(task)
             for coded in units:
                 self._put((coded if tensor.shared is None else tensor.share(coded)).data)
@@ -158,6 +187,15 @@ class Encoder:
                 self._digest(tensor, units)
                 if tensor.config.digest is DigestScope.SAMPLE:
                     self._write_digests(tensor)
+
+    def _layers(self, tensor: CodedTensor, coded: list[CodedLayer]) -> None:
+        for own, one in zip(tensor.stack, coded, strict=True):
+            self._put(one.unit.data)
+            for levels, elements in one.decoded:
+                own.add_to_digests(levels, elements)
+        for own in tensor.stack:
+            if own.config.digest is DigestScope.SAMPLE:
+                self._write_digests(own)
 
     def _digest(self, tensor: CodedTensor, units: list[CodedUnit]) -> None:
         """Add the samples of a unit, or the one of all parts, to the digests."""
@@ -199,7 +237,7 @@ class Encoder:
         """Write what is waiting, the digests, and the end of the bitstream. The stream stays open."""
         if self._finished:
             return
-        for tensor in self._tensors:
+        for tensor in self._by_name.values():
             if tensor.plan is None:
                 if not tensor.axes.has_samples:
                     raise UsageError(f"{tensor.name}: its one sample was not written")

@@ -97,6 +97,8 @@ def _packing(axes: Axes, config: EncoderConfig, limits: LevelLimits) -> Packing:
     if not 1 <= align <= MAX_MARGIN // 2:
         raise UsageError(f"align {align}: from 1 to {MAX_MARGIN // 2}")
     grid, channels, rows = (1, 1), axes.channels, axes.rows
+    if config.layer is not None:
+        channels = int(config.layer.carried(channels).sum())
     if (parts := parts_of(axes, config)) is not None:
         channels, rows = -(-channels // parts.groups), parts.part_rows
     if config.layout is not RepackLayout.SEQUENCE:

@@ -59,6 +59,7 @@ def make_plan(name: str, number: int, axes: Axes, dtype: np.dtype[Any], config: 
         time_step=config.time_step,
         digests=_digests(config),
         time_prediction=predicts(config, axes),
+        layer=config.layer,
     )
     plan = Plan(parameters, config, config.settings, profile)
     sample = None if first is None else axes.to_canonical(first)
@@ -93,14 +94,15 @@ def _measured(plan: Plan, sample: Array | None) -> Plan:
     if sample is None or p.quantizer is Quantizer.NONE:
         return _with_configuration(plan)
     values = to_binary32(sample)
-    limits = sample_range(plan, values)
+    own = values if p.layer is None else values[p.carried]
+    limits = sample_range(plan, own)
     if (limits is not None and limits[0] == limits[1]) or len(p.coded_channels) == 0:
         return _with_configuration(plan)
     if config.channel_order in (ChannelOrder.MEAN, ChannelOrder.SIMILARITY):
         find = order_by_mean if config.channel_order is ChannelOrder.MEAN else order_by_similarity
         plan = _ordered(plan, tuple(find(all_levels(p, quantize_sample(p, values, limits)))))
     if p.payload_codec is PayloadCodec.NATIVE and config.settings.native is None:
-        shift = qp_shift(p, values, limits) if config.match_step else 0
+        shift = qp_shift(p, own, limits) if config.match_step else 0
         sparse = is_sparse(quantize_sample(p, values, limits), p.bit_depth, config.settings.qp + shift)
         plan = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, sparse=sparse))
     return _with_configuration(plan)

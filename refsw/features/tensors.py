@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from os import PathLike
 from typing import Any
 
@@ -15,6 +16,7 @@ from refsw.features.coding import CodedUnit, Plan
 from refsw.features.config import EncoderConfig, utf8
 from refsw.features.digest import RunningDigest
 from refsw.features.intra_period import predicts
+from refsw.features.layer_coding import layer_configs
 from refsw.features.layout import layout_of
 from refsw.features.loss import Spread, loss
 from refsw.features.parameters import Parameters
@@ -62,8 +64,15 @@ class CodedTensor:
         self.digests: list[RunningDigest] = []
         self.spread: Spread | None = None
         self.told = False
+        self.above: CodedTensor | None = None
+        """The layer that needs this one to be coded."""
         by_command = config.payload is PayloadCodec.HEVC and config.settings.command is not None
         self.shared = SharedSets() if by_command else None
+
+    @property
+    def stack(self) -> list[CodedTensor]:
+        """The tensor, and the layers above it."""
+        return [self] if self.above is None else [self, *self.above.stack]
 
     def start(self, plan: Plan) -> None:
         """Take the plan that the first sample gave."""
@@ -125,6 +134,23 @@ class CodedTensor:
             raise FeatureError(f"{self.name}: no axis counts samples, so there is one")
 
 
+def coded_tensors(specs: Mapping[Any, TensorSpec], base: EncoderConfig) -> list[CodedTensor]:
+    """What the encoder keeps of tensors, and of every layer of those that are coded in layers."""
+    out: list[CodedTensor] = []
+    for key, spec in specs.items():
+        name, config = name_of(key), replace(spec.config or base, level=base.level)
+        if not config.layers:
+            out.append(CodedTensor(len(out), name, spec, config))
+            continue
+        first = len(out)
+        axes = Axes.parse(spec.axes, tuple(spec.shape))
+        for number, (layer, own) in enumerate(layer_configs(name, axes, config, first), first):
+            out.append(CodedTensor(number, layer, spec, own))
+        for lower, upper in pairwise(out[first:]):
+            lower.above = upper
+    return out
+
+
 def check_names(tensors: list[CodedTensor], config: EncoderConfig) -> None:
     """The names that a bitstream takes.
 
@@ -146,6 +172,7 @@ def profile_of(tensors: Iterable[CodedTensor]) -> Profile:
     tensors = list(tensors)
     inter = any(tensor.config.profile in INTER_PROFILES for tensor in tensors)
     extensions = {Extension.PARTS for tensor in tensors if tensor.config.parts is not None}
+    extensions |= {Extension.LAYERS for tensor in tensors if tensor.config.layer is not None}
     extensions |= {Extension.TIME_PREDICTION for tensor in tensors if predicts(tensor.config, tensor.axes)}
     return default_profile({tensor.config.payload for tensor in tensors}, extensions, inter)
 
@@ -153,9 +180,15 @@ def profile_of(tensors: Iterable[CodedTensor]) -> Profile:
 def level_of(tensors: list[CodedTensor], wanted: Level | None) -> Level:
     """The level asked for, or the narrowest that takes all tensors."""
     levels = [layout_of(t.name or f"tensor{t.number}", t.axes, t.config, t.dtype)[0] for t in tensors]
-    enough = [level for level, limits in LEVELS.items() if len(tensors) <= limits.parameter_sets]
+    deepest = max(len(tensor.stack) for tensor in tensors)
+    enough = [
+        level for level, limits in LEVELS.items() if len(tensors) <= limits.parameter_sets and deepest <= limits.layers
+    ]
     if not enough or (wanted is not None and wanted < enough[0]):
         most = LEVELS[wanted or Level.L3].parameter_sets
+        if len(tensors) <= most:
+            layers = LEVELS[wanted or Level.L3].layers
+            raise UsageError(f"{deepest} layers: at most {layers} at this level [requirement level.layers]")
         raise UsageError(f"{len(tensors)} tensors: at most {most} at this level [requirement level.parameter-sets]")
     return wanted or max(*levels, enough[0])
 

@@ -38,6 +38,11 @@ ELSEWHERE = {
         "hours, on data that are not part of the project; tests/evaluation/test_real_tasks.py runs some of it",
     "refsw receive rtp://:5004 -o received.npz --save-mask": "waits; tests/carriage/test_carriage_network.py receives",
     "refsw send features.dfc rtp://192.0.2.9:5004 --rate 25": "sends into nowhere; the same tests send",
+    "pip install 'refsw[learning]'": "needs the package index",
+    "refsw learn demo -o learn-demo": "needs PyTorch; tests/learning/test_learning_coding.py has the loop on less",
+    "refsw learn run reuse-digits -o digits": "needs PyTorch; tests/learning/test_learning_runs.py runs a small one",
+    "refsw learn run reuse-cifar --data CIFAR -o cifar": "data that are not part of the project",
+    "refsw learn report digits": "of that run; the same tests report on a smaller one",
     "refsw anchor report RUN": "of that run; docs/anchors.md has a report of a smaller one",
 }  # fmt: skip
 ENCODER = (

@@ -39,7 +39,7 @@ from refsw.evaluation.toy import composed, toy_dataset
 
 CHANNELS = (3, 8, 16, 32, 64, 128)
 HIDDEN, RATE, BATCH, EPOCHS, COPIES = 128, 4e-3, 64, 8, 4
-OPSET, IR_VERSION = 13, 8
+OPSET, IR_VERSION, PRODUCER = 13, 8, "refsw tools/train_toy.py"
 
 
 class ToyNetwork(nn.Module):
@@ -129,7 +129,7 @@ def model(
     )
     result = helper.make_model(
         graph,
-        producer_name="refsw tools/train_toy.py",
+        producer_name=PRODUCER,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
@@ -139,10 +139,20 @@ def model(
 
 def whole(parts: list[onnx.ModelProto]) -> onnx.ModelProto:
     """The stages as one model, in which layer1 to layer5 are tensors."""
-    joined = parts[0]
-    for number, part in enumerate(parts[1:], 1):
-        name, inner = f"layer{number}", compose.add_prefix(part, f"s{number + 1}.")
-        joined = compose.merge_models(joined, inner, io_map=[(name, f"s{number + 1}.{name}")], outputs=None)
+    apart = [
+        compose.add_prefix(part, f"stage{number}.", rename_inputs=False, rename_outputs=False)
+        for number, part in enumerate(parts, 1)
+    ]
+    graph = helper.make_graph(
+        [node for part in apart for node in part.graph.node],
+        "toy",
+        list(parts[0].graph.input),
+        list(parts[-1].graph.output),
+        [tensor for part in apart for tensor in part.graph.initializer],
+    )
+    joined = helper.make_model(
+        graph, producer_name=PRODUCER, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+    )
     onnx.checker.check_model(joined, full_check=True)
     return joined
 

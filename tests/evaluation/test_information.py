@@ -9,6 +9,7 @@ import pytest
 
 from refsw.evaluation.errors import EvaluationError
 from refsw.evaluation.information import (
+    DecisionBound,
     DiscreteNetwork,
     blahut_arimoto,
     conditional_entropy,
@@ -135,3 +136,28 @@ def test_samples_that_say_nothing_are_refused():
         plug_in_information([1, 2, 3], [1, 2])
     with pytest.raises(EvaluationError, match="needs samples"):
         plug_in_entropy([])
+
+
+def test_the_least_rate_of_decisions_is_the_rate_distortion_function():
+    fair = DecisionBound.of([0, 1] * 50)
+    assert fair.bits(0) == pytest.approx(1)
+    assert fair.bits(0.1) == pytest.approx(1 - binary(0.1))
+    assert fair.bits(0.5) == fair.bits(0.9) == 0
+    assert DecisionBound.of([3] * 5).bits(0) == 0
+    four = DecisionBound.of(list(range(4)) * 9)
+    for wanted in (0.05, 0.3, 0.6):
+        slope = math.log2(3 * (1 - wanted) / wanted)
+        trade = blahut_arimoto(np.full(4, 0.25), 1 - np.eye(4), slope, gap=1e-12, steps=20000)
+        assert float(trade.distortion) == pytest.approx(wanted, abs=1e-6)
+        assert four.bits(wanted) == pytest.approx(float(trade.rate), abs=1e-6)
+
+
+def test_the_least_rate_of_skewed_decisions_is_no_higher_than_the_function():
+    skewed = DecisionBound.of([0] * 6 + [1] * 3 + [2])
+    source = np.array([0.6, 0.3, 0.1])
+    for slope in (1.0, 2.5, 5.0):
+        trade = blahut_arimoto(source, 1 - np.eye(3), slope, gap=1e-10, steps=20000)
+        assert skewed.bits(float(trade.distortion)) <= float(trade.rate) + 1e-6
+    assert skewed.entropy.bias < 0
+    with pytest.raises(EvaluationError, match="a share of 2"):
+        skewed.bits(2)

@@ -9,10 +9,11 @@ import numpy as np
 import painted
 import pytest
 from anchor_runs import compared, run
+from conftest import ROOT
 
 from refsw.errors import UsageError
 from refsw.evaluation.anchors.archives.freezing import freeze
-from refsw.evaluation.anchors.conditions import parse_conditions
+from refsw.evaluation.anchors.conditions import load_conditions, parse_conditions, resolved
 from refsw.evaluation.anchors.folder import open_run
 from refsw.evaluation.anchors.sequences import Frame, in_groups
 from refsw.evaluation.datasets import open_dataset
@@ -20,6 +21,7 @@ from refsw.evaluation.datasets.sequences import HIEVE, PANDASET, SFU_HW, TVD
 from refsw.evaluation.errors import DatasetError
 from refsw.evaluation.reports import template
 from refsw.evaluation.reports.report import write_report
+from refsw.evaluation.tasks.opening import TASKS
 
 for package in ("yaml", "scipy", "matplotlib", "openpyxl"):
     pytest.importorskip(package, reason=f"the conditions need {package}")
@@ -298,3 +300,42 @@ def test_damaged_classes_of_a_record(tracked, tmp_path):
     with pytest.raises(UsageError, match="720p: damaged"):
         open_run(tmp_path / "run")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["format"] == "refsw-anchor-run-1"
+
+
+def test_the_conditions_of_coding_for_machines_find_every_set(tmp_path):
+    """Each set of vcm.yaml in its layout, a frame a sequence, through the entries that the file has."""
+    for folder, layout in (("tvd_tracking", TVD), ("HiEve_pngs", HIEVE)):
+        for sequence in (name for own in layout.classes.values() for name in own):
+            painted.mot_sequence(tmp_path / folder / sequence, 1)
+    for sequence in (name for own in SFU_HW.classes.values() for name in own):
+        place = tmp_path / "SFU_HW_Obj" / sequence
+        painted.sequence_info(place, 30)
+        painted.save(place / "images" / f"{sequence}_000.png", painted.painted([(2, 2, 12, 12, 0)]))
+        frames = {f"{sequence}_000.png": [(2, 2, 12, 12, 0)]}
+        painted.coco_file(place / "annotations" / f"{sequence}.json", frames, {1: "person"})
+    for sequence in PANDASET.classes["PandaSet"]:
+        place = tmp_path / "PandaSet" / sequence
+        painted.sequence_info(place, 10)
+        painted.save(place / "camera" / "front_camera" / "00.jpg", painted.painted([(2, 2, 12, 12, 0)]))
+        (place / "annotations").mkdir()
+        np.savez(place / "annotations" / f"{sequence}.npz", gt=np.full((1, 32, 48), 13, np.uint8))
+    place = tmp_path / "mpeg-oiv6"
+    painted.save(place / "images" / "a.png", painted.painted([(2, 2, 12, 12, 0)]))
+    painted.save(place / "labels" / "a.png", painted.labels([(2, 2, 12, 12, 0)], nothing=255))
+    (place / "classes.txt").write_text("person\ncar\n")
+    listed = place / "annotations" / "mpeg-oiv6-detection-coco.json"
+    painted.coco_file(listed, {"a.png": [(2, 2, 12, 12, 0)]}, {1: "Person"})
+
+    asked = load_conditions(ROOT / "tools" / "anchors" / "vcm.yaml")
+    counts = {}
+    for test in asked.tests:
+        entry = resolved(test, tmp_path)["dataset"]
+        data = open_dataset(**entry)
+        data.check()
+        gives = painted.Network({"segmentation": "scores"}.get(test.condition["task"], "boxes"))
+        options = test.condition["options"] | {"unknown": "ignore"}
+        task = TASKS[test.condition["task"]](data, gives, painted.PLAIN, options)
+        references = {item: task.reference(item) for item in task.items()}
+        assert test.quality in task.score("means", references, references)
+        counts[test.name] = len(data.items)
+    assert counts == {"oiv6-detection": 1, "oiv6-segmentation": 1, "sfu-hw": 14, "tvd": 3, "hieve": 5, "pandaset": 36}

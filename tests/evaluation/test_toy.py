@@ -11,10 +11,13 @@ from anchor_runs import run
 
 from refsw.errors import UsageError
 from refsw.evaluation.anchors import codecs
+from refsw.evaluation.anchors.bound import bound_of
 from refsw.evaluation.anchors.choices import CodecChoice
 from refsw.evaluation.anchors.conditions import find_conditions, load_conditions, parse_conditions
 from refsw.evaluation.anchors.folder import open_run
 from refsw.evaluation.anchors.units import Rate, RateUnit
+from refsw.evaluation.reports.remote import tables
+from refsw.evaluation.reports.remote_figures import plots_of
 from refsw.evaluation.tasks import open_task
 
 for package in ("yaml", "onnxruntime", "scipy", "matplotlib", "openpyxl"):
@@ -118,6 +121,17 @@ def test_the_conditions_run_and_tell_headers(tmp_path):
         assert 0 < record["header_bytes"] <= record["coded_bytes"]
     best = [r for r in records if r["value"] == 95]
     assert all(r["metrics"]["fidelity"] >= 0.95 for r in best)
+    done = open_run(tmp_path / "run")
+    table = next(t for t in tables(done, done.conditions.tests[0]) if t.title == "toy: how far from the limit")
+    assert [row[:2] for row in table.rows] == [("input", "jpeg"), ("layer5", "jpeg-features")]
+    bound = bound_of(done, done.conditions.tests[0])
+    assert (bound.entropy.samples, bound.classes) == (20, 2)
+    for row in table.rows:
+        bits, content, kept, least, times = (figure.value for figure in row[2:])
+        assert least == pytest.approx(bound.bits(1 - kept))
+        assert times == pytest.approx(bits / least)
+        assert least < content < bits
+    assert set(plots_of(done, done.conditions.tests[0])) == {"toy~pictures"}
 
 
 def test_what_headers_are_measured_for_is_part_of_what_a_run_is():

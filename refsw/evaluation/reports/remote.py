@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from refsw.evaluation.anchors.bound import bound_of, distance
 from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Run
 from refsw.evaluation.anchors.remote import (
@@ -17,22 +18,53 @@ from refsw.evaluation.anchors.remote import (
     wins_from,
 )
 from refsw.evaluation.crossing import Reached
+from refsw.evaluation.information.bounds import DecisionBound
 from refsw.evaluation.reports.cells import CHANGE, EMPTY, SCORE, WHOLE_SHARE, Cell, Figure, Form, Table
 from refsw.evaluation.reports.selection import metric_name
 
 RATE = Form(4, "0.0000")
+KEPT = 0.95
+"""Share of the decisions that a point keeps to be held against the least rate."""
 
 
 def tables(run: Run, test: Test) -> list[Table]:
     """The tables of a test that codes both; none of another."""
     if not sends_pictures(run, test):
         return []
-    return [table for against in compare_with_pictures(run) if against.test == test.name for table in shown(against)]
+    own = [table for against in compare_with_pictures(run) if against.test == test.name for table in shown(against)]
+    bound = bound_of(run, test)
+    return own if bound is None else [*own, bound_table(run, test, bound)]
 
 
 def shown(against: Against) -> list[Table]:
     """BD-rate and crossings, and the rates at the same performance."""
     return [bd_table(against), crossing_table(against), *(level_table(against, level) for level in against.levels)]
+
+
+def bound_table(run: Run, test: Test, bound: DecisionBound) -> Table:
+    """The cheapest point of each codec at each layer that keeps most decisions, beside the least rate of any code."""
+    rows: list[tuple[Cell, ...]] = []
+    for layer in test.layers:
+        for codec in run.conditions.codecs_of(test, layer):
+            own = [r for r in run.records if (r["test"], r["layer"], r["codec"]) == (test.name, layer, codec.name)]
+            near = [d for d in (distance(r, bound) for r in own) if d.fidelity >= KEPT]
+            if not near:
+                rows.append((layer, codec.name, *[EMPTY] * 5))
+                continue
+            best = min(near, key=lambda d: d.bits)
+            times = best.bits / best.least if best.least else None
+            forms = (Form(1, "0.0"), Form(1, "0.0"), SCORE, Form(3, "0.000"), Form(0, "0"))
+            values = (best.bits, best.content, best.fidelity, best.least, times)
+            rows.append((layer, codec.name, *map(Figure, values, forms)))
+    entropy = bound.entropy
+    notes = (
+        f"Of each, the cheapest point that keeps {WHOLE_SHARE.text(KEPT)} of the decisions. Least: no code of pictures "
+        f"or features has fewer bits at that fidelity, H - h(D) - D log2(M - 1), D the share of changed decisions; H "
+        f"{entropy.value:.3f} bits of {entropy.samples} decisions in {bound.classes} classes, plug-in, whose bias is "
+        f"{entropy.bias:.3f}.",
+    )
+    heading = ("layer", "codec", "bits an item", "without headers", "fidelity", "least bits", "times the least")
+    return Table(f"{test.name}: how far from the limit", heading, tuple(rows), notes, texts=2)
 
 
 def bd_table(against: Against) -> Table:

@@ -10,9 +10,9 @@ from refsw.evaluation.anchors.conditions import Test
 from refsw.evaluation.anchors.folder import Record, Run
 from refsw.evaluation.reports.cells import EMPTY
 
-DISTORTION = "distortion"
+DISTORTION, PER_CLASS = "distortion", ("ap-", "iou-")
 METRICS = {"top1": "top-1", "top5": "top-5", "map": "mAP", "ap": "AP", "ap50": "AP50", "ap75": "AP75", "cmc1": "CMC-1",
-           "cmc5": "CMC-5", "cmc10": "CMC-10",
+           "cmc5": "CMC-5", "cmc10": "CMC-10", "miou": "mIoU", "mota": "MOTA", "motp": "MOTP", "idf1": "IDF1",
            "snr": "SNR (dB)", "mse": "MSE", DISTORTION: "D (%)"}  # fmt: skip
 
 
@@ -38,9 +38,13 @@ def points(run: Run, test: Test, codec: str) -> dict[tuple[str, Any], Record]:
 
 
 def performances(run: Run, test: Test) -> list[str]:
-    """Metrics of the task itself, which have a value without coding that is not the best by definition."""
+    """Metrics of the task itself, which have a value without coding that is not the best by definition.
+
+    Those of single classes are in the records (results.csv) alone.
+    """
     own = next((record for record in run.records if record["test"] == test.name), None)
-    return [] if own is None else [name for name in own["pristine"] if name not in (test.quality, DISTORTION)]
+    known = [] if own is None else own["pristine"]
+    return [name for name in known if name not in (test.quality, DISTORTION) and not name.startswith(PER_CLASS)]
 
 
 def metric_name(metric: str) -> str:

@@ -14,8 +14,10 @@ from refsw.errors import CodecError, UsageError
 from refsw.features.config import PRESETS
 
 if TYPE_CHECKING:
+    from refsw.evaluation.anchors.conditions import Test
     from refsw.evaluation.anchors.folder import Run
     from refsw.planning.choices import Device
+    from refsw.planning.verify import Checked
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -48,6 +50,9 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
               help="Seconds at the cloud for one second measured.")  # fmt: skip
 @click.option("--edge-watts", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True,
               help="Power of the edge while it computes.")  # fmt: skip
+@click.option("--verify", type=click.IntRange(2), metavar="N",
+              help="Also carry out every choice on N items, and hold the plan against it.")  # fmt: skip
+@click.option("--data", type=FOLDER, help="For --verify: folder of data sets and weights, ${data} in the conditions.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON.")
 def command(network: Path, output: Path | None, low: float, high: float, as_json: bool, **options: Any) -> None:
     """Where to cut NETWORK: end-to-end latency and energy of the edge at every cut, all-cloud and all-edge.
@@ -55,6 +60,7 @@ def command(network: Path, output: Path | None, low: float, high: float, as_json
     NETWORK is the folder of an anchor run that codes features and pictures (docs/pictures.md), or an ONNX model, which
     is measured first, with --pictures. Sizes are those that refsw measured at the wanted quality.
     """
+    from refsw.planning import verify
     from refsw.planning.choices import Device, choices_of
     from refsw.planning.links import find_link
     from refsw.planning.report import Planned, as_dict, tables
@@ -81,21 +87,36 @@ def command(network: Path, output: Path | None, low: float, high: float, as_json
         for raw in (False, True)
     ]
     planned = Planned(test.title, choices[0], choices[1], link, edge, cloud, low, high)
-    text = "\n".join(table.as_markdown() for table in tables(planned))
+    checked = _verified(run, test, options) if options["verify"] else []
+    told = tables(planned) + ([verify.table(test.title, checked, low, high)] if checked else [])
+    text = "\n".join(one.as_markdown() for one in told)
+    known = as_dict(planned) | ({"verified": verify.as_dict(checked, low, high)} if checked else {})
     if output is not None:
         from refsw.files import whole_file
         from refsw.planning.figures import drawn
 
-        files = {"plan.md": text.encode(), "plan.json": json.dumps(as_dict(planned), indent=1).encode()}
+        files = {"plan.md": text.encode(), "plan.json": json.dumps(known, indent=1).encode()}
         files |= drawn(planned)
         with role("output"):
             output.mkdir(parents=True, exist_ok=True)
             for name, data in files.items():
                 with whole_file(output / name) as file:
                     file.write(data)
-    say_all(json.dumps(as_dict(planned), indent=1) if as_json else text.rstrip("\n"))
+    say_all(json.dumps(known, indent=1) if as_json else text.rstrip("\n"))
     if output is not None and not as_json:
         say(f"The plan, with its figure: {output}")
+
+
+def _verified(run: Run, test: Test, options: dict[str, Any]) -> list[Checked]:
+    """Every choice of the run carried out here."""
+    from refsw.evaluation.anchors.conditions import resolved
+    from refsw.evaluation.anchors.orders import open_task
+    from refsw.planning.choices import choices_of
+    from refsw.planning.verify import verify
+
+    task = open_task(resolved(test, options["data"]))
+    choices = choices_of(run, test, share=options["share"], metric=options["metric"])
+    return verify(run, test, choices, task, limit=options["verify"])
 
 
 def _profiled(edge: Device, network: Path, options: dict[str, Any]) -> Device:

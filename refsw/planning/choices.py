@@ -55,6 +55,7 @@ class Choice:
         sent_bytes: coded.
         share: of the multiply-accumulates before the cut; of seconds where they are not known.
         quality: the metric at this point; that without coding of all-edge.
+        layer, value: of what is sent, as conditions and records have them.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Choice:
     cloud: float
     share: float
     quality: float
+    layer: str = ""
+    value: float | None = None
 
     def on(self, edge: Device, cloud: Device) -> Choice:
         """The same on other devices."""
@@ -139,7 +142,7 @@ def _choice(name: str, record: Record, metric: str, whole: float) -> Choice:
     return Choice(
         name, record["codec"], point, front, _seconds(record, "encode"), record["coded_bytes"] / record["items"],
         _seconds(record, "decode"), whole if before else _seconds(record, "network"), share,
-        record["metrics"][metric],
+        record["metrics"][metric], record["layer"], record["value"],
     )  # fmt: skip
 
 

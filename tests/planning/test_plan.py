@@ -18,6 +18,7 @@ from refsw.planning import plan
 from refsw.planning.choices import Choice, Device, choices_of
 from refsw.planning.links import Link, find_link, links
 from refsw.planning.report import Planned, decides, tables
+from refsw.planning.verify import Checked, median_error
 
 for package in ("yaml", "onnxruntime", "scipy", "matplotlib", "openpyxl"):
     pytest.importorskip(package, reason=f"plans need {package}")
@@ -186,6 +187,30 @@ def test_a_plan_over_no_rates_or_of_nothing_is_refused(done, tmp_path):
         result = CliRunner().invoke(cli, ["plan", *arguments])
         assert result.exit_code != 0
         assert reason in str(result.exception)
+
+
+def test_a_plan_is_held_against_what_is_really_cut_and_coded(done, tmp_path):
+    told = CliRunner().invoke(cli, ["plan", str(done.folder), "--share", "0.5", "--verify", "4", "-o", str(tmp_path)])
+    assert told.exit_code == 0, told.output
+    assert "planned and measured" in told.output
+    verified = json.loads((tmp_path / "plan.json").read_text())["verified"]
+    names = [one["name"] for one in verified["choices"]]
+    assert (names[0], names[-1]) == ("all-cloud", "all-edge")
+    assert verified["median_error"] >= 0
+    for one in verified["choices"]:
+        assert one["planned"] > 0
+        assert one["measured"] > 0
+        assert (one["bytes_measured"] > 0) == (one["name"] != "all-edge")
+
+
+def test_planned_and_measured_are_told_over_rates():
+    one = Checked(replace(HALF, encode=0.1, decode=0.1, cloud=0.3), 0.8, 50_000)
+    # 25 kB and 50 kB at 1 Mbit/s take 0.2 and 0.4 s.
+    assert one.predicted(1) == pytest.approx(1.0 + 0.2)
+    assert one.measured(1) == pytest.approx(0.8 + 0.4)
+    assert one.predicted(math.inf) == pytest.approx(1.0)
+    assert median_error([one], 0.999, 1.001) == pytest.approx(0, abs=1e-3)
+    assert median_error([one], 1e8, 1e9) == pytest.approx(0.25, abs=1e-3)
 
 
 def test_every_table_says_who_wins():

@@ -23,12 +23,14 @@ from refsw.extras import optional
 from refsw.planning.latencies import Layer, layers_of
 from refsw.tensor.axes import Array
 
-FORMAT = "refsw-device-1"
+FORMAT = "refsw-device-2"
 OTHER = "other"
 """A kind that is for those that a profile has not learned."""
 FEWEST = 6
 """Layers of a kind from which it has a regression of its own."""
 RIDGE = 1e-3
+KNEE, KNEE_MACS = 6000, 60_000
+"""Elements and multiply-accumulates below which the time of a layer is that of starting it, and no longer falls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Profile:
 
     Args:
         name: of the device.
-        kinds: kind of layer -> coefficients of 1 and of the logarithms of macs, taken, given, held, each + 1.
+        kinds: kind of layer -> coefficients of 1, and of the logarithms of macs + `KNEE_MACS` and of taken, given and
+            held + `KNEE`.
         layers: how many were measured.
     """
 
@@ -130,7 +133,8 @@ def _fit(layers: Sequence[Layer]) -> tuple[float, ...]:
 
 
 def _terms(layer: Layer) -> list[float]:
-    return [1.0, *(math.log1p(count) for count in (layer.macs, layer.taken, layer.given, layer.held))]
+    elements = (layer.taken, layer.given, layer.held)
+    return [1.0, math.log(layer.macs + KNEE_MACS), *(math.log(count + KNEE) for count in elements)]
 
 
 def random_layers(count: int, *, seed: int = 0, runs: int = 10) -> list[Layer]:
@@ -160,8 +164,9 @@ def _models(count: int, rng: np.random.Generator) -> Iterator[tuple[Any, tuple[i
     helper = optional("onnx").helper
     for number in range(count):
         kind = KINDS[number % len(KINDS)]
-        side = int(np.exp(rng.uniform(np.log(7), np.log(112))))
-        channels = int(np.exp(rng.uniform(np.log(8), np.log(min(1024, 800_000 // side**2)))))
+        # A fifth of them without places, as behind a global pooling; others up to what stands first in a network.
+        side = 1 if rng.random() < 0.2 else int(np.exp(rng.uniform(np.log(4), np.log(224))))
+        channels = int(np.exp(rng.uniform(np.log(3), np.log(min(1024, 800_000 // side**2)))))
         shape: tuple[int, ...] = (1, channels, side, side)
         weights: dict[str, Array] = {}
         options: dict[str, Any] = {}
@@ -169,7 +174,8 @@ def _models(count: int, rng: np.random.Generator) -> Iterator[tuple[Any, tuple[i
         if kind in ("Conv", "Conv 1x1", "depthwise"):
             kernel = 1 if kind == "Conv 1x1" else 3 if kind == "depthwise" else int(rng.choice([3, 3, 5]))
             groups = channels if kind == "depthwise" else 1
-            outputs = channels if kind == "depthwise" else int(np.exp(rng.uniform(np.log(8), np.log(512))))
+            most = min(512, 4_000_000 // side**2)
+            outputs = channels if kind == "depthwise" else int(np.exp(rng.uniform(np.log(8), np.log(most))))
             weights["w"] = rng.standard_normal((outputs, channels // groups, kernel, kernel)).astype(np.float32)
             options = {"group": groups, "pads": [kernel // 2] * 4, "strides": [int(rng.choice([1, 1, 2]))] * 2}
         elif kind == "Gemm":

@@ -11,16 +11,16 @@ from click.testing import CliRunner
 from refsw.cli.main import cli
 from refsw.errors import UsageError
 from refsw.planning.latencies import Layer, layers_of
-from refsw.planning.profiles import error_of, learned, random_layers, read_profile, slowdown_of
+from refsw.planning.profiles import KNEE_MACS, error_of, learned, random_layers, read_profile, slowdown_of
 
 
 def layers(count=40, factor=1e-9, kind="Conv", seed=0):
-    """Layers whose time is a power law: factor * (macs + 1) ** 0.9."""
+    """Layers whose time is a power law beyond what starting takes: factor * (macs + KNEE_MACS) ** 0.9."""
     rng = np.random.default_rng(seed)
     macs = rng.integers(1000, 10**8, count)
     sizes = rng.integers(100, 10**6, (count, 3))
     return [
-        Layer(f"l{i}", kind, int(m), *map(int, s), factor * (m + 1) ** 0.9)
+        Layer(f"l{i}", kind, int(m), *map(int, s), factor * (m + KNEE_MACS) ** 0.9)
         for i, (m, s) in enumerate(zip(macs, sizes, strict=True))
     ]
 
@@ -56,9 +56,9 @@ def test_a_profile_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", '{"format": "refsw-device-2"}',
-     '{"format": "refsw-device-1", "name": "x", "layers": 1, "kinds": {}}',
-     '{"format": "refsw-device-1", "name": "x", "layers": 1, "kinds": {"other": [1, 2]}}',
-     '{"format": "refsw-device-1", "name": "x", "layers": 1, "kinds": {"other": [NaN, 1, 1, 1, 1]}}'],
+     '{"format": "refsw-device-2", "name": "x", "layers": 1, "kinds": {}}',
+     '{"format": "refsw-device-2", "name": "x", "layers": 1, "kinds": {"other": [1, 2]}}',
+     '{"format": "refsw-device-2", "name": "x", "layers": 1, "kinds": {"other": [NaN, 1, 1, 1, 1]}}'],
 )  # fmt: skip
 def test_a_file_that_is_no_profile_is_refused(tmp_path, text):
     (tmp_path / "x.json").write_text(text)

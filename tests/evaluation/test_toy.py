@@ -104,7 +104,7 @@ def test_headers_are_what_a_codec_makes_of_nothing():
 def test_a_rate_without_headers():
     record = {"coded_bytes": 1000, "header_bytes": 400, "items": 10}
     assert Rate(RateUnit.CONTENT).of(record) == 60
-    assert Rate(RateUnit.CONTENT).of(record | {"header_bytes": 1000}) is None
+    assert Rate(RateUnit.CONTENT).of(record | {"header_bytes": 1000}) == 0.1
     assert Rate(RateUnit.CONTENT).of({"coded_bytes": 1000, "items": 10}) is None
 
 

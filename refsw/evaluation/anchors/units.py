@@ -77,9 +77,10 @@ class Rate:
 
 
 def _content_bytes(record: Mapping[str, Any]) -> float | None:
-    """Bytes beyond what the codec makes of items with nothing in them; None where there is nothing beyond."""
-    beyond = record["coded_bytes"] - record.get("header_bytes", record["coded_bytes"])
-    return float(beyond / record["items"]) if beyond > 0 else None
+    """Bytes beyond what the codec makes of items with nothing in them, one in all at least: rates have logarithms."""
+    if "header_bytes" not in record:
+        return None
+    return float(max(record["coded_bytes"] - record["header_bytes"], 1) / record["items"])
 
 
 def rate_of(document: Mapping[str, Any], unit: str | None = None, frame_rate: float | None = None) -> Rate:

@@ -116,6 +116,18 @@ def codec_ratios(name: str, x: np.ndarray[Any, Any], preset: str, rounds: int) -
     print(f"{name:<6} {preset:<9} encode {encode}   decode {decode}")
 
 
+def native(name: str, x: np.ndarray[Any, Any], rounds: int) -> None:
+    """Encoding and decoding of one tensor with the native payload against `balanced`, from features to features."""
+    import refsw
+
+    coded = {preset: refsw.encode(x, preset, qp=22) for preset in ("native", "balanced")}
+    own, other = coded["native"], coded["balanced"]
+    refsw.decode(own)  # loops are compiled, or loaded, once
+    encode = ratio(lambda: refsw.encode(x, "native", qp=22), lambda: refsw.encode(x, "balanced", qp=22), rounds)
+    decode = ratio(lambda: refsw.decode(own), lambda: refsw.decode(other), rounds)
+    print(f"{name:<6} native    encode {encode}   decode {decode}   bytes {len(own) / len(other):.2f}")
+
+
 def processes(x: np.ndarray[Any, Any], samples: int) -> None:
     """Throughput of two processes against one, the start of the processes included and not."""
     import refsw
@@ -187,6 +199,9 @@ def main() -> None:
     for name, x in tensors.items():
         for preset in ("anchor", "balanced"):
             codec_ratios(name, x, preset, rounds)
+    print("ratio of the native payload to balanced, from features to features")
+    for name, x in tensors.items():
+        native(name, x, rounds)
     processes(tensors["conv4"], 12 if arguments.quick else 60)
     start_up(10)
     memory(0.2 if arguments.quick else 2.0)

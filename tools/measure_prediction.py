@@ -1,6 +1,6 @@
 """What prediction in time gains: bytes of native payload and HEVC, intra and predicted, at the same error.
 
-    python tools/measure_prediction.py FEATURES.npy... [--qp 22 --qp 32] [--no-hevc]
+    python tools/measure_prediction.py FEATURES.npy... [--qp 22 --qp 32] [--period 8] [--no-hevc]
 
 FEATURES are of the shape (samples, channels, rows, columns), in the order of time. For every QP: bytes and mean squared
 error of native intra; then by how much those of the others differ from what native intra takes for the same error.
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("features", nargs="+", type=Path)
     parser.add_argument("--qp", type=int, action="append")
     parser.add_argument("--no-hevc", action="store_true")
+    parser.add_argument("--period", type=int, default=8, help="Samples from one that is not predicted to the next.")
     parser.add_argument("--samples", type=int, help="The first ones alone.")
     chosen = parser.parse_args()
     for path in chosen.features:
@@ -53,10 +54,12 @@ def main() -> None:
             own = curve[0]
             print(f"{path.stem} QP {qp}: native intra {own[0]:,} bytes, error {own[1]:.4g}, "
                   f"{1000 * own[2]:.0f} / {1000 * own[3]:.0f} ms", flush=True)  # fmt: skip
-            others: dict[str, tuple[str, dict[str, Any]]] = {"native predicted": ("native", {})}
+            predicted = {"intra_period": chosen.period}
+            others: dict[str, tuple[str, dict[str, Any]]] = {"native predicted": ("native", predicted)}
             if not chosen.no_hevc:
                 others |= {"HEVC intra": ("balanced", {}),
-                           "HEVC inter": ("balanced", {"profile": "inter", "samples_per_unit": 8})}  # fmt: skip
+                           "HEVC inter": ("balanced", {"profile": "inter", "samples_per_unit": chosen.period}),
+                           }  # fmt: skip
             for name, (preset, choices) in others.items():
                 size, error, encode, decode = point(x, preset, qp, **choices)
                 equal = at(error, [c[:2] for c in curve.values()])

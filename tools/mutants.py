@@ -76,7 +76,7 @@ OTHERS = {
     "payload/parameter_sets.py": {"Promises", "bits_of"},
     "payload/vvc.py": {"VvcCodec.encode", "VvcCodec._compare"},
     "payload/native/codec.py": {
-        "NativeCodec.encode", "native_configuration", "step_of", "demands_of",
+        "NativeCodec.encode", "native_configuration", "step_of", "encoder_start", "demands_of",
     },
     "payload/native/parameters.py": {"Start.class_count"},
     "payload/native/scale.py": {"nearest_code"},

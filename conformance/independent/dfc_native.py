@@ -4,7 +4,8 @@ from functools import cache
 import numpy as np
 from dfc_native_start import CODES, POINTS, SPARSE_CODES, SPARSE_POINTS, SPARSE_WEIGHTS, WEIGHTS
 from dfc_native_time import Prediction, around, expected, reliability
-from dfc_native_time_start import TIME_CODES, TIME_POINTS
+from dfc_native_time_start import TIME_POINTS
+from dfc_native_time_tables import TIME_CODES
 from dfc_units import Bits, known, se
 from dfc_video import need
 

@@ -56,18 +56,19 @@ class Prediction:
         if self.motion is not None:
             vectors, log2 = self.motion
             down, right = np.moveaxis(vectors[y >> log2, x >> log2].astype("i8"), -1, 0)
-        ys = [np.clip(2 * y + down + half >> 1, 0, height - 1) for half in (0, 1)]
-        xs = [np.clip(2 * x + right + half >> 1, 0, width - 1) for half in (0, 1)]
-        d = self.before[channels]
-        v = np.abs(sum(d[:, yy, xx] for yy in ys for xx in xs)).astype("i8")
-        return np.minimum(MOST, ((v << 14) + self.step // 2) // self.step)
+        (y, a), (x, b) = (np.divmod(4 * at + by, 4) for at, by in ((y, down), (x, right)))
+        ys = [(np.clip(y + i, 0, height - 1), (4 - a, a)[i]) for i in (0, 1)]
+        xs = [(np.clip(x + i, 0, width - 1), (4 - b, b)[i]) for i in (0, 1)]
+        d = self.before[channels].astype("i8")
+        v = np.abs(sum(m * n * d[:, yy, xx] for yy, m in ys for xx, n in xs))
+        return np.minimum(MOST, ((v << 12) + self.step // 2) // self.step)
 
 def reliability(u, t):
     """i at positions, from the magnitudes there of all channels at places below p0 (8.6.9.4)."""
     if not len(u):
-        return np.full(u.shape[1:], 4)
+        return np.full(u.shape[1:], 8)
     e, s = np.abs(u - t).sum(0), (u + t).sum(0)
-    return sum((16 * e > k * s).astype("i8") for k in (4, 6, 10))
+    return sum((128 * e > b * s).astype("i8") for b in (5, 8, 12, 18, 28, 44, 76))
 
 def expected(m, t, i, phase, y, x):
     """M' of native.predicted; t: of the channels of the group; i: of the positions."""

@@ -130,8 +130,8 @@ NATIVE_PREDICTION = Structure(
                     Repeat("j", "block_columns_minus1 + 1", (
                         Element("vector_flag", "u(1)", "0: the vector is the expected one (8.6.9.2)."),
                         When("vector_flag[i][j]", (
-                            Element("vector_row_delta", "se(v)", "Rows of the vector, less the expected ones, in half "
-                                    "positions.", low="-255", high="255", inferred="0"),
+                            Element("vector_row_delta", "se(v)", "Rows of the vector, less the expected ones, in "
+                                    "quarters of a position.", low="-255", high="255", inferred="0"),
                             Element("vector_column_delta", "se(v)", "Columns likewise.", low="-255", high="255",
                                     inferred="0"),
                         )),

@@ -83,10 +83,11 @@ def test_the_encoder_writes_units_as_samples_come(features: Any) -> None:
     assert out.getvalue() == refsw.encode(x)
 
 
-def test_the_number_of_processes_changes_no_byte(features: Any) -> None:
+@pytest.mark.parametrize("preset", ["balanced", "native"])
+def test_the_number_of_processes_changes_no_byte(features: Any, preset: str) -> None:
     x = features(5, 4, 16, 16)
-    data = refsw.encode(x, digest="stream")
-    assert refsw.encode(x, digest="stream", jobs=2) == data
+    data = refsw.encode(x, preset, digest="stream")
+    assert refsw.encode(x, preset, digest="stream", jobs=2) == data
     assert np.array_equal(refsw.decode(data, jobs=2), refsw.decode(data))
 
 

@@ -57,13 +57,17 @@ def payload_of(data):
 @pytest.mark.parametrize("name", TENSORS)
 def test_auto_is_hardly_ever_worse_than_balanced(name, qp):
     x = TENSORS[name].astype(np.float32)
-    data = refsw.encode(x, "auto", qp=qp)
-    size, error, hevc = point(x, "balanced", qp)
+    size, error, data = point(x, "auto", qp)
+    *hevc, other = point(x, "balanced", qp)
     if payload_of(data) == PayloadCodec.HEVC:
-        assert data == hevc
+        assert data == other
         return
     sizes, errors = zip(*(point(x, "native", qp + shift)[:2] for shift in (4, 1, -2, -5)), strict=True)
-    assert exp(float(np.interp(error, errors[::-1], sizes[::-1])) - size) < WORSE
+    assert exp(float(np.interp(hevc[1], errors[::-1], sizes[::-1])) - hevc[0]) < WORSE
+    if error < log(x.var() / 2):  # and at its own error; where little is left, curves are too steep for that
+        around = [point(x, "balanced", qp + 4)[:2], hevc, point(x, "balanced", qp - 4)[:2]]
+        sizes, errors = zip(*around, strict=True)
+        assert exp(size - float(np.interp(error, errors[::-1], sizes[::-1]))) < WORSE
 
 
 def test_auto_takes_each_payload_where_it_is_better():

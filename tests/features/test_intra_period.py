@@ -47,7 +47,7 @@ def test_samples_of_a_period_share_a_unit_and_follow_one_another() -> None:
     assert [value for element, value in rows if element == "predicted_flag"] == [0, 1, 1, 0, 1, 1, 0]
     assert ("time_prediction_flag", 1) in rows
     vectors = [value for element, value in rows if element.startswith("vector_column_delta")]
-    assert -2 in vectors  # a position to the right
+    assert -4 in vectors  # a position to the right
 
 
 def test_inspection_tells_how_many_samples_are_predicted() -> None:

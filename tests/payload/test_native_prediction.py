@@ -57,11 +57,11 @@ class Predicted(Scalar):
         return self.predicted[self.order[p]][row][column]
 
     def context(self, p: int, p0: int, phase: int, y: int, x: int) -> tuple[int, int]:
-        i = 4
+        i = 8
         if p0:
             error = sum(abs(self.u[q][y, x] - self.t(q, y, x)) for q in range(p0))
             total = sum(self.u[q][y, x] + self.t(q, y, x) for q in range(p0))
-            i = sum(16 * error > bound * total for bound in (4, 6, 10))
+            i = sum(128 * error > bound * total for bound in (5, 8, 12, 18, 28, 44, 76))
         near = (4 + sum(self.t(p, y + a, x + b) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b)) // 8
         v = [int(one) for one in self.coding.weights[i][phase]]
         m = v[0] * self.expected(p, p0, phase, y, x) // 1024 + v[1] * self.t(p, y, x) + v[2] * near + v[3] * 256
@@ -76,11 +76,12 @@ def scalar_magnitudes(before: Array, prediction: dict, vectors: Array | None) ->
     for y in range(rows):
         for x in range(columns):
             r, c = (0, 0) if vectors is None else map(int, vectors[y // block, x // block])
-            places = [(min(rows - 1, max(0, (2 * y + r + a) // 2)), min(columns - 1, max(0, (2 * x + c + b) // 2)))
-                      for a in (0, 1) for b in (0, 1)]  # fmt: skip
+            (y0, a), (x0, b) = divmod(4 * y + r, 4), divmod(4 * x + c, 4)
+            terms = [(min(rows - 1, max(0, y0 + i)), min(columns - 1, max(0, x0 + j)), (4 - a, a)[i] * (4 - b, b)[j])
+                     for i in (0, 1) for j in (0, 1)]  # fmt: skip
             for k in range(channels):
-                size = abs(sum(int(before[k, row, column]) for row, column in places))
-                out[k][y][x] = min(32767, (2**14 * size + step // 2) // step)
+                size = abs(sum(share * int(before[k, row, column]) for row, column, share in terms))
+                out[k][y][x] = min(32767, (2**12 * size + step // 2) // step)
     return out
 
 
@@ -125,7 +126,7 @@ def test_the_sample_before_is_displaced_as_the_text_says(block_log2: int) -> Non
     for own in (vectors, vectors // 40, None):
         found = predicted_magnitudes(before, prediction, own)
         assert np.array_equal(found, np.array(scalar_magnitudes(before, prediction, own)))
-    assert np.array_equal(displaced(before, 0 * vectors, block), 4 * before)
+    assert np.array_equal(displaced(before, 0 * vectors, block), 16 * before)
 
 
 def test_a_vector_is_told_against_the_median_of_three() -> None:
@@ -168,8 +169,8 @@ def test_motion_of_all_channels_is_found(down: int, right: int) -> None:
     before, after = (fine[:, 20 + r : 76 + r : 2, 20 + c : 76 + c : 2].astype(np.int64)
                      for r, c in ((0, 0), (down, right)))  # fmt: skip
     motion = find_motion(after, before, 1000)
-    inner = np.zeros((7, 7, 2)) if motion.vectors is None else motion.vectors
-    assert np.array_equal(inner[1:-1, 1:-1], np.broadcast_to([down, right], (5, 5, 2)))
+    inner = (np.zeros((14, 14, 2)) if motion.vectors is None else motion.vectors)[3:-3, 3:-3]
+    assert np.array_equal(inner, np.broadcast_to([2 * down, 2 * right], inner.shape))
     assert motion.error * 4 < motion.size
 
 
@@ -180,6 +181,7 @@ def form(shape: tuple[int, int, int]) -> PictureFormat:
 def test_a_sample_unlike_the_one_before_is_intra() -> None:
     shape = (20, 8, 8)
     first, other = features(shape), features(shape, 5)
+    first[::2], other[1::2] = 0, 0  # what is somewhere in one is nowhere in the other
     pictures = np.concatenate([first, following(first, 1), other, 0 * other, other])
     configuration, payload = NATIVE.encode(pictures, form(shape), EncoderSettings(qp=20))
     place, flags = 0, []
@@ -224,7 +226,7 @@ def test_what_a_predicted_sample_asks_for_is_counted() -> None:
     levels = features(shape)
     _, payload = NATIVE.encode(np.concatenate([levels, following(levels, 1)]), form(shape), EncoderSettings(qp=20))
     first, second = demands_of(payload, 30, predicted=shape[1:])
-    assert (first.blocks, second.blocks) == (None, 16)
+    assert (first.blocks, second.blocks) == (None, 64)
     assert [one["motion_flag"] for one in predictions_of(payload, *shape[1:])] == [1]
     assert list(predictions_of(payload[:-1] + payload[:4], *shape[1:])) != []  # what cannot be read is passed over
 

@@ -27,6 +27,8 @@ QP_OF_STEP_ONE = 4
 QP_OFFSET = 1.2
 """By so many QPs the step is coarser than that of HEVC, which makes the error the same: see docs/presets.md."""
 LARGEST_STEP = (1 << 24) - 1
+LOOKED_AT = 128
+"""Channels, or up to twice as many, by which a start is chosen."""
 MOST_STEPS = 1 << 14
 """Symbols of lanes that are decoded to count what a unit asks for; in samples behind them, all channels count."""
 
@@ -97,9 +99,10 @@ def native_configuration(settings: EncoderSettings) -> bytes:
 
 
 def is_sparse(levels: Array, bit_depth: int, qp: float) -> bool:
-    """Whether a sample (channels, rows, columns) is coded in fewer bits with the sparse start."""
+    """Whether some channels of a sample (channels, rows, columns) take fewer bits with the sparse start."""
     step = step_of(qp, bit_depth)
     zero = zero_of(levels, step)
+    levels = levels[:: max(1, len(levels) // LOOKED_AT)]
     plain, sparse = (SampleEncoder(start, Costs(start)).cost(levels, step, zero)
                      for start in (universal_start(), sparse_start()))  # fmt: skip
     return sparse < plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -100,24 +101,30 @@ def block_of(prediction: Values) -> int:
 
 
 def displaced(differences: Number, vectors: Small | None, block: int) -> Number:
-    """8.6.9.3 Four times the sample before, displaced: (channels, rows, columns).
+    """8.6.9.3 Sixteen times the sample before, displaced: (channels, rows, columns).
 
     Args:
         differences: its levels less its zero_level, int32 or int64 of that shape.
-        vectors: of the blocks, in half positions; None: nothing moved.
+        vectors: of the blocks, in quarters of a position; None: nothing moved.
         block: rows and columns of a block.
     """
     if vectors is None:
-        return 4 * differences
+        return 16 * differences
     rows, columns = differences.shape[1:]
     each = np.repeat(np.repeat(vectors.astype(np.int64), block, 0), block, 1)[:rows, :columns]
-    vertical = 2 * np.arange(rows)[:, None] + each[..., 0]
-    horizontal = 2 * np.arange(columns) + each[..., 1]
+    vertical = 4 * np.arange(rows)[:, None] + each[..., 0]
+    horizontal = 4 * np.arange(columns) + each[..., 1]
     total = np.zeros_like(differences)
-    for row in (vertical >> 1, (vertical + 1) >> 1):
-        for column in (horizontal >> 1, (horizontal + 1) >> 1):
-            total += differences[:, np.clip(row, 0, rows - 1), np.clip(column, 0, columns - 1)]
+    for row, share in _two(vertical, rows):
+        for column, part in _two(horizontal, columns):
+            total += (share * part).astype(differences.dtype) * differences[:, row, column]
     return total
+
+
+def _two(places: Integers, size: int) -> Iterator[tuple[Integers, Integers]]:
+    """8.6.9.3 The two positions between which a place in quarters lies, and what of four each counts."""
+    for one, share in ((places >> 2, 4 - (places & 3)), ((places >> 2) + 1, places & 3)):
+        yield np.clip(one, 0, size - 1), share
 
 
 def predicted_magnitudes(before: Integers, prediction: Values, vectors: Small | None) -> Small:
@@ -130,7 +137,7 @@ def predicted_magnitudes(before: Integers, prediction: Values, vectors: Small | 
     """
     step = int(prediction["reference_step"])
     moved = np.abs(displaced(before, vectors, block_of(prediction) if vectors is not None else 1))
-    found: Small = np.minimum(((moved << 14) + step // 2) // step, MOST).astype(np.int32)
+    found: Small = np.minimum(((moved << 12) + step // 2) // step, MOST).astype(np.int32)
     return found
 
 

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from refsw.entropy.logarithms import FRACTION, log2_fixed
-from refsw.payload.native.motion import Vector, block_count, displaced, expected_vector
+from refsw.payload.native.motion import GREATEST_VECTOR, LEAST_VECTOR, Vector, block_count, displaced, expected_vector
 from refsw.payload.native.scale import Integers, Small
 from refsw.syntax.declaration import Values
 
 CHANNELS = 64
 """Channels that are compared: the greatest ones."""
-SMALL_SIDE, LARGE_SIDE = 32, 128
+SMALL_SIDE, LARGE_SIDE = 32, 64
 LEAST_REACH, MOST_REACH, SIDE_OF_REACH = 2, 8, 7
-HALVES = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1))
+AROUND = np.array([(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1)], np.int32)
 Costs = npt.NDArray[np.int64]
 
 
@@ -25,7 +25,7 @@ class Motion:
     """What was found.
 
     Args:
-        vectors: int32 (block rows, block columns, 2), in half positions; None: nothing moved.
+        vectors: int32 (block rows, block columns, 2), in quarters of a position; None: nothing moved.
         block_log2: binary logarithm of the rows and columns of a block.
         error: sum of the differences of the displaced sample before, in levels.
         size: sum of the differences of this sample and of the one before from zero, in levels.
@@ -54,20 +54,24 @@ def find_motion(differences: Integers, before: Integers, step: int) -> Motion:
     chosen = np.sort(np.argsort(-np.abs(differences).sum(axis=(1, 2)), kind="stable")[:CHANNELS])
     own, old = differences[chosen], before[chosen]
     side = max(rows, columns)
-    block_log2 = 2 if side <= SMALL_SIDE else 3 if side <= LARGE_SIDE else 4
-    search = _Search(own, old, 1 << block_log2, max(1, step >> 7))
+    block_log2 = 1 if side <= SMALL_SIDE else 2 if side <= LARGE_SIDE else 3
+    search = _Search(own, old, 1 << block_log2, max(1, step >> 5))
     reach = min(max(side // SIDE_OF_REACH, LEAST_REACH), MOST_REACH, side - 1)
-    vectors = search.halves(search.whole(reach)) if side > 1 else np.zeros((1, 1, 2), np.int32)
+    vectors = np.zeros((1, 1, 2), np.int32)
+    if side > 1:
+        vectors = search.whole(reach)
+        for finer in (2, 1):
+            vectors = search.finer(vectors, finer)
     still = not vectors.any()
-    error = int(np.abs(4 * own - displaced(old, None if still else vectors, 1 << block_log2)).sum()) >> 2
+    error = int(np.abs(16 * own - displaced(old, None if still else vectors, 1 << block_log2)).sum()) >> 4
     return Motion(None if still else vectors, block_log2, error, int(np.abs(own).sum() + np.abs(old).sum()))
 
 
 class _Search:
-    """Compares a sample with the one before, displaced, block by block; costs are in quarters of a level."""
+    """Compares a sample with the one before, displaced, block by block; costs are in 1/16 level."""
 
     def __init__(self, own: Integers, old: Integers, block: int, bit: int) -> None:
-        # Four times a level has 18 bits.
+        # Sixteen times a level has 20 bits.
         self.own, self.old, self.block, self.bit = own.astype(np.int32), old.astype(np.int32), block, bit
         self.counts = block_count(own.shape[1], block), block_count(own.shape[2], block)
 
@@ -80,14 +84,14 @@ class _Search:
         costs = []
         for r, c in around:
             moved = padded[:, reach + r : reach + r + rows, reach + c : reach + c + columns]
-            costs.append(self._blocks(4 * np.abs(self.own - moved).sum(axis=0, dtype=np.int64)))
-        candidates = 2 * np.array(around, np.int32)
+            costs.append(self._blocks(16 * np.abs(self.own - moved).sum(axis=0, dtype=np.int64)))
+        candidates = 4 * np.array(around, np.int32)
         return self._choose(np.broadcast_to(candidates[:, None, None], (len(around), *self.counts, 2)), np.array(costs))
 
-    def halves(self, vectors: Small) -> Small:
-        """Better vectors, half a position away."""
-        candidates = [vectors + np.array(half, np.int32) for half in HALVES]
-        costs = [self._blocks(np.abs(4 * self.own - displaced(self.old, v, self.block)).sum(axis=0, dtype=np.int64))
+    def finer(self, vectors: Small, quarters: int) -> Small:
+        """Better vectors, some quarters of a position away."""
+        candidates = [np.clip(vectors + quarters * one, LEAST_VECTOR, GREATEST_VECTOR) for one in AROUND]
+        costs = [self._blocks(np.abs(16 * self.own - displaced(self.old, v, self.block)).sum(axis=0, dtype=np.int64))
                  for v in candidates]  # fmt: skip
         return self._choose(np.array(candidates), np.array(costs))
 

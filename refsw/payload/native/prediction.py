@@ -14,9 +14,10 @@ from refsw.payload.native.parameters import PHASES, Start
 from refsw.payload.native.scale import BINS, ONE, WEIGHT_BITS, Integers, Small
 from refsw.payload.native.universal_prediction import CODES, POINTS, WEIGHTS
 
-RELIABILITIES, UNKNOWN = 5, 4
-BOUNDS = (4, 6, 10)
-"""8.6.9.4 Of how many sixteenths of the magnitudes their error exceeds, the reliability falls by one."""
+BOUNDS = (5, 8, 12, 18, 28, 44, 76)
+"""8.6.9.4 Beyond each of these, in 128ths of the magnitudes, their error lets the reliability fall by one."""
+UNKNOWN = len(BOUNDS) + 1
+RELIABILITIES = UNKNOWN + 1
 PARTS = 4
 """Of an expected magnitude: that of an intra sample, the sample before, around it, and one."""
 Classes = npt.NDArray[np.uint8] | None
@@ -24,7 +25,7 @@ Classes = npt.NDArray[np.uint8] | None
 
 @cache
 def prediction_start() -> Start:
-    """8.6.9.5 Points and tables of predicted samples; the weights (5, 4, 4) are those of `PredictedGroup`."""
+    """8.6.9.5 Points and tables of predicted samples; the weights (9, 4, 4) are those of `PredictedGroup`."""
     weights = np.array(WEIGHTS, np.int32).reshape(RELIABILITIES, PHASES, PARTS)
     return Start(weights, np.array(POINTS, np.int32), tuple(map(bytes.fromhex, CODES)))
 
@@ -36,7 +37,7 @@ class PredictedGroup(Group):
         start: weights of an intra sample.
         magnitudes, priors, classes, first, last, total: see `Group`.
         predicted: what the sample before makes expect: int32 (channels, rows, columns), of all channels.
-        reliability: int32 (rows, columns), from 0 to 4.
+        reliability: int32 (rows, columns), from 0 to 8.
     """
 
     def __init__(self, start: Start, magnitudes: Small, priors: Small, classes: Classes, first: int, last: int,
@@ -79,5 +80,5 @@ def groups_of(
 
 def _reliability(error: Integers, total: Integers) -> Small:
     """8.6.9.4 How well the sample before predicts the channels before a group, at every position."""
-    found: Small = np.sum([16 * error > bound * total for bound in BOUNDS], axis=0, dtype=np.int32)
+    found: Small = np.sum([128 * error > bound * total for bound in BOUNDS], axis=0, dtype=np.int32)
     return found

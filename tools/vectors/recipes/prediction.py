@@ -63,7 +63,7 @@ class Series:
 
 
 def moved(shape: tuple[int, ...], block_log2: int, largest: int, seed: int = 0) -> dict[str, Any]:
-    """A native_prediction with vectors of all kinds, up to some half positions."""
+    """A native_prediction with vectors of all kinds, up to some quarters of a position."""
     rng = np.random.default_rng(seed)
     rows, columns = (-(-n // (1 << block_log2)) for n in shape[1:])
     flags = rng.integers(0, 2, (rows, columns))
@@ -94,7 +94,7 @@ def _valid(c: Catalog) -> None:
     wide = (34, 7, 6)
     first = levels(wide, 4)
     series = Series().add(first, INTRA).add(_next(first), moved(wide, 1, 3)).add(first, moved(wide, 2, 9, 1))
-    whole("moved", "Vectors of blocks of two sizes, half positions among them", series, wide, 3)
+    whole("moved", "Vectors of blocks of two sizes, quarters of a position among them", series, wide, 3)
     far = moved(wide, 3, 0) | {"vector_flag": [[1]], "vector_row_delta": [[-128]], "vector_column_delta": [[127]]}
     whole("far", "A vector that leads beyond the edges", Series().add(first, INTRA).add(_next(first), far), wide, 2)
     point = (40, 1, 1)
@@ -161,7 +161,7 @@ def _predictions(c: Catalog) -> None:
     for name, row, column in (("row.above", 128, 0), ("row.below", -129, 0), ("column.above", 0, 128),
                               ("column.below", 0, -129)):  # fmt: skip
         vector = {"vector_flag": [[1]], "vector_row_delta": [[row]], "vector_column_delta": [[column]]}
-        bad(name, f"A vector of {row} rows and {column} columns, in half positions", "native.motion-range",
+        bad(name, f"A vector of {row} rows and {column} columns, in quarters of a position", "native.motion-range",
             second(still, still | vector))  # fmt: skip
     for name, row, column in (("row", 256, 0), ("column", 0, -256)):
         vector = {"vector_flag": [[1]], "vector_row_delta": [[row]], "vector_column_delta": [[column]]}

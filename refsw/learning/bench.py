@@ -200,8 +200,8 @@ class Bench:
         return self._sources[name]
 
     def _shape_of(self, name: str) -> Shape:
-        """That of the target, but for the number of identities, where the test is one of retrieval."""
-        if name not in self.data.others or not len(self.references.labels):
+        """That of the target, with the classes of its own data: identities of one set are not those of another."""
+        if name not in self.data.others:
             return self.shape
         return replace(self.shape, classes=int(self.data.others[name].labels.max()) + 1)
 

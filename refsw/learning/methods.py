@@ -10,7 +10,7 @@ from refsw.extras import optional
 from refsw.learning import adversarial, baselines, multireuse
 from refsw.learning.bench import Bench
 from refsw.learning.compression import compress
-from refsw.learning.networks import HIDDEN, forward
+from refsw.learning.networks import CLASSES, HIDDEN, forward
 from refsw.learning.tasks import Outcome, Task, scored, trained_target
 from refsw.learning.training import Descent, Training, drawn
 
@@ -23,6 +23,9 @@ def labels(task: Task) -> Outcome:
 def finetune(task: Task) -> Outcome:
     """Control: labels alone, from the weights of a source."""
     network = copy.deepcopy(task.bench.source(task.options["source"]))
+    fresh = task.network().get_submodule(CLASSES)
+    if network.get_submodule(CLASSES).out_features != fresh.out_features:  # it tells other identities apart
+        network.set_submodule(CLASSES, fresh)
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     return trained_target(task, network, mixed=task.options.get("mixed", True))

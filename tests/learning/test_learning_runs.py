@@ -206,12 +206,29 @@ def test_data_come_from_folders_in_their_layouts_and_from_packages(tmp_path):
     assert len(none.labels) == 0
 
 
-def test_retrieval_is_scored_by_map_and_rank_1(folder, tmp_path):
+def test_retrieval_is_scored_by_map_and_rank_1_and_identities_of_sets_are_their_own(folder, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(12):  # a training set of two identities, where the target's has three
+        place = folder / "market" / "bounding_box_train" / f"{4 + 3 * (number % 2):04}_c1s1_{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (12, 6), np.uint8)).save(place)
     shown = {"kind": "folder", "root": "pictures", "queries": 4}
-    target = {"samples": 24, "labelled": 9}
-    (record,) = run(folder, tmp_path, seeds=[0], test=shown, target=target)
-    assert set(record["metrics"]) == {"mAP", "rank-1"}
+    market = {"kind": "market1501", "root": "market", "split": "train"}
+    told = {
+        "seeds": [0],
+        "test": shown,
+        "target": {"samples": 24, "labelled": 9},
+        "sources": {"other": {"data": market, "samples": 12, "epochs": 1}},
+        "runs": {
+            "fine-tuning": {"method": "finetune", "source": "other"},
+            "reuse": {"method": "reuse", "sources": ["other"]},
+        },
+    }
+    records = run(folder, tmp_path, **told)
+    assert [set(record["metrics"]) for record in records] == [{"mAP", "rank-1"}] * 2
     assert "rank-1" in text_of(open_learn_run(tmp_path))
+    with pytest.raises(UsageError, match="split other: one of test, train"):
+        load("market1501", 8, colour=False, root=folder / "market", split="other")
 
 
 def test_means_have_the_interval_of_student():

@@ -18,6 +18,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import annex_packets
 import annex_update
 import checklist
 
@@ -321,6 +322,7 @@ def rendered() -> dict[str, str]:
     parts["profiles"] = profile_table()
     parts["example"] = hex_dump("annex-a-example.hex")
     parts["update"] = hex_dump("annex-a-update.hex")
+    parts["packets"] = annex_packets.table()
     parts |= annex_update.parts()
     parts |= native_parts()
     parts |= checklist.parts(_values)

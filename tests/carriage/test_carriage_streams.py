@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,9 @@ from tests.carriage.carrying import (
     receive,
     restored,
 )
+from tests.workshop import workshop
+
+SPEC = Path(__file__).resolve().parents[2] / "spec"
 
 
 def units_of(data: bytes) -> list[tuple[int, int | None]]:
@@ -241,3 +245,21 @@ def test_a_pipe_is_sent_access_unit_by_access_unit() -> None:
     sent = iter(Packetizer(pipe, SOURCE))
     next(sent)
     assert pipe.place < len(data) / 4
+
+
+def test_the_packets_of_annex_a_are_what_the_reference_sender_makes_and_a_receiver_takes() -> None:
+    data = bytes.fromhex((SPEC / "annex-a-example.hex").read_text())
+    with workshop("annex_packets") as annex:
+        packets = annex.packets()
+        rows = [row for packet in packets for row in annex.rows(packet)]
+    sender = SenderConfig(
+        packet_bytes=1200, repeat=0, copies=1, ssrc=0x5EED0001, bitstream_number=17, timestamp_base=1_000_000,
+        first_sequence=500, rate=(25, 1),
+    )  # fmt: skip
+    assert packets == carry(data, sender)
+    assert restored(packets) == data
+    # Every bit of them is told, in order.
+    assert sum(row.bits for row in rows) == 8 * sum(map(len, packets))
+    units = [row.value for row in rows if row.element in ("unit", "parameter_set[0]")]
+    assert data == data[:12] + b"".join(units[1:])
+    assert units[0] == units[1]

@@ -38,6 +38,10 @@ MODULES = (
     "entropy/rans.py", "entropy/rawbits.py", "models/symbols.py", "models/tables.py",
     "models/quantizers.py", "models/levels.py", "models/payload.py", "models/reader.py", "models/apply.py",
     "models/update.py",
+    "syntax/carriage_structures.py",
+    "carriage/sdp.py", "carriage/captures.py", "carriage/datagrams.py", "carriage/packets.py", "carriage/window.py",
+    "carriage/fragments.py", "carriage/depacketizer.py", "carriage/session.py", "carriage/acceptance.py",
+    "carriage/reception.py", "carriage/output.py",
 )  # fmt: skip
 """Of the package."""
 
@@ -93,6 +97,17 @@ OTHERS = {
     "models/payload.py": {"_Rans._error"},
     "models/apply.py": {"_no_base", "Applier._check_base", "changed", "apply_update"},
     "models/update.py": {"ApplyLimits", "UpdateRun._limit", "UpdateRun._range"},
+    "carriage/sdp.py": {"make_sdp"},
+    "carriage/captures.py": {"CaptureWriter", "is_capture"},
+    "carriage/datagrams.py": {"ip_packet", "_checksum", "address_of", "_cooked"},
+    "carriage/packets.py": {"payload_header", "FirstBytes", "_first_bytes", "trace_packet"},
+    "carriage/window.py": {"Window.expected"},
+    "carriage/fragments.py": {"Assembler.finish"},
+    "carriage/depacketizer.py": {"Bounds", "Depacketizer.statistics", "Depacketizer.damaged", "batches"},
+    "carriage/session.py": {"Clock.seconds", "Session.__bytes__", "repeated", "_with_crc", "rate_of",
+                            "read_parameter_set"},
+    "carriage/reception.py": {"Receiver.statistics", "Receiver.problems", "Receiver.complete", "Receiver.ended",
+                              "Receiver.put"},
 }  # fmt: skip
 WORDS = {"expected", "got", "doc", "offset", "strict", "repr", "init"}
 PLACES = {"offset", "payload_offset", "last"}
@@ -101,12 +116,21 @@ ELSEWHERE = {
     "MAX_AXES", "MAX_EXTENT", "MAX_NAME_BYTES", "MAX_DIGITS", "EXACT_INTEGER", "_BELOW", "_REACH", "SAMPLE_RUNS",
     "FULL_TAPS", "ENCODER_LIMIT", "ENCODER_COEFFICIENT", "FRACTION", "(CLASS_COST, HEAD_COST)", "SMALL", "FEW", "CHUNK",
     "LZMA_DICTIONARIES", "LZMA_LEAST_DICTIONARY", "NAMES", "BEHIND", "NO_LATENCY", "LOOKED_UP", "LZMA_LARGEST_BITS",
-    "QP_OF_STEP_ONE", "LARGEST_STEP", "MOST_STEPS",
+    "QP_OF_STEP_ONE", "LARGEST_STEP", "MOST_STEPS", "LONGEST", "LONGEST_LINE", "LONGEST_RECORD", "LONGEST_SESSION",
+    "(MISSING, MISSING_PER_BYTE)", "MANY", "TOLD", "DEFAULT_PAYLOAD_TYPE",
 }  # fmt: skip
 """Of the encoder, the validator, which reads on after a violation, and the decoder's own limits."""
+COUNTS = {
+    "OTHERS", "self.place", "self.damaged", "self.unused", "self.repeated", "self._samples", "self._partial",
+    "self.assembler.damaged", "self._counts.packets", "self._counts.ignored", "self._counts.foreign",
+}  # fmt: skip
+"""What a receiver of packets tells of them, and what it reads besides the captures of 14.10."""
 PROMISES = {"Promises", "marks.append"}
 """What an encoder compares parameter sets by."""
-TESTS = {"found", "errors", "self._damaged", "TYPE_CHECKING", "settings.command", "settings.thorough"}
+TESTS = {
+    "found", "errors", "self._damaged", "TYPE_CHECKING", "settings.command", "settings.thorough",
+    "before is not None and self.waiting[number][0] > before and (number != self.next)",
+}  # fmt: skip
 ERRORS = {
     "_error",
     "_layout",
@@ -128,6 +152,8 @@ ERRORS = {
     "_twice",
     "_not_float",
     "_no_base",
+    "_wrong",
+    "_refused",
 }
 
 COMPARE = {
@@ -273,6 +299,8 @@ def _inside(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.If) and _is_elsewhere(ast.unparse(node.test)):
         return
     if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in PLACES | ELSEWHERE:
+        return
+    if isinstance(node, ast.AnnAssign | ast.AugAssign) and ast.unparse(node.target) in ELSEWHERE | COUNTS:
         return
     if isinstance(node, ast.Call) and ast.unparse(node.func) in PROMISES:
         return

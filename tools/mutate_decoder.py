@@ -49,6 +49,7 @@ VIDEO, IMAGES, LOSSLESS = {"INTRA", "INTER"}, {"IMAGE"}, {"LOSSLESS"}
 MANY, NATIVE = {"EXTENDED", "RESILIENT", "COMPLETE"}, {"NATIVE", "COMPLETE"}  # payload codecs
 EVERY = VIDEO | IMAGES | LOSSLESS | NATIVE | MANY
 OF_MODELS = ("models/", "entropy/", "syntax/model_structures.py")
+OF_CARRIAGE = ("carriage/", "syntax/carriage_structures.py")
 USERS = {
     "models/": MODELS, "entropy/": MODELS | NATIVE, "syntax/model_structures.py": MODELS,
     "features/": EVERY, "tensor/": EVERY, "payload/": EVERY,
@@ -102,7 +103,7 @@ def chosen(vectors: Vectors, module: str, reached: list[str] | None, first: Iter
     profiles = [users for start, users in USERS.items() if module.startswith(start)] or [EVERY | MODELS]
     rank = {name: place for place, name in enumerate(first)}
     ids = {v["id"] for v, _ in vectors if v["profile"] in profiles[-1]} if reached is None else set(reached)
-    known = [(v, data) for v, data in vectors if v["id"] in ids]
+    known = [(v, data) for v, data in vectors if v["id"] in ids and ("session" in v or kind_of(module) != "carriage")]
     return sorted(known, key=lambda pair: rank.get(pair[0]["id"], len(rank)))
 
 
@@ -117,6 +118,11 @@ def examine(vectors: Vectors) -> tuple[str, str, str]:
         if told and by_error[0] is SURVIVED:
             by_error = BY_ERROR, f"{vector['id']}: {told}", ""
     return by_error
+
+
+def kind_of(module: str) -> str:
+    """What judges a module: vectors of features or of models, or captures."""
+    return "models" if module.startswith(OF_MODELS) else "carriage" if module.startswith(OF_CARRIAGE) else "features"
 
 
 class Examiner:
@@ -180,14 +186,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=200, help="number of mutants; 0 for all")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", choices=("features", "models"), help="what decodes the ones or the others")
+    parser.add_argument("--only", choices=("features", "models", "carriage"), help="what decodes or receives these")
     parser.add_argument("--module", action="append", help="below refsw/; all that are known if not given")
     parser.add_argument("--reached", type=Path, help="where to keep what vectors reach, for the next time")
     parser.add_argument("--json", type=Path, help="where to write the result")
     arguments = parser.parse_args()
-    modules = arguments.module or [
-        m for m in MODULES if not arguments.only or m.startswith(OF_MODELS) == (arguments.only == "models")
-    ]
+    modules = arguments.module or [m for m in MODULES if arguments.only in (None, kind_of(m))]
     mutants = [mutant for module in modules for mutant in of_module(PACKAGE, module)]
     taken = seeded(mutants, arguments.seed, arguments.count or len(mutants))
     known = json.loads(EQUIVALENT.read_text()) if EQUIVALENT.exists() else {}

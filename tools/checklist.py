@@ -126,10 +126,10 @@ LISTS: dict[str, list[str]] = {
         f"{ELEMENTS}aggregated_unit", "carriage.fragments", f"{ELEMENTS}carriage_session", "carriage.session",
         "carriage.session-sets", "carriage.bitstream-number", "carriage.lock", "carriage.before-session",
         "carriage.join", "carriage.clock", "carriage.rate", "carriage.time-agrees", "carriage.ignore",
-        "carriage.window", "carriage.duplicates", "carriage.gap", "carriage.samples", "carriage.repeated-end",
-        "carriage.bounds", "carriage.end", "carriage.output", "carriage.extent", "carriage.tensors",
+        "carriage.window", "carriage.duplicates", "carriage.restart", "carriage.gap", "carriage.samples",
+        "carriage.repeated-end", "carriage.bounds", "carriage.end", "carriage.output", "carriage.extent", "carriage.tensors",
         "carriage.complete", "carriage.digests", "carriage.nonconforming", "carriage.out-of-band", "carriage.sdp",
-        "carriage.capture", "conformance.capture",
+        "carriage.sdp-read", "carriage.capture", "carriage.capture-read", "conformance.capture",
     ],
     "claims": [
         "profile.decoder", "level.capacity", "level.least-capacity", "conformance.decoder",

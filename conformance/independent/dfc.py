@@ -18,7 +18,7 @@ def decode(data, base=None, model=None, sdp=None):
     if sdp is not None:
         import dfc_carriage
 
-        return dfc_carriage.decode(data, Path(sdp).read_text())
+        return dfc_carriage.decode(data, Path(sdp).read_bytes())
     if not OF_MODELS.intersection(data[PROFILE_BYTE:PROFILE_BYTE + 1]):
         return dfc_decoder.decode(data, model and bytes.fromhex(model))
     import dfc_models

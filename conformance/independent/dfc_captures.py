@@ -13,20 +13,20 @@ EXTENSIONS = 0, 43, 60              # of IPv6: hop by hop, routing, destination
 
 def packets(capture, port=None):
     """The payloads of UDP datagrams to a port, or of any, in the order of a file."""
-    if capture[:2] == b"#!":
-        return list(dumped(capture))
-    return [payload for to, payload in captured(capture) if port in (None, to)]
+    found = dumped(capture) if capture[:2] == b"#!" else captured(capture)
+    return [payload for to, payload in found if port in (None, to)]
 
 def dumped(capture):
-    """rtpdump."""
-    need(re.match(rb"#!rtpplay1\.0 [^\n]*\n", capture), "carriage.capture")
-    pos = capture.index(b"\n") + 1 + 16
-    while pos + 8 <= len(capture):
+    """rtpdump: the port that all went to, and the packets."""
+    head = re.match(rb"#!rtpplay1\.0 [^\n]*/(\d+)\n", capture)
+    need(head and int(head[1]) <= 0xFFFF and len(capture) >= head.end() + 16, "carriage.capture")
+    pos = head.end() + 16
+    while pos < len(capture):
+        need(pos + 8 <= len(capture), "carriage.capture", "the file is cut off")
         length, size = struct.unpack_from(">HH", capture, pos)
-        if length < 8 or pos + length > len(capture):
-            return
-        if 0 < size <= length - 8:
-            yield capture[pos + 8:pos + 8 + size]
+        need(length >= 8 and pos + length <= len(capture), "carriage.capture", "the file is cut off")
+        if size and size == length - 8:
+            yield int(head[1]), capture[pos + 8:pos + length]
         pos += length
 
 def captured(capture):
@@ -36,12 +36,12 @@ def captured(capture):
     need(order and len(capture) >= 24, "carriage.capture")
     need(struct.unpack_from(order + "HH", capture, 4) == (2, 4), "carriage.capture")
     link, pos = struct.unpack_from(order + "I", capture, 20)[0] & 0xFFFF, 24
-    need(link in (ETHERNET, RAW_IP), "carriage.capture", f"link type {link}")
-    while pos + 16 <= len(capture):
+    need(link in (ETHERNET, RAW_IP), "carriage.capture", f"link type {link}", 69)
+    while pos < len(capture):
+        need(pos + 16 <= len(capture), "carriage.capture", "the file is cut off")
         kept, _ = struct.unpack_from(order + "II", capture, pos + 8)
         frame, pos = capture[pos + 16:pos + 16 + kept], pos + 16 + kept
-        if pos > len(capture):
-            return
+        need(pos <= len(capture), "carriage.capture", "the file is cut off")
         found = datagram(frame if link == RAW_IP else of_ethernet(frame))
         if found:
             yield found
@@ -71,33 +71,42 @@ def datagram(ip):
         return None
     return int.from_bytes(ip[start + 2:start + 4], "big"), ip[start + 8:start + size]
 
+NUMBER = "(0|[1-9][0-9]*)"
+
 def session_of(sdp):
-    """Port, payload type, window, SSRC and parameter sets of the first media of DFC in an SDP (14.8)."""
-    media = []
-    for line in sdp.splitlines():
-        if line.startswith("m="):
-            media.append([])
-        if media:
-            media[-1].append(line.strip())
-    for lines in media:
-        head = re.fullmatch(r"m=application (\d+)(?:/\d+)? RTP/\S+ ([\d ]+)", lines[0])
-        types = [found[1] for line in lines if (found := re.fullmatch(r"a=rtpmap:(\d+) DFC/90000", line, re.I))]
-        if head and types and types[0] in head[2].split():
-            return told(int(head[1]), types[0], lines)
+    """Port, payload type, window, SSRC and parameter sets of the first media of DFC in an SDP (14.8.2)."""
+    lines = re.split("\r?\n", sdp.decode("utf-8", "replace"))
+    starts = [i for i, line in enumerate(lines) if line.startswith("m=")] + [len(lines)]
+    for start, stop in zip(starts, starts[1:]):
+        head = re.fullmatch(r"m=application (\d+)(?:/\d+)? RTP/[!-~]+ ([\d ]+)", lines[start], re.ASCII)
+        for line in lines[start:stop] if head else ():
+            mapped = re.fullmatch(r"a=rtpmap:(\d+) [Dd][Ff][Cc]/90000", line, re.ASCII)
+            if mapped and mapped[1] in head[2].split(" "):
+                return told(head[1], mapped[1], lines[start:stop])
     raise Reject("carriage.sdp", "no media of DFC")
 
+def number(text, low, high):
+    need(re.fullmatch(NUMBER, text) and len(text) < 11 and low <= int(text) <= high, "carriage.sdp", text)
+    return int(text)
+
 def told(port, kind, lines):
-    out = SimpleNamespace(port=port, payload_type=int(kind), window=64, ssrc=None, sets=[])
+    sources, parameters = [], {}
     for line in lines:
-        if found := re.match(r"a=ssrc:(\d+)", line):
-            out.ssrc = int(found[1])
-        if found := re.fullmatch(rf"a=fmtp:{kind} (.*)", line):
-            parameters = dict(part.strip().partition("=")[::2] for part in found[1].split(";"))
-            out.window = int(parameters.get("window", 64))
-            need(1 <= out.window <= 4096, "carriage.sdp", "window")
-            for text in filter(None, parameters.get("sprop-parameter-sets", "").split(",")):
-                try:
-                    out.sets.append(base64.b64decode(text, validate=True))
-                except binascii.Error:
-                    continue
+        if line[:7] == "a=ssrc:":
+            sources.append(number(line[7:].split(" ")[0], 0, 2**32 - 1))
+        if line.startswith(f"a=fmtp:{kind} "):
+            for part in line.split(" ", 1)[1].split(";"):
+                name, value = (word.strip(" ") for word in part.partition("=")[::2])
+                need(name.lower() not in parameters, "carriage.sdp", "a parameter twice")
+                if name:
+                    parameters[name.lower()] = value
+    out = SimpleNamespace(port=number(port, 0, 0xFFFF) or None, payload_type=number(kind, 0, 127), ssrc=None, sets=[])
+    out.window = number(parameters.get("window", "64"), 1, 4096)
+    out.ssrc = sources[0] if sources else None
+    if "sprop-parameter-sets" in parameters:
+        for text in parameters["sprop-parameter-sets"].split(","):
+            try:
+                out.sets.append(base64.b64decode(text, validate=True))
+            except ValueError:
+                raise Reject("carriage.sdp", "no base64") from None
     return out

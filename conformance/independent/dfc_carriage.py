@@ -79,14 +79,13 @@ class Window:
         if place + self.size <= self.highest or self.done is not None and place <= self.done:
             if self.highest - place <= self.skipped:
                 return
-            self.odd = number, packet
-            if odd is None or (odd[0] + 1) & 0xFFFF != number:
+            self.odd = number
+            if odd is None or (odd + 1) & 0xFFFF != number:
                 return
-            self.flush()
+            self.flush()                                # carriage.restart
             apart = self.highest + 0x20000              # from all places before
-            self.highest = apart - (apart - number) % 0x10000
-            self.done, self.odd, place = None, None, self.highest
-            self.waiting[place - 1] = odd[1]._replace(place=place - 1)
+            self.odd, self.highest = None, apart - (apart - number) % 0x10000
+            place, self.done = self.highest, self.highest - 1
         if place in self.waiting:
             return
         self.waiting[place] = packet._replace(place=place)
@@ -142,7 +141,7 @@ def description(data):
         pos += 4 + size
         if size < UNIT_MIN or pos > len(data) - 4:
             return None
-    good = all(right_unit(one) and one[0] >> 1 == FPS for one in sets)
+    good = all(right_unit(one) and one[0] >> 1 == FPS for one in sets) and agree(sets)
     if not (good and pos == len(data) - 4 and scale and step and data[28] <= SET_MOST):
         return None
     if data[:4] != b"\x89DFC" or zlib.crc32(data[:8]) != word(data, 8) or data[6] in OF_MODELS:
@@ -153,7 +152,7 @@ class Receiver(Incomplete):
     """Uses units as they come in order; put_out has what came of them."""
     fatal = ("digest.value",)
     def __init__(self, session, given):
-        self.session, self.sealed, self.bytes, self.time = session, set(), 0, None
+        self.session, self.given, self.sealed, self.bytes, self.time = session, given, set(), 0, None
         super().__init__(session.header)
         for unit in [*given, *session.sets]:
             self.receive(unit, None)
@@ -164,8 +163,7 @@ class Receiver(Incomplete):
             for unit in session.sets:
                 self.receive(unit, None)
     def agrees(self, sets):
-        known = {set_id(t.body): t.body for t in self.tensors.values()}
-        return all(known.setdefault(set_id(body), body) == body for body in map(body_of, sets))
+        return agree([*self.given, *sets], {set_id(t.body): t.body for t in self.tensors.values()})
     def receive(self, unit, time):
         """Uses a whole unit that came at a time of RTP, or, with None, as a copy of a parameter set."""
         self.bytes += len(unit)
@@ -207,8 +205,14 @@ class Receiver(Incomplete):
         self.at(max(counts, default=0))
         if len(counts) == len(self.tensors):
             for t, count in zip(self.tensors.values(), counts, strict=True):
+                need(count > max(t.samples, default=-1), "carriage.samples")
                 self.bound(t, count - min([self.session.join, *t.samples]) - len(t.samples))
         self.counts_at_end = counts
+
+def agree(sets, known=()):
+    """Whether parameter sets of one id are the same (carriage.session), those that are known included."""
+    bodies = dict(known)
+    return all(bodies.setdefault(set_id(body) or body, body) == body for body in map(body_of, sets))
 
 def body_of(unit):
     start = next(i for i, byte in enumerate(unit[1:], 2) if byte < 0x80)
@@ -216,7 +220,7 @@ def body_of(unit):
 
 def set_id(body):
     """parameter_set_id, the ue(v) that a parameter set begins with, as its bits."""
-    bits = f"{word(body, 0, 8):064b}"[:8 * min(len(body), 8)]
+    bits = f"{word(body[:8].ljust(8, bytes(1)), 0, 8):064b}"[:8 * min(len(body), 8)]
     zeros = len(bits) - len(bits.lstrip("0"))
     return bits[:2 * zeros + 1]
 
@@ -230,12 +234,12 @@ def receive(capture, sdp):
         if found and told.ssrc in (None, found[0]):
             key = found[0], found[2].number             # of the other bitstreams of a source, none counts here
             windows.setdefault(key, Window(told.window)).put(found[1], found[2]._replace(arrival=arrival))
-    given = [unit for unit in told.sets if right_unit(unit) and unit[0] >> 1 == FPS]
+    need(all(right_unit(unit) and unit[0] >> 1 == FPS for unit in told.sets) and agree(told.sets), "carriage.sdp")
     streams = [list(put_together(window.flush())) for window in windows.values()]
     wholes = ((whole, stream) for stream in streams for whole in stream if whole.session)
     for whole, stream in sorted(wholes, key=lambda pair: pair[0].arrival):
         session = description(whole.data)
-        receiver = session and begin(session, given)
+        receiver = session and begin(session, told.sets)
         if receiver:
             break
     else:
@@ -250,8 +254,7 @@ def receive(capture, sdp):
     return receiver.put_out(session.join)
 
 def begin(session, given):
-    known = {}
-    if not all(known.setdefault(set_id(body), body) == body for body in map(body_of, [*given, *session.sets])):
+    if not agree([*given, *session.sets]):
         return None
     try:
         return Receiver(session, given)

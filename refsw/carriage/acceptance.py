@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from refsw.carriage.fragments import Carried
-from refsw.carriage.session import Session, data_units, read_session, whole_unit
+from refsw.carriage.session import Session, check_sets, data_units, read_session, set_number, whole_unit
 from refsw.errors import DfcError, ErrorClass, SemanticError, UnsupportedError
 from refsw.features.parameters import Parameters
 from refsw.features.reader import BitstreamReader, Content, Tensor
 from refsw.features.reconstruct import UnitContent
-from refsw.syntax.bits import BitReader, leading_ues
+from refsw.syntax.bits import leading_ues
 from refsw.syntax.codes import UnitType
 from refsw.syntax.structure import Trace
 from refsw.syntax.units import Unit, UnitReader, crc32
@@ -23,6 +23,10 @@ TOLD = 16
 PART = ("parameter_set_id", "sample_index")
 WHOLE = ("parameter_set_id", "first_sample", "sample_count_minus1")
 """6.6, 6.13 What feature parts and feature data begin with."""
+
+
+ParameterSets = tuple[bytes, ...]
+"""Whole units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Acceptance:
     """
 
     session: Session
-    parameter_sets: tuple[bytes, ...] = ()
+    parameter_sets: ParameterSets = ()
     trace: Trace | None = None
     decoding: bool = True
     bytes: int = 0
@@ -82,8 +86,8 @@ class Acceptance:
         self._order: list[int] = []
         self._missing = 0
         self._before = self._place()
-        for data in self.parameter_sets:
-            list(self._interpret(whole_unit(data)))
+        self._known = check_sets(self.parameter_sets)
+        self._take_sets(self.parameter_sets)
 
     @property
     def parameters(self) -> list[Parameters]:
@@ -127,21 +131,26 @@ class Acceptance:
 
     def _take_session(self, carried: Carried) -> list[Content | End]:
         session = read_session(carried.data, self.trace)
-        units = [whole_unit(data) for data in session.parameter_sets]
-        numbers = [BitReader(unit.body).ue() for unit in units]
-        tensors = self._reader.tensors
-        if any(n in tensors and tensors[n].body != unit.body for n, unit in zip(numbers, units, strict=True)):
+        try:
+            check_sets(session.parameter_sets, self._known | {n: t.body for n, t in self._reader.tensors.items()})
+        except DfcError:  # another bitstream's
             self.unused += 1
             return []
+        return self._take_sets(session.parameter_sets)
+
+    def _take_sets(self, sets: ParameterSets) -> list[Content | End]:
+        """Parameter sets from elsewhere than the bitstream, in its order: those that are right are used."""
         contents: list[Content | End] = []
-        try:
-            for unit in units:
+        units = [whole_unit(data) for data in sets]
+        for unit in units:
+            try:
                 contents += self._interpret(unit)
-        except UnsupportedError:
-            raise
-        except DfcError as error:
-            self.refuse(error)
-        self._order = [n for n in dict.fromkeys([*numbers, *self._order]) if n in tensors]
+            except UnsupportedError:
+                raise
+            except DfcError as error:
+                self.refuse(error)
+        numbers = [*map(set_number, units), *self._order]
+        self._order = [n for n in dict.fromkeys(numbers) if n is not None and n in self._reader.tensors]
         return contents
 
     def _place(self, tensor: Tensor | None = None) -> _Place:
@@ -225,6 +234,9 @@ class Acceptance:
         told: dict[str, int] | None = None
         if len(known) == len(counts):
             told = {p.name: count for p, count in zip(known, counts, strict=True)}
+            for p in known:
+                if told[p.name] < self.samples_of(p):
+                    raise _refused("carriage.samples", "sample_count", "as many samples as came", told[p.name])
             start = self.session.join_sample if self.start is None else self.start
             missing = sum(max(0, told[p.name] - max(start, self.samples_of(p))) * _sample_bytes(p) for p in known)
             self._spend(missing, max(counts, default=0))

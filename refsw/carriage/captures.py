@@ -12,7 +12,11 @@ from refsw.errors import DfcError, ErrorClass, ParseError, UnsupportedError, Usa
 from refsw.extras import optional
 
 RTPDUMP, PCAPNG = b"#!rtpplay1.0 ", b"\x0a\x0d\x0d\x0a"
-PCAP = frozenset(bytes.fromhex(magic) for magic in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1"))
+BIG, LITTLE = b"\0\2\0\4", b"\2\0\4\0"
+PCAP = {bytes.fromhex(magic): version for magic, version in (
+    ("a1b2c3d4", BIG), ("d4c3b2a1", LITTLE), ("a1b23c4d", BIG), ("4d3cb2a1", LITTLE),
+)}  # fmt: skip
+"""The first four bytes of pcap files, and version 2.4 after them."""
 SUFFIXES = (".pcap", ".rtp")
 LONGEST_RECORD = 1 << 18
 """Bytes of a packet in a capture; programs that capture write at most as many."""
@@ -45,11 +49,15 @@ def read_capture(stream: BinaryIO) -> Iterator[Captured]:
         UnsupportedError: its link type is none of those known.
     """
     start = stream.read(len(PCAPNG))
-    source = _Exact(stream, start)
-    if start in PCAP or start == PCAPNG:
-        yield from _read_pcap(source, pcapng=start == PCAPNG)
+    if start in PCAP:
+        version = stream.read(len(BIG))
+        if version != PCAP[start]:
+            raise _wrong(ErrorClass.RESERVED_VALUE, f"version 2.4, {PCAP[start].hex()}", version.hex(), len(start))
+        yield from _read_pcap(_Exact(stream, start + version), pcapng=False)
+    elif start == PCAPNG:
+        yield from _read_pcap(_Exact(stream, start), pcapng=True)
     elif RTPDUMP.startswith(start) and len(start) == len(PCAPNG):
-        yield from _read_rtpdump(source)
+        yield from _read_rtpdump(_Exact(stream, start))
     else:
         raise _wrong(ErrorClass.BAD_SIGNATURE, "a pcap, pcapng or rtpdump file", start.hex(" ") or "an empty input")
 
@@ -120,7 +128,7 @@ def _read_rtpdump(source: _Exact) -> Iterator[Captured]:
     line = bytearray()
     while not line.endswith(b"\n") and len(line) < LONGEST_LINE:
         line += source.read(1)
-    port = line.rpartition(b"/")[2].strip()
+    port = line[:-1].rpartition(b"/")[2]
     if not line.startswith(RTPDUMP) or not line.endswith(b"\n") or not port.isdigit() or int(port) >= 1 << 16:
         raise _wrong(ErrorClass.BAD_SIGNATURE, "#!rtpplay1.0 address/port", repr(bytes(line)))
     source.read(DUMP_HEAD.size)

@@ -13,8 +13,7 @@ PASSED_OVER = frozenset({0, 43, 60})
 """Extension headers of IPv6 that stand before UDP: hop by hop, routing, destination."""
 ETHERNET, RAW = 1, 101
 ETHERTYPES = frozenset({0x0800, 0x86DD})
-TAGS = frozenset({0x8100, 0x88A8, 0x9100})
-MOST_TAGS = 4
+TAGS = frozenset({0x8100, 0x88A8})
 IPV4 = struct.Struct(">BBHHHBBH4s4s")
 IPV6 = struct.Struct(">IHBB16s16s")
 PORTS = struct.Struct(">HHHH")
@@ -29,14 +28,9 @@ class Datagram(NamedTuple):
 
 def _ethernet(data: bytes) -> int | None:
     place = 12
-    for _ in range(MOST_TAGS + 1):
-        kind = int.from_bytes(data[place : place + 2], "big")
-        if kind in ETHERTYPES:
-            return place + 2
-        if kind not in TAGS:
-            return None
+    while (kind := int.from_bytes(data[place : place + 2], "big")) in TAGS:
         place += 4
-    return None
+    return place + 2 if kind in ETHERTYPES else None
 
 
 def _cooked(type_at: int, size: int) -> Callable[[bytes], int | None]:
@@ -46,19 +40,21 @@ def _cooked(type_at: int, size: int) -> Callable[[bytes], int | None]:
     return start
 
 
-LINKS: dict[int, Callable[[bytes], int | None]] = {
+Begins = Callable[[bytes], int | None]
+"""Where the IP packet in a frame begins; None where there is none."""
+PROMISED: dict[int, Begins] = {ETHERNET: _ethernet, RAW: lambda data: 0}
+OTHERS: dict[int, Begins] = {
     0: lambda data: 4,  # null: BSD loopback
-    ETHERNET: _ethernet,
     12: lambda data: 0,
     14: lambda data: 0,
-    RAW: lambda data: 0,
     108: lambda data: 4,
     113: _cooked(14, 16),  # Linux, cooked
     228: lambda data: 0,
     229: lambda data: 0,
     276: _cooked(0, 20),
 }
-"""By link type: where the IP packet begins; None where there is none."""
+LINKS = PROMISED | OTHERS
+"""By link type."""
 
 
 def datagram_of(data: bytes, start: int) -> Datagram | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from refsw.carriage.fragments import Assembler, Carried
+from refsw.carriage.fragments import LONGEST_SESSION, Assembler, Carried
 from refsw.carriage.packets import (
     DEFAULT_PAYLOAD_TYPE,
     HEAD,
@@ -19,12 +19,11 @@ from refsw.carriage.packets import (
     framed_length,
     parse,
 )
-from refsw.carriage.session import JOIN_SAMPLE, Session, read_header, read_session
+from refsw.carriage.session import JOIN_SAMPLE, Session, check_sets, read_header, read_session
 from refsw.carriage.statistics import Jitter, Statistics
 from refsw.carriage.window import DEFAULT_WINDOW, MOST_WINDOW, Window
 from refsw.errors import DfcError, UnsupportedError, UsageError
 from refsw.profiles import LEVELS
-from refsw.syntax.carriage_structures import PacketType
 
 Datagram = tuple[float, bytes]
 """When it came, in seconds, and its payload."""
@@ -121,6 +120,19 @@ class _Source:
             out += add(number, packet)
         return out
 
+    def completed(self, packet: Packet) -> list[Carried]:
+        """14.4.2 What is whole with a packet that waits for others, of those that wait one after the other."""
+        waiting, number = self.window.waiting, self.window.number_of(packet.sequence)
+        if number not in waiting or waiting[number][1] is not packet:
+            return []  # another one came before
+        while number - 1 in waiting and not waiting[number][1].kind.first:
+            number -= 1
+        assembler, out = Assembler(LONGEST_SESSION), list[Carried]()
+        while not out and number in waiting and waiting[number][1].kind.session:
+            out = assembler.add(number, waiting[number][1])
+            number += 1
+        return out
+
     def keep(self, carried: Iterable[Carried]) -> None:
         """14.4.2 Before the session description: kept, as far as there is room."""
         for item in carried:
@@ -137,13 +149,23 @@ class Depacketizer:
     Args:
         payload_type: of the session.
         ssrc: of the bitstream; None: that of the first session description.
+        parameter_sets: whole units that are known out of band (14.8).
         bounds: of what is kept.
+
+    Raises:
+        DfcError: a parameter set of `parameter_sets` is not whole, or two have one parameter_set_id.
     """
 
     def __init__(
-        self, *, payload_type: int = DEFAULT_PAYLOAD_TYPE, ssrc: int | None = None, bounds: Bounds | None = None
+        self,
+        *,
+        payload_type: int = DEFAULT_PAYLOAD_TYPE,
+        ssrc: int | None = None,
+        parameter_sets: tuple[bytes, ...] = (),
+        bounds: Bounds | None = None,
     ) -> None:
         self.payload_type, self.ssrc, self.bounds = payload_type, ssrc, bounds or Bounds()
+        self.parameter_sets, self._known = parameter_sets, check_sets(parameter_sets)
         self.session: Session | None = None
         self._identity: tuple[int, int] | None = None
         self._source: _Source | None = None
@@ -210,11 +232,10 @@ class Depacketizer:
             self._counts.foreign += self._candidates.popitem(last=False)[1].window.received
         carried = source.put(packet, size, arrival)
         source.keep(carried)
-        # A session description that came in one packet need not wait for others.
-        whole = [packet.body] if packet.kind.session and packet.kind.type is PacketType.SINGLE else []
-        whole += [item.data for item in carried if item.session]
-        for body in whole:
-            session = _session_of(body)
+        # A session description that is there need not wait for what is before it.
+        whole = source.completed(packet) if packet.kind.session else []
+        for item in (*whole, *carried):
+            session = self._session_of(item.data) if item.session else None
             if session is not None:
                 return self._lock(session, identity, source)
         return []
@@ -241,7 +262,7 @@ class Depacketizer:
         """Whether a session description is of the bitstream, and has more than the one before."""
         said = bytes(data[: JOIN_SAMPLE.start]) + bytes(data[JOIN_SAMPLE.stop : -4])
         try:
-            session = None if said == self._said else _session_of(data)
+            session = None if said == self._said else self._session_of(data)
         except UnsupportedError:  # of another bitstream, then
             return False
         assert self.session is not None
@@ -249,6 +270,17 @@ class Depacketizer:
             return False
         self._said = said
         return True
+
+    def _session_of(self, data: bytes | memoryview) -> Session | None:
+        """14.4.1, 14.8.1 A session description that is right, and agrees with the parameter sets that are known."""
+        try:
+            session = read_session(data)
+            check_sets(session.parameter_sets, self._known)
+        except UnsupportedError:
+            raise
+        except DfcError:
+            return None
+        return session
 
     def flush(self, before: float | None = None) -> list[Carried]:
         """Wait no more for what has not come; with a time, only where packets have waited since then.
@@ -262,7 +294,7 @@ class Depacketizer:
             carried = source.assemble(source.window.flush(before))
             source.keep(carried)
             for item in carried:
-                session = _session_of(item.data) if item.session else None
+                session = self._session_of(item.data) if item.session else None
                 if session is not None:
                     return self._lock(session, identity, source)
         return []
@@ -288,15 +320,6 @@ class Depacketizer:
     def damaged(self) -> int:
         """Units of which something is missing."""
         return self._source.assembler.damaged if self._source else 0
-
-
-def _session_of(data: bytes | memoryview) -> Session | None:
-    try:
-        return read_session(data)
-    except UnsupportedError:
-        raise
-    except DfcError:
-        return None
 
 
 def batches(datagrams: Iterable[Datagram]) -> Iterator[list[Datagram]]:

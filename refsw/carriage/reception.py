@@ -91,7 +91,9 @@ class Receiver:
     trace: Trace | None = None
 
     def __post_init__(self) -> None:
-        self.packets = Depacketizer(payload_type=self.payload_type, ssrc=self.ssrc, bounds=self.bounds)
+        self.packets = Depacketizer(
+            payload_type=self.payload_type, ssrc=self.ssrc, parameter_sets=self.parameter_sets, bounds=self.bounds
+        )
         self.units: Acceptance | None = None
         self._settings = DecoderSettings(self.hevc_decoder)
         self._digests: dict[tuple[int, DigestKind], _Digest] = {}

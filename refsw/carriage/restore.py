@@ -12,19 +12,13 @@ from refsw.carriage.statistics import Statistics
 from refsw.errors import ErrorClass, ParseError
 
 
-def restore(
-    datagrams: Iterable[Datagram],
-    out: BinaryIO,
-    packets: Depacketizer,
-    parameter_sets: tuple[bytes, ...] = (),
-) -> Statistics:
+def restore(datagrams: Iterable[Datagram], out: BinaryIO, packets: Depacketizer) -> Statistics:
     """Write the bitstream that packets carry, byte for byte.
 
     Args:
         datagrams: when each came, in seconds, and its payload.
         out: where to.
         packets: takes them.
-        parameter_sets: whole units that are known out of band (14.8).
 
     Returns:
         The counts of packets.
@@ -39,7 +33,7 @@ def restore(
         for item in carried:
             if units is None:
                 assert packets.session is not None
-                units = Acceptance(packets.session, parameter_sets, decoding=False)
+                units = Acceptance(packets.session, packets.parameter_sets, decoding=False)
                 out.write(packets.session.header)
             used = units.used
             units.take(item)

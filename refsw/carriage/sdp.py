@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 
 from refsw.carriage.packets import CLOCK, DEFAULT_PAYLOAD_TYPE
-from refsw.carriage.session import read_header, whole_unit
+from refsw.carriage.session import check_sets, read_header
 from refsw.carriage.window import DEFAULT_WINDOW, MOST_WINDOW
 from refsw.errors import DfcError, ErrorClass, ParseError
-from refsw.syntax.codes import UnitType
 
 ENCODING = "DFC"
 LONGEST = 1 << 24
 """Bytes of the longest session description that is read."""
+MEDIA = re.compile(r"m=application ([0-9]+)(?:/[0-9]+)? RTP/[!-~]+ ([0-9 ]+)")
+MAP = re.compile(rf"a=rtpmap:([0-9]+) (?i:{ENCODING})/{CLOCK}")
+NUMBER = re.compile("0|[1-9][0-9]{0,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,57 +46,58 @@ def parse_sdp(text: bytes) -> SessionParameters:
     """
     if len(text) > LONGEST:
         raise _wrong("a session description", f"at most {LONGEST} bytes", str(len(text)))
-    lines = text.decode("utf-8", "replace").splitlines()
     media: list[list[str]] = []
-    for line in lines:
+    for line in re.split("\r?\n", text.decode("utf-8", "replace")):
         if line.startswith("m="):
             media.append([])
         if media:
             media[-1].append(line)
-    for one in media:
-        found = _media(one)
-        if found is not None:
-            return found
-    raise _wrong("m=", f"media with a=rtpmap:... {ENCODING}/{CLOCK}", "none")
+    for lines in media:
+        place = MEDIA.fullmatch(lines[0])
+        maps = [found[1] for line in lines if (found := MAP.fullmatch(line))]
+        listed = [number for number in maps if place is not None and number in place[2].split(" ")]
+        if place is not None and listed:
+            return _media(place[1], listed[0], lines[1:])
+    raise _wrong("m=", f"m=application PORT RTP/AVP TYPE with a=rtpmap:TYPE {ENCODING}/{CLOCK}", "none")
 
 
-def _media(lines: list[str]) -> SessionParameters | None:
-    maps = [re.fullmatch(r"a=rtpmap:(\d{1,3}) (?i:DFC)/(\d+)", line.strip()) for line in lines]
-    mapped = next((m for m in maps if m), None)
-    place = re.match(r"m=\S+ (\d{1,5})(?:/\d+)? ", lines[0])
-    if mapped is None or place is None:
-        return None
-    if int(mapped[2]) != CLOCK or int(mapped[1]) > 127 or int(place[1]) > 0xFFFF:
-        raise _wrong("a=rtpmap", f"a payload type up to 127, port up to 65535, {ENCODING}/{CLOCK}", mapped[0])
-    parameters: dict[str, str] = {}
-    ssrc = None
+def _media(port: str, payload_type: str, lines: list[str]) -> SessionParameters:
+    start, parameters, sources = f"a=fmtp:{payload_type} ", dict[str, str](), list[int]()
     for line in lines:
-        if line.startswith(f"a=fmtp:{mapped[1]} "):
-            entries = line.partition(" ")[2].split(";")
-            parameters |= {key.strip().lower(): value.strip() for key, _, value in (e.partition("=") for e in entries)}
-        if (told := re.match(r"a=ssrc:(\d{1,10})(?:\s|$)", line)) and ssrc is None:
-            ssrc = int(told[1])
-    window = parameters.get("window", str(DEFAULT_WINDOW))
-    if not window.isdecimal() or not 1 <= int(window[:9]) <= MOST_WINDOW:
-        raise _wrong("window", f"1 to {MOST_WINDOW}", window)
-    if ssrc is not None and ssrc >= 1 << 32:
-        raise _wrong("a=ssrc", "32 bits", str(ssrc))
-    sets = tuple(_set(text) for text in parameters.get("sprop-parameter-sets", "").split(",") if text)
-    return SessionParameters(int(mapped[1]), int(place[1]) or None, ssrc, int(window), sets)
+        if line.startswith(start):
+            for entry in line.removeprefix(start).split(";"):
+                name, _, value = entry.partition("=")
+                name = name.strip(" ").lower()
+                if name in parameters:
+                    raise _wrong("a=fmtp", "every parameter once", f"{name} again")
+                parameters |= {name: value.strip(" ")} if name else {}
+        elif line.startswith("a=ssrc:"):
+            sources.append(_number("a=ssrc", line.removeprefix("a=ssrc:").partition(" ")[0], 0, 2**32 - 1))
+    told = parameters.get("sprop-parameter-sets")
+    return SessionParameters(
+        _number("a=rtpmap", payload_type, 0, 127),
+        _number("m=", port, 0, 65_535) or None,
+        sources[0] if sources else None,
+        _number("window", parameters.get("window", str(DEFAULT_WINDOW)), 1, MOST_WINDOW),
+        () if told is None else _sets(told.split(",")),
+    )
 
 
-def _set(text: str) -> bytes:
+def _number(element: str, text: str, low: int, high: int) -> int:
+    """A number in decimal; others are not even read."""
+    if not NUMBER.fullmatch(text) or not low <= int(text) <= high:
+        raise _wrong(element, f"a number from {low} to {high}, without leading zeros", text[:40])
+    return int(text)
+
+
+def _sets(texts: list[str]) -> tuple[bytes, ...]:
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _wrong("sprop-parameter-sets", "base64", str(error)) from error
-    try:
-        good = len(data) > 1 and whole_unit(data).type == UnitType.FEATURE_PARAMETER_SET
-    except DfcError:
-        good = False
-    if not good:
-        raise _wrong("sprop-parameter-sets", "feature parameter sets with a right CRC", text[:40])
-    return data
+        sets = tuple(base64.b64decode(text, validate=True) for text in texts)
+        check_sets(sets)
+    except (ValueError, DfcError) as error:
+        expected = "feature parameter sets with right CRCs, in base64"
+        raise _wrong("sprop-parameter-sets", expected, str(error)) from error
+    return sets
 
 
 def _wrong(element: str, expected: str, got: str) -> DfcError:

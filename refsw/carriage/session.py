@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from refsw.carriage.packets import CLOCK, framing
 from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
@@ -107,15 +109,45 @@ def read_session(data: bytes | memoryview, trace: Trace | None = None) -> Sessio
     ):
         raise _wrong(ErrorClass.CRC_MISMATCH, "header", "a bitstream_header with a right CRC", header.hex())
     sets = tuple(values["parameter_set"])
-    for unit in sets:
-        if whole_unit(unit).type != UnitType.FEATURE_PARAMETER_SET:
-            raise _wrong(ErrorClass.LAYOUT_MISMATCH, "parameter_set", "a feature parameter set", f"type {unit[0] >> 1}")
+    check_sets(sets)
     profile = read_header(header).profile  # last: of a version that is not known here, it makes the stream unsupported
     if profile in MODEL_PROFILES:
         raise SemanticError(ErrorClass.LAYOUT_MISMATCH, "carriage.features", "header", None,
                             expected="a bitstream of features", got=profile.name)  # fmt: skip
     clock = Clock(values["timestamp_base"], values["rate_scale"], values["rate_step"])
     return Session(values["header"], clock, values["join_sample"], sets)
+
+
+def check_sets(sets: Iterable[bytes], known: Mapping[int, bytes] = MappingProxyType({})) -> dict[int, bytes]:
+    """14.4.1 Units are parameter sets, and of one parameter_set_id all are the same.
+
+    Args:
+        sets: whole units.
+        known: bodies of others, by parameter_set_id.
+
+    Returns:
+        The bodies of all of them.
+
+    Raises:
+        DfcError: they are not so.
+    """
+    bodies = dict(known)
+    for data in sets:
+        unit = whole_unit(data)
+        if unit.type != UnitType.FEATURE_PARAMETER_SET:
+            raise _wrong(ErrorClass.LAYOUT_MISMATCH, "parameter_set", "a feature parameter set", f"type {unit.type}")
+        number = set_number(unit)
+        if number is not None and bodies.setdefault(number, bytes(unit.body)) != unit.body:
+            raise _wrong(ErrorClass.LAYOUT_MISMATCH, "parameter_set", "one set of every id", f"two of id {number}")
+    return bodies
+
+
+def set_number(unit: Unit) -> int | None:
+    """6.5 parameter_set_id of a parameter set; None of one that has none, and is told when it is read."""
+    try:
+        return BitReader(unit.body).ue()
+    except DfcError:
+        return None
 
 
 def _wrong(error_class: ErrorClass, element: str, expected: str, got: str) -> DfcError:

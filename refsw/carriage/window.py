@@ -10,7 +10,7 @@ MOST_WINDOW = 4096
 ROUND = 1 << 16
 HALF = 1 << 15
 FAR_BACK = 3_000
-"""Numbers that fall back by more may be those of a sender that has skipped some (RFC 3550, A.1)."""
+"""14.6.2 Numbers that fall back by more, twice, are those of a sender that has skipped some (RFC 3550, A.1)."""
 
 
 class Window(Generic[_Item]):
@@ -27,7 +27,7 @@ class Window(Generic[_Item]):
         self.waiting: dict[int, tuple[float, _Item]] = {}
         self.received = self.repeated = 0
         self._skipped = 0
-        self._suspect = -1
+        self._suspect = (-1, -1)
 
     @property
     def expected(self) -> int:
@@ -54,14 +54,18 @@ class Window(Generic[_Item]):
         """A packet that has come: all that can be used now, in order, with numbers that go on counting."""
         if self.highest < 0:
             self.lowest = self.highest = ROUND + sequence
-        delta = (sequence - self.highest) % ROUND
-        number = self.highest + (delta if delta < HALF else delta - ROUND)
+        number = self.number_of(sequence)
         if self._is_late(number) or number in self.waiting:
             return self._fallen_back(sequence, number, item, arrival)
         self.received += 1
         self.waiting[number] = (arrival, item)
         self.lowest, self.highest = min(self.lowest, number), max(self.highest, number)
         return self._ready()
+
+    def number_of(self, sequence: int) -> int:
+        """The number, going on counting, that a sequence number stands for now: ahead of the greatest, or behind."""
+        delta = (sequence - self.highest) % ROUND
+        return self.highest + (delta if delta < HALF else delta - ROUND)
 
     def _is_late(self, number: int) -> bool:
         return number <= self.highest - self.size if self.next is None else number < self.next
@@ -83,8 +87,9 @@ class Window(Generic[_Item]):
         return out
 
     def _fallen_back(self, sequence: int, number: int, item: _Item, arrival: float) -> list[tuple[int, _Item]]:
-        suspected, self._suspect = self._suspect, (sequence + 1) % ROUND
-        if self.highest - number <= FAR_BACK or sequence != suspected:
+        # By number, and that none was used since.
+        suspected, self._suspect = self._suspect, ((sequence + 1) % ROUND, self.received)
+        if self.highest - number <= FAR_BACK or (sequence, self.received) != suspected:
             self.repeated += 1
             return []
         out = self.flush()

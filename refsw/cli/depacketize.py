@@ -41,10 +41,11 @@ def command(capture: Path, output: Path, port: int | None, as_json: bool, max_wo
             if options["conceal"] or options["save_mask"]:
                 raise UsageError("--conceal and --save-mask are for samples: write .npz or .safetensors")
             packets = Depacketizer(
-                payload_type=session.payload_type, ssrc=session.ssrc, bounds=Bounds(window=session.window)
-            )
+                payload_type=session.payload_type, ssrc=session.ssrc, parameter_sets=session.parameter_sets,
+                bounds=Bounds(window=session.window),
+            )  # fmt: skip
             with output_stream(output) as out:
-                counts = restore(datagrams, out, packets, session.parameter_sets)
+                counts = restore(datagrams, out, packets)
             say(f"{output}: the whole bitstream; {packet_line(counts)}", output)
             return
         receiver = make_receiver(session, options)

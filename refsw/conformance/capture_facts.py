@@ -23,7 +23,7 @@ ALWAYS = (
     "carriage.flags", "carriage.single", "carriage.session", "carriage.session-sets", "carriage_session.rate_scale",
     "carriage_session.rate_step", "carriage_session.set_count", "carriage.bitstream-number", "carriage.lock",
     "carriage.join", "carriage.clock", "carriage.output", "carriage.extent", "carriage.tensors", "carriage.sdp",
-    "carriage.capture", "conformance.capture",
+    "carriage.sdp-read", "carriage.capture", "carriage.capture-read", "conformance.capture",
 )  # fmt: skip
 """What every receiver relies on that puts out what it should."""
 BY_CELL = {

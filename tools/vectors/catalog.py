@@ -152,7 +152,8 @@ class Catalog:
             units: of the bitstream.
             send: how it is sent.
             edit: what is done to its packets.
-            other: another bitstream on the same port: `seed` of its data, `send`, and `merge`: after, before, in turn.
+            other: another bitstream on the same port: `seed` of its data, `units` if it has others, `send`, and
+                `merge`: after, before, in turn.
             sdp: of the session description.
             file: format of the capture.
         """
@@ -250,7 +251,8 @@ class Builder:
         data = Assembler(recipe.id, recipe.seed, self.store).build(bitstream)
         packets = captures.edited(captures.packets_of(data, send), edit)
         if other is not None:
-            theirs = Assembler(recipe.id, recipe.seed + other["seed"], self.store).build(bitstream)
+            own = bitstream | ({"units": [*other["units"], END]} if "units" in other else {})
+            theirs = Assembler(recipe.id, recipe.seed + other["seed"], self.store).build(own)
             packets = captures.merged(packets, captures.packets_of(theirs, send | other["send"]), other["merge"])
         self.sessions[recipe.id] = captures.described(data, sdp)
         return captures.written(packets, file)

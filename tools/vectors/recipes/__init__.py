@@ -11,8 +11,8 @@ MODULES = (
     "image_containers", "hevc", "hevc_broken", "hevc_tools", "hevc_headers", "hevc_references", "hevc_substreams",
     "vvc", "order", "levels", "models", "model_coders", "model_levels",
     "model_broken", "model_syntax", "texts", "mended", "outcomes",
-    "parts", "parts_broken", "captures", "native", "native_numbers", "prediction",
-    "layers", "layers_broken",
+    "parts", "parts_broken", "captures", "capture_sessions", "capture_files", "capture_packets",
+    "capture_units", "native", "native_numbers", "prediction", "layers", "layers_broken",
 )  # fmt: skip
 
 

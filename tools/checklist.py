@@ -127,9 +127,9 @@ LISTS: dict[str, list[str]] = {
         "carriage.session-sets", "carriage.bitstream-number", "carriage.lock", "carriage.before-session",
         "carriage.join", "carriage.clock", "carriage.rate", "carriage.time-agrees", "carriage.ignore",
         "carriage.window", "carriage.duplicates", "carriage.restart", "carriage.gap", "carriage.samples",
-        "carriage.repeated-end", "carriage.bounds", "carriage.end", "carriage.output", "carriage.extent", "carriage.tensors",
-        "carriage.complete", "carriage.digests", "carriage.nonconforming", "carriage.out-of-band", "carriage.sdp",
-        "carriage.sdp-read", "carriage.capture", "carriage.capture-read", "conformance.capture",
+        "carriage.repeated-end", "carriage.bounds", "carriage.end", "carriage.output", "carriage.extent",
+        "carriage.tensors", "carriage.complete", "carriage.digests", "carriage.nonconforming", "carriage.out-of-band",
+        "carriage.sdp", "carriage.sdp-read", "carriage.capture", "carriage.capture-read", "conformance.capture",
     ],
     "claims": [
         "profile.decoder", "level.capacity", "level.least-capacity", "conformance.decoder",

@@ -241,9 +241,11 @@ def _long(c: Catalog) -> None:
          requirement="carriage.ignore")  # fmt: skip
     long("time", "Another timestamp among fragments", _bytes(9, 4, "000f4241"))
     long("type", "Another payload type among fragments", _bytes(9, 1, "61"), requirement="carriage.rtp")
-    long("source", "A fragment of another source among those of a unit", {"repeat": [9, 9]}, _bytes(9, 8, "00000005"), _bytes(9, 30, "5a5a"),
+    long("source", "A fragment of another source among those of a unit", {"repeat": [9, 9]},
+         _bytes(9, 8, "00000005"), _bytes(9, 30, "5a5a"),
          requirement="carriage.lock")  # fmt: skip
-    long("number", "A fragment of another bitstream among those of a unit", {"repeat": [9, 9]}, _bytes(9, 13, "12"), _bytes(9, 30, "5a5a"),
+    long("number", "A fragment of another bitstream among those of a unit", {"repeat": [9, 9]},
+         _bytes(9, 13, "12"), _bytes(9, 30, "5a5a"),
          requirement="carriage.bitstream-number")  # fmt: skip
     long("empty", "An empty fragment, and the right one after it", {"repeat": [9, 9]},
          {"bytes": {"packet": 9, "length": 14}}, requirement="carriage.ignore")  # fmt: skip

@@ -129,7 +129,7 @@ PROMISES = {"Promises", "marks.append"}
 """What an encoder compares parameter sets by."""
 TESTS = {
     "found", "errors", "self._damaged", "TYPE_CHECKING", "settings.command", "settings.thorough",
-    "before is not None and self.waiting[number][0] > before and (number != self.next)",
+    "self.window.received > before", "before is not None and self.waiting[number][0] > before and (number != self.next)",
 }  # fmt: skip
 ERRORS = {
     "_error",

@@ -223,7 +223,8 @@ def _fragments(c: Catalog) -> None:
 
 def _long(c: Catalog) -> None:
     def long(name: str, title: str, *edits: dict[str, Any], requirement: str = "carriage.gap", **more: Any) -> None:
-        _add(c, f"long-{name}", title, samples(3, **LONG), requirement, *edits, send=CUT | more)
+        # With a small window packets are soon in order, and the next one is known.
+        _add(c, f"long-{name}", title, samples(3, **LONG), requirement, *edits, send=CUT | more, sdp={"window": 8})
 
     long("whole", "Units of 19 fragments", requirement="carriage.fragments")
     long("lost", "One of the fragments in the middle is lost", {"drop": [9]})
@@ -231,7 +232,7 @@ def _long(c: Catalog) -> None:
     long("lost.last", "The last of many fragments is lost", {"drop": [21]})
     long("lost.burst", "The end of a unit and the beginning of the next one are lost", {"drop": [*range(18, 27)]})
     long("lost.two", "Fragments in the middle of two units are lost", {"drop": [9, 30]}, {"move": [50, 52]})
-    long("order", "Fragments in the middle overtake others", {"move": [9, 14]}, {"move": [30, 25]}, {"move": [22, 26]},
+    long("order", "Fragments in the middle overtake others", {"move": [9, 14]}, {"move": [30, 25]}, {"move": [40, 43]},
          requirement="carriage.window")  # fmt: skip
     long("repeated", "Fragments in the middle that come twice", {"repeat": [9, 10]}, {"repeat": [12, 30]},
          requirement="carriage.duplicates")  # fmt: skip
@@ -352,6 +353,8 @@ def _sessions(c: Catalog) -> None:
          {"bytes": {"packet": 0, "length": 44, "crc": True}})  # fmt: skip
     none("signature", "A session description of something else",
          {"session": {"packet": 0, "header": _header("8944464201000301")}})  # fmt: skip
+    none("version", "A header of another major version whose CRC is wrong",
+         {"session": {"packet": 0, "header": "894446430200030100000000"}})  # fmt: skip
     none("level", "A session description of a level that is reserved",
          {"session": {"packet": 0, "header": _header("8944464301000309")}})  # fmt: skip
     none("again", "A damaged session description, and the right one under the same number", {"repeat": [0, 0]},

@@ -78,19 +78,23 @@ class _Source:
             self.jitter.add(packet.timestamp, arrival)
         return self.assemble(ready)
 
-    def fragment(self, kind: int, sequence: int, timestamp: int, data: bytes, arrival: float) -> list[Carried] | None:
+    def fragment(self, data: bytes, arrival: float) -> list[Carried] | None:
         """A packet with a fragment of a unit, if it is the next one; None of any other, which then is to be `put`."""
+        first, second, sequence, timestamp, ssrc, byte, number = HEAD.unpack_from(data)
+        kind = FRAGMENTS.get(byte)
+        if kind is None or first != VERSION_2 or (second & 0x7F, ssrc, number) != self._identity:
+            return None
         body, length = memoryview(data)[SHORTEST:], None
-        if kind == UNIT.first:
+        if kind.first:
             length = framed_length(body)
             if length is None:
                 return None
-        number = self.window.pass_on(sequence)
-        if number is None:
+        place = self.window.pass_on(sequence)
+        if place is None:
             return None
         self.bytes += len(data)
         self.jitter.add(timestamp, arrival)
-        return self.assembler.fragment(number, timestamp, FRAGMENTS[kind], body, length)
+        return self.assembler.fragment(place, timestamp, kind, body, length)
 
     def middle(self, datagrams: Sequence[Datagram], place: int) -> int:
         """How many datagrams from a place on are the next packets, and fragments that neither begin nor end a unit.
@@ -182,13 +186,18 @@ class Depacketizer:
         out: list[Carried] = []
         place = 0
         while place < len(datagrams):
-            taken = self._source.middle(datagrams, place) if self._source is not None else 0
-            self._counts.packets += taken
-            place += taken
-            if place < len(datagrams):
-                arrival, data = datagrams[place]
-                out += self.put(data, arrival)
-                place += 1
+            source = self._source
+            if source is not None and source.assembler.many:
+                taken = source.middle(datagrams, place)
+                self._counts.packets += taken
+                place += taken
+                if place == len(datagrams):
+                    break
+            arrival, data = datagrams[place]
+            carried = self.put(data, arrival)
+            if carried:
+                out += carried
+            place += 1
         return out
 
     def put(self, data: bytes, arrival: float = 0.0) -> list[Carried]:
@@ -200,16 +209,9 @@ class Depacketizer:
         self._counts.packets += 1
         # Of most packets no more has to be known: they are the next ones, have a fragment and nothing unusual.
         if self._source is not None and len(data) > SHORTEST:
-            first, second, sequence, timestamp, ssrc, kind, number = HEAD.unpack_from(data)
-            if (
-                kind in FRAGMENTS
-                and first == VERSION_2
-                and second & 0x7F == self.payload_type
-                and (ssrc, number) == self._identity
-            ):
-                carried = self._source.fragment(kind, sequence, timestamp, data, arrival)
-                if carried is not None:
-                    return carried
+            carried = self._source.fragment(data, arrival)
+            if carried is not None:
+                return carried
         packet = parse(data, self.payload_type)
         if packet is None:
             self._counts.ignored += 1

@@ -29,10 +29,12 @@ class Assembler:
     Args:
         longest: bytes of the longest unit that is put together; a longer one counts as damaged.
         damaged: units and session descriptions of which something is missing, or that are not as long as they say.
+        many: whether the unit that was begun last has so many fragments that it pays to look for more than one.
     """
 
     longest: int
     damaged: int = 0
+    many: bool = False
     _parts: list[bytes | memoryview] = field(default_factory=list)
     _size: int = 0
     _most: int = 0
@@ -66,6 +68,7 @@ class Assembler:
                 self._abandon()
             self._head, self._size, self._length = (timestamp, session), 0, length
             self._most = LONGEST_SESSION if length is None else min(length, self.longest)
+            self.many = length is not None and length > MANY * len(body)
         elif not self._parts:
             return []  # its beginning was lost, which is counted, or never was one
         elif number != self._next or (timestamp, session) != self._head:
@@ -89,10 +92,9 @@ class Assembler:
 
     def awaits(self, number: int | None) -> int | None:
         """The timestamp of an open unit of which much is to come, if the packet with that number may go on with it."""
-        timestamp, session = self._head
-        if not self._parts or number != self._next or session:
+        if not self._parts or number != self._next:
             return None
-        return timestamp if self._most - self._size >= MANY * len(self._parts[0]) else None
+        return self._head[0] if self._most - self._size >= MANY * len(self._parts[0]) else None
 
     def extend(self, bodies: list[memoryview]) -> None:
         """The next packets: fragments that neither begin nor end the open unit."""

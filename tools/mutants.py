@@ -103,7 +103,9 @@ OTHERS = {
     "carriage/packets.py": {"payload_header", "FirstBytes", "_first_bytes", "trace_packet"},
     "carriage/window.py": {"Window.expected"},
     "carriage/fragments.py": {"Assembler.finish"},
-    "carriage/depacketizer.py": {"Bounds", "Depacketizer.statistics", "Depacketizer.damaged", "batches"},
+    "carriage/depacketizer.py": {
+        "Bounds", "Depacketizer.statistics", "Depacketizer.damaged", "Depacketizer.nothing", "batches",
+    },
     "carriage/session.py": {"Clock.seconds", "Session.__bytes__", "repeated", "_with_crc", "rate_of",
                             "read_parameter_set"},
     "carriage/reception.py": {"Receiver.statistics", "Receiver.problems", "Receiver.complete", "Receiver.ended",
@@ -117,19 +119,21 @@ ELSEWHERE = {
     "FULL_TAPS", "ENCODER_LIMIT", "ENCODER_COEFFICIENT", "FRACTION", "(CLASS_COST, HEAD_COST)", "SMALL", "FEW", "CHUNK",
     "LZMA_DICTIONARIES", "LZMA_LEAST_DICTIONARY", "NAMES", "BEHIND", "NO_LATENCY", "LOOKED_UP", "LZMA_LARGEST_BITS",
     "QP_OF_STEP_ONE", "LARGEST_STEP", "MOST_STEPS", "LONGEST", "LONGEST_LINE", "LONGEST_RECORD", "LONGEST_SESSION",
-    "(MISSING, MISSING_PER_BYTE)", "MANY", "TOLD", "DEFAULT_PAYLOAD_TYPE",
+    "(MISSING, MISSING_PER_BYTE)", "MANY", "TOLD", "DEFAULT_PAYLOAD_TYPE", "self._skipped", "OVERHEAD",
 }  # fmt: skip
 """Of the encoder, the validator, which reads on after a violation, and the decoder's own limits."""
 COUNTS = {
     "OTHERS", "self.place", "self.damaged", "self.unused", "self.repeated", "self._samples", "self._partial",
     "self.assembler.damaged", "self._counts.packets", "self._counts.ignored", "self._counts.foreign",
+    "self._skipped", "SENDER", "RECEIVER",
 }  # fmt: skip
 """What a receiver of packets tells of them, and what it reads besides the captures of 14.10."""
 PROMISES = {"Promises", "marks.append"}
 """What an encoder compares parameter sets by."""
 TESTS = {
     "found", "errors", "self._damaged", "TYPE_CHECKING", "settings.command", "settings.thorough",
-    "self.window.received > before", "before is not None and self.waiting[number][0] > before and (number != self.next)",
+    "self.window.received > before",
+    "before is not None and self.waiting[number][0] > before and (number != self.next)",
 }  # fmt: skip
 ERRORS = {
     "_error",

@@ -22,7 +22,7 @@ from refsw.carriage.packets import (
 from refsw.carriage.session import JOIN_SAMPLE, Session, check_sets, read_header, read_session
 from refsw.carriage.statistics import Jitter, Statistics
 from refsw.carriage.window import DEFAULT_WINDOW, MOST_WINDOW, Window
-from refsw.errors import DfcError, UnsupportedError, UsageError
+from refsw.errors import DfcError, ErrorClass, ParseError, UnsupportedError, UsageError
 from refsw.profiles import LEVELS
 
 Datagram = tuple[float, bytes]
@@ -307,6 +307,14 @@ class Depacketizer:
         if self._source is not None:
             self._source.assembler.finish()
         return carried
+
+    def nothing(self) -> DfcError:
+        """14.7 What to tell where no session description came, or no parameter set."""
+        return ParseError(
+            ErrorClass.TRUNCATED, "carriage.tensors", "carriage_session", None,
+            expected=f"a session description and parameter sets in packets of payload type {self.payload_type}",
+            got=f"none in {self._counts.packets} packets",
+        )  # fmt: skip
 
     @property
     def statistics(self) -> Statistics:

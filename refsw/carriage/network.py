@@ -92,8 +92,9 @@ def _bound(family: int, address: Any, *, both: bool = False) -> socket.socket:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
         made.bind(address)
         made.setblocking(False)
-    except OSError:
+    except OSError as error:
         made.close()
+        error.filename = f"{address[0] or '*'} port {address[1]}"
         raise
     return made
 

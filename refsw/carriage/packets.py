@@ -148,9 +148,7 @@ def _payload(data: bytes, first: int) -> tuple[int, int] | None:
     if first >> 6 != 2:
         return None
     start, end = RTP_BYTES + 4 * (first & 0xF), len(data)
-    if first & 0x10:
-        if start + 4 > end:
-            return None
+    if first & 0x10:  # of which the length may be beyond the packet: then so is its end
         start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
     if first & 0x20:
         if not data[-1]:

@@ -10,7 +10,7 @@ from refsw.carriage.depacketizer import Bounds, Datagram, Depacketizer
 from refsw.carriage.fragments import Carried
 from refsw.carriage.packets import DEFAULT_PAYLOAD_TYPE
 from refsw.carriage.statistics import Statistics
-from refsw.errors import CapacityError, DfcError, ErrorClass, ParseError, SemanticError, UnsupportedError
+from refsw.errors import CapacityError, DfcError, ErrorClass, SemanticError, UnsupportedError
 from refsw.features.assembly import OpenSample
 from refsw.features.cost import FeatureMeter
 from refsw.features.decoder import DecoderLimits, check_digest, model_mismatch, sample_time
@@ -127,11 +127,7 @@ class Receiver:
         yield from self.decode(self.packets.finish())
         yield from self._close()
         if self.units is None or not self.units.parameters:
-            raise ParseError(
-                ErrorClass.TRUNCATED, "carriage.tensors", "carriage_session", None,
-                expected=f"a session description and parameter sets in packets of payload type {self.payload_type}",
-                got=f"none in {self.statistics.packets} packets",
-            )  # fmt: skip
+            raise self.packets.nothing()
 
     def decode(self, carried: Iterable[Carried]) -> Iterator[ReceivedSample]:
         """The samples of units that came whole, in order; the first of all is a session description."""

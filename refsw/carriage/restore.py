@@ -44,11 +44,12 @@ def restore(datagrams: Iterable[Datagram], out: BinaryIO, packets: Depacketizer)
         write(packets.put_all(some))
     write(packets.finish())
     counts = packets.statistics
-    if units is None or not units.complete:
-        ended = units is not None and units.end is not None
+    if units is None:
+        raise packets.nothing()
+    if not units.complete:
         raise ParseError(
             ErrorClass.TRUNCATED, "carriage.complete", "bitstream", None,
             expected="all packets of a bitstream; the samples of those that came can be written to .npz",
-            got=f"{counts.lost} of {counts.expected} lost, {'with' if ended else 'without'} the end of bitstream",
+            got=f"{counts.lost} of {counts.expected} lost, {'with' if units.end else 'without'} the end of bitstream",
         )  # fmt: skip
     return counts

@@ -167,7 +167,13 @@ def _session(packets: Packets, word: Names) -> Packets:
         own[unit] if isinstance(unit, int) else bytes.fromhex(unit) for unit in changes.pop("sets", range(len(own)))
     )
     header = bytes.fromhex(changes.pop("header")) if "header" in changes else session.header
-    out[place] = out[place][:14] + bytes(Session(header, clock, changes.pop("join", session.join_sample), sets))
+    data = bytes(Session(header, clock, changes.pop("join", session.join_sample), sets))
+    beyond = changes.pop("beyond", 0)
+    if beyond:  # more of the first parameter set than there can be
+        again = data[29 : 33 + len(sets[0])] * beyond
+        data = data[:28] + bytes([data[28] + beyond]) + again + data[29:-4]
+        data += crc32(data).to_bytes(4, "big")
+    out[place] = out[place][:14] + data
     return out
 
 

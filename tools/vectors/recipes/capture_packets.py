@@ -188,6 +188,7 @@ def _fragments(c: Catalog) -> None:
         _add(c, f"fragments-{name}", title, units, "carriage.gap", *edits, send=more.pop("send", CUT), **more)
 
     pieces("two", "Units in two fragments", send={"packet_bytes": 100})
+    pieces("byte.last", "Units whose last fragment is one byte", send={"packet_bytes": 89})
     pieces("first.again", "A unit that begins again", {"repeat": [6, 7]}, {"count": 500})
     pieces("begun", "A unit that begins and does not go on", {"drop": [7, 8]}, {"count": 500})
     pieces("begun.middle", "A unit without its last fragment", {"drop": [8]}, {"count": 500})
@@ -323,6 +324,8 @@ def _sessions(c: Catalog) -> None:
          send=alone)  # fmt: skip
     _add(c, "session-set.again", "The same parameter set twice", samples(), session,
          {"session": {"packet": 0, "sets": [0, 0]}}, send=ONE)  # fmt: skip
+    _add(c, "session-sets.most", "As many parameter sets as a session description can have, all of them the same",
+         samples(), session, {"session": {"packet": 0, "sets": [0] * 64}}, send=ONE)  # fmt: skip
     for join in (3, 6, 4_000_000_000):
         _add(c, f"join-{join}", f"A session description that says that sample {join} is next", samples(),
              "carriage.extent", {"session": {"packet": 0, "join": join}}, send=ONE)  # fmt: skip
@@ -348,6 +351,8 @@ def _sessions(c: Catalog) -> None:
 
     none("two", "Two parameter sets with one number and other bytes",
          {"session": {"packet": 0, "sets": [0, _unit(1, "8000")]}})  # fmt: skip
+    none("count", "More parameter sets than a session description can have",
+         {"session": {"packet": 0, "sets": [0] * 64, "beyond": 1}})  # fmt: skip
     none("trailing", "A byte after a session description", _bytes(0, 72, "00", insert=True, crc=True))
     none("short", "A session description that ends before its set_count",
          {"bytes": {"packet": 0, "length": 44, "crc": True}})  # fmt: skip

@@ -148,6 +148,8 @@ def _ends(c: Catalog) -> None:
         _add(c, f"end-two.{name}", "Numbers of samples of two tensors, of which the last ones are lost", two,
              "carriage.extent", {"drop": [-2, -3]}, _forge(-1, END, max(counts), [2, *counts], "00" * 4),
              send=ALONE | {"copies": 1, "repeat": 0})  # fmt: skip
+    _add(c, "end-none", "Nothing but a session description", samples(3), "carriage.extent",
+         {"drop": [1, 2, 3, 4]}, send={"copies": 1, "repeat": 0})  # fmt: skip
     _add(c, "end-again", "An end of bitstream, and another one that tells more", samples(), "carriage.repeated-end",
          _forge(-1, END, 9, [1, 9], "00" * 4))  # fmt: skip
     _add(c, "end-damaged", "A damaged end of bitstream, and a whole one", samples(), "carriage.repeated-end",

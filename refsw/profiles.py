@@ -41,6 +41,7 @@ class Extension(StrEnum):
     PARTS = "parts"
     LAYERS = "layers"
     TIME_PREDICTION = "time prediction"
+    CHANNEL_TRANSFORM = "channel transform"
 
 
 PROFILE_EXTENSIONS: dict[Profile, frozenset[Extension]] = dict.fromkeys(Profile, frozenset[Extension]()) | {
@@ -66,6 +67,7 @@ class LevelLimits:
         parameter_sets: feature parameter sets, that is tensors, of a bitstream.
         sample_parts: parts of one sample.
         layers: layers that a sample is made of.
+        transform_entries: entries of the basis of a channel transform.
         model_tensors: tensors of the base, and of the result, of a model update.
         model_elements: elements of all tensors of the result.
         model_unit_elements: elements of the coded tensors of one model data unit.
@@ -80,15 +82,16 @@ class LevelLimits:
     parameter_sets: int
     sample_parts: int
     layers: int
+    transform_entries: int
     model_tensors: int
     model_elements: int
     model_unit_elements: int
 
 
 LEVELS: dict[Level, LevelLimits] = {
-    Level.L1: LevelLimits(2**20, 2**22, 4096, 2**22, 2**12, 2**25, 8, 2**12, 4, 2**12, 2**26, 2**24),
-    Level.L2: LevelLimits(2**24, 2**26, 8192, 2**25, 2**14, 2**29, 16, 2**14, 8, 2**16, 2**30, 2**27),
-    Level.L3: LevelLimits(2**28, 2**28, 16384, 2**28, 2**16, 2**31, 64, 2**16, 16, 2**20, 2**34, 2**30),
+    Level.L1: LevelLimits(2**20, 2**22, 4096, 2**22, 2**12, 2**25, 8, 2**12, 4, 2**20, 2**12, 2**26, 2**24),
+    Level.L2: LevelLimits(2**24, 2**26, 8192, 2**25, 2**14, 2**29, 16, 2**14, 8, 2**22, 2**16, 2**30, 2**27),
+    Level.L3: LevelLimits(2**28, 2**28, 16384, 2**28, 2**16, 2**31, 64, 2**16, 16, 2**24, 2**20, 2**34, 2**30),
 }
 """11.3 The limits by level."""
 

@@ -45,6 +45,7 @@ LISTS: dict[str, list[str]] = {
         "profile.codec", "level.sample-elements", "level.sample-parts", "level.picture-side", "level.picture-elements",
         "layer.parts", "layer.channels", "layer.base", "layer.same-tensor", "layer.quantizers", "level.layers",
         "order.parameter-set-repeated", "level.parameter-sets", "fps.layer-id-unique", "fps.model-digest",
+        "level.transform-entries",
         "bytes.no-configuration", "image.no-configuration", "hevc.configuration", "hevc.sps",
         "hevc.chroma-format", "hevc.bit-depth", "hevc.picture-size", "hevc.cropping", "hevc.profile",
         "hevc.bypass", "hevc.weights", "hevc.checks",
@@ -72,6 +73,11 @@ LISTS: dict[str, list[str]] = {
     "prediction in time": [
         "fps.time-prediction", "native.prediction", f"{ELEMENTS}native_prediction", "native.first-intra",
         "native.motion-blocks", "native.motion-range", "native.predicted", "native.predicted-context",
+    ],
+    "channel transform": [
+        f"{ELEMENTS}transform_extension", "fps.channel-transform", "transform.bytes", f"{ELEMENTS}channel_transform",
+        "transform.fit", "transform.width", "transform.components", "transform.sum", "transform.value",
+        "transform.prefix", "transform.phases",
     ],
     "images": [
         "image.length", "image.count", "image.size", "image.grey", "image.format", "image.png",

@@ -32,7 +32,7 @@ from refsw.syntax.codes import MEANINGS as CHAPTER_6
 from refsw.syntax.codes import since
 from refsw.syntax.declaration import Activate, Align, Derive, Element, Include, Node, Repeat, Rest, Structure, When
 from refsw.syntax.structure import TraceRow
-from refsw.syntax.structures import STRUCTURES, VERSION_MAJOR, VERSION_MINOR
+from refsw.syntax.structures import IN_PAYLOADS, STRUCTURES, VERSION_MAJOR, VERSION_MINOR
 
 SPEC = Path(__file__).resolve().parent.parent / "spec"
 SCHEMAS = SPEC.parent / "refsw" / "conformance" / "schemas"
@@ -86,6 +86,8 @@ def syntax_table(structure: Structure) -> str:
     """The structure as pseudo-code with a column of descriptors, in the style of video coding standards."""
     lines = [f"{structure.name}( ) {{".ljust(WIDTH) + "Descriptor"]
     lines += _lines(structure.nodes, 1, [])
+    if structure in IN_PAYLOADS:
+        lines = [line.replace("the end of the unit body", "the end") for line in lines]
     lines.append("}")
     return "```text\n" + "\n".join(lines) + "\n```\n"
 

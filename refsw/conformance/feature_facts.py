@@ -71,6 +71,8 @@ NATIVE = [
 LAYERS = ["layer.channels", "layer.decode", "layer.parts", "profile.extension"]
 UPPER = ["layer.base", "layer.same-tensor"]
 REFINEMENT = ["layer.refinement", "layer.quantizers"]
+TRANSFORM = [f"transform.{name}" for name in ("components", "phases", "sum", "value")]
+SENT = [f"transform.{name}" for name in ("bytes", "fit", "width")]
 TIME = ["fps.time-prediction", "native.prediction"]
 PREDICTED = ["native.predicted", "native.predicted-context"]
 MOVED = ["native.motion-blocks", "native.motion-range"]
@@ -110,6 +112,7 @@ def requirements(facts: Facts) -> set[str]:
             found.update(TIME)
         if p.layer is not None:
             found.update(_of_layer(p, units))
+        found.update(_of_transform(p, units))
     found.update(_of_prediction(facts.rows))
     return found
 
@@ -123,6 +126,18 @@ def _of_layer(p: Parameters, units: list[UnitContent]) -> Iterator[str]:
             yield "layer.units"
     if p.layer.refines and units:
         yield from REFINEMENT
+
+
+def _of_transform(p: Parameters, units: list[UnitContent]) -> Iterator[str]:
+    if p.transform is None:
+        return
+    yield "fps.channel-transform"
+    if p.transform.sent is not None:
+        yield from SENT
+    if any(limits is None or limits[0] != limits[1] for unit in units for limits in unit.ranges):
+        yield from TRANSFORM
+        if p.transform.prefix_rows:
+            yield "transform.prefix"
 
 
 def _of_prediction(rows: list[TraceRow]) -> Iterator[str]:
@@ -169,13 +184,16 @@ def _of_levels(facts: Facts) -> Iterator[str]:
     for unit in facts.units:
         p = unit.parameters
         reached = {
-            "sample-elements": unit.tensor.axes.elements == limits.sample_elements,
+            "sample-elements": unit.tensor.elements == limits.sample_elements,
             "sample-parts": len(unit.tensor.part_numbers) == limits.sample_parts,
-            "unit-elements": unit.samples * p.axes.elements == limits.unit_elements,
+            "unit-elements": unit.samples * p.elements == limits.unit_elements,
             "picture-side": max(p.packing.coded_height, p.packing.coded_width) == limits.picture_side,
             "picture-elements": p.packing.coded_height * p.packing.coded_width == limits.picture_elements,
-            "unit-pictures": unit.samples * p.packing.pictures(p.axes.channels) == limits.unit_pictures,
+            "unit-pictures": unit.samples * p.packing.pictures(p.maps[0]) == limits.unit_pictures,
         }
+        if p.transform is not None:
+            entries = p.transform.components * p.transform.channels(p.axes.channels)
+            reached["transform-entries"] = entries == limits.transform_entries
         yield from (f"level.{name}" for name, holds in reached.items() if holds)
 
 
@@ -217,24 +235,32 @@ def _of_samples(p: Parameters, units: list[UnitContent]) -> Iterator[str]:
     exact = (packing.true_height, packing.true_width) == (packing.coded_height, packing.coded_width)
     if not exact or any(_leaves_room(unit.parameters) for unit in units):
         yield "unpack.margin"
-    if not p.in_own_order:
+    if p.transform is None and not p.in_own_order:
         yield "unpack.coded-channels"
     if p.quantizer is Quantizer.NONE:
         return
     if p.bit_depth not in (8, 16):
         yield "payload.level-range"
-    yield from ("dequantize.steps", "arithmetic.rounding")
-    if p.quantizer is Quantizer.UNIFORM:
-        yield from ("dequantize.uniform", "arithmetic.binary64")
+    yield "arithmetic.rounding"
+    if p.transform is not None:
+        yield "arithmetic.binary64"
     else:
-        yield from ("dequantize.log", "arithmetic.exact")
+        yield from _of_quantizer(p)
     if p.element_type is not ElementType.FLOAT32:
         yield "dequantize.element-type"
 
 
+def _of_quantizer(p: Parameters) -> Iterator[str]:
+    yield "dequantize.steps"
+    if p.quantizer is Quantizer.UNIFORM:
+        yield from ("dequantize.uniform", "arithmetic.binary64")
+    else:
+        yield from ("dequantize.log", "arithmetic.exact")
+
+
 def _leaves_room(p: Parameters) -> bool:
     """Whether cells of the pictures have no channel, or rows of them no row of a part."""
-    return len(p.coded_channels) % p.packing.cells > 0 or p.axes.rows < p.packing.rows
+    return len(p.coded_channels) % p.packing.cells > 0 or p.maps[1] < p.packing.rows
 
 
 def _of_payload(p: Parameters, units: list[UnitContent], profile: Profile) -> Iterator[str]:

@@ -53,6 +53,9 @@ GROUPS = 16
 NATIVE_TABLES, NATIVE_STEP, NATIVE_MEMORY = 100_000_000, 100_000, 24 << 20
 PREDICTED, BLOCK, REFERENCE, TIME_MEMORY = 160, 12_000, 50, 8 << 20
 """Of a predicted sample: work for an element and for a block of its motion; bytes for an element, and for tables."""
+BASIS, PRODUCT, TRANSFORMED = 16, 4, 60
+"""Of a channel transform: work for an entry of its basis, products that are a unit of work, work for an element."""
+ENTRY_BYTES, SUM_BYTES = 20, 24
 TILE, PRECINCT, PACKET = 6_000, 1_200, 60
 TILE_BYTES, PRECINCT_BYTES = 11_000, 650
 IMAGES = PROFILE_CODECS[Profile.IMAGE]
@@ -91,10 +94,14 @@ def unit_cost(content: UnitContent, profile: Profile) -> Cost:
     if p.layer is not None and (p.base is not None or p.layer.channels is not None):  # put together (9.11.3)
         work += samples * LAYERED * elements
         own += output + samples * elements * FLOAT_BYTES
+    if p.transform is not None and pictures:
+        work += transform_work(p, coded)
     if content.whole is not None:  # its place in the sample, and its share of the digests
         work += REORDERED * elements + _digests(content.whole) * elements // content.whole.axes.elements
         own = output
     memory = own + pictures_memory(p.payload_codec, pictures, picture_format)
+    if p.transform is not None and pictures:
+        memory += transform_memory(p)
     if p.payload_codec is PayloadCodec.NATIVE and pictures:
         work += native_work(content)
         memory += NATIVE_MEMORY
@@ -105,6 +112,22 @@ def unit_cost(content: UnitContent, profile: Profile) -> Cost:
         work += sum(map(codestream_work, asked))
         memory += max(map(codestream_memory, asked), default=0)
     return Cost(work, memory, own, output)
+
+
+def transform_work(p: Parameters, samples: int) -> int:
+    """Work for the basis of a channel transform, and for the products and elements of some samples."""
+    assert p.transform is not None
+    channels, (components, rows, columns) = p.transform.channels(p.axes.channels), p.maps
+    places = rows * columns
+    each = components * channels * places // PRODUCT + TRANSFORMED * (components + channels) * places
+    return BASIS * components * channels + samples * each
+
+
+def transform_memory(p: Parameters) -> int:
+    """Bytes of memory for the same, of one sample."""
+    assert p.transform is not None
+    channels, (components, rows, columns) = p.transform.channels(p.axes.channels), p.maps
+    return ENTRY_BYTES * components * channels + SUM_BYTES * (components + channels) * rows * columns
 
 
 def pictures_work(payload_codec: PayloadCodec, count: int, picture_format: PictureFormat) -> int:
@@ -162,7 +185,7 @@ def _size(payload_codec: PayloadCodec, picture_format: PictureFormat) -> int:
 
 def _digests(p: Parameters) -> int:
     """Work for the digests of a sample."""
-    elements, work = p.axes.elements, 0
+    elements, work = p.elements, 0
     if DigestKind.TENSOR in p.digests:
         work += HASHED * elements * p.dtype.itemsize
         work += REORDERED * elements * (not p.axes.is_canonical)
@@ -174,6 +197,8 @@ def _digests(p: Parameters) -> int:
 def _elements(p: Parameters) -> int:
     """Work for the elements of a sample that has pictures."""
     elements = p.axes.elements
+    if p.transform is not None:
+        return REORDERED * elements
     work = REORDERED * elements * (not p.in_own_order or not p.axes.is_canonical)
     if p.quantizer is Quantizer.NONE:
         return work + elements * p.dtype.itemsize

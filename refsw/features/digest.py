@@ -56,8 +56,7 @@ class RunningDigest:
 
 def prefix(p: Parameters, kind: DigestKind) -> bytes:
     """9.5.1 What the digest starts with: number format and shape of a sample, as text."""
+    name, shape = TYPE_NAMES[p.element_type], p.axes.sample_shape
     if kind is DigestKind.LEVELS:
-        name, shape = "levels", p.axes.canonical_shape
-    else:
-        name, shape = TYPE_NAMES[p.element_type], p.axes.sample_shape
+        name, shape = "levels", p.maps
     return f"{name} {'x'.join(map(str, shape))}\n".encode()

@@ -18,8 +18,9 @@ from refsw.features.config import DigestScope, EncoderConfig, utf8
 from refsw.features.held import Held
 from refsw.features.intra_period import settle_intra_periods
 from refsw.features.layer_coding import CodedLayer, difference_of_first, encode_layers
+from refsw.features.limits import check_limits
 from refsw.features.packets import with_measured_parts
-from refsw.features.parameters import Parameters, check_limits, to_values
+from refsw.features.parameters import Parameters, to_values
 from refsw.features.plan import make_plan
 from refsw.features.pool import Pool
 from refsw.features.reconstruct import decode_unit

@@ -8,7 +8,8 @@ import numpy as np
 
 from refsw.errors import DfcError, ErrorClass, SemanticError
 from refsw.features.layering import layer_error
-from refsw.features.parameters import Parameters, over
+from refsw.features.limits import over
+from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent, to_dtype
 from refsw.profiles import LevelLimits
 from refsw.syntax.codes import LayerKind, Quantizer

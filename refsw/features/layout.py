@@ -9,7 +9,8 @@ import numpy as np
 
 from refsw.errors import DfcError, FeatureError, UsageError
 from refsw.features.config import EncoderConfig
-from refsw.features.parameters import MAX_MARGIN, over, size_limits
+from refsw.features.limits import over, size_limits
+from refsw.features.parameters import MAX_MARGIN
 from refsw.payload.base import VIDEO
 from refsw.payload.x265 import LONG_SIDE, MIN_SIDE, MIN_SIDE_LONG
 from refsw.profiles import LEVELS, LevelLimits
@@ -60,7 +61,7 @@ def _excess(
 ) -> Iterator[DfcError]:
     """11.3 What exceeds the limits of a level, as far as it is known before anything is coded."""
     count = config.samples_per_unit if axes.has_samples else 1
-    yield from size_limits(axes, packing, limits, None)
+    yield from size_limits(axes.elements, packing, limits, None)
     yield from over(limits, "unit_elements", count * axes.elements, "sample_count_minus1", None)
     channels = axes.channels
     if (parts := parts_of(axes, config)) is not None:

@@ -9,17 +9,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refsw.errors import DfcError, ErrorClass, LimitError, ParseError, SemanticError
+from refsw.errors import DfcError, ErrorClass, ParseError, SemanticError
 from refsw.features.layering import check_layer, layer_of, layer_values
+from refsw.features.transform_values import (
+    check_transform,
+    layout_error,
+    map_shape_of,
+    transform_of,
+    transform_values,
+)
 from refsw.lazy import lazy
+from refsw.named import Known, named_bytes
 from refsw.payload.base import PictureFormat
 from refsw.payload.registry import codec
-from refsw.profiles import INTER_PROFILES, LEVELS, PROFILE_CODECS, PROFILE_EXTENSIONS, Extension, LevelLimits
+from refsw.profiles import INTER_PROFILES, PROFILE_CODECS
 from refsw.syntax.codes import (
     AxisRole,
     DigestKind,
     ElementType,
-    Level,
     PayloadCodec,
     Profile,
     Quantizer,
@@ -32,6 +39,7 @@ from refsw.tensor.layers import Layer
 from refsw.tensor.parts import Parts
 from refsw.tensor.quantize import level_dtype
 from refsw.tensor.repack import Packing
+from refsw.tensor.transform import Transform, basis_of, check_fit
 
 MAX_MARGIN = 64
 DIGEST_FLAGS = {DigestKind.TENSOR: "tensor_digest_flag", DigestKind.LEVELS: "levels_digest_flag"}
@@ -67,6 +75,7 @@ class Parameters:
     parts: Parts | None = None
     time_prediction: bool = False
     layer: Layer | None = None
+    transform: Transform | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -99,11 +108,13 @@ class Parameters:
 
     @lazy
     def coded_channels(self) -> npt.NDArray[np.intp]:
-        """7.5.3 The channels that are in the pictures, in the order of repacking.
+        """7.5.3 The channels that are in the pictures, in the order of repacking; with a transform, the components.
 
         With ranges by channel, a channel whose minimum equals its maximum is constant and not coded; nor is one that
         a layer does not carry.
         """
+        if self.transform is not None:
+            return np.arange(self.transform.components)
         order = self.order if self.layer is None else self.order[self.carried[self.order]]
         if self.range_scope is RangeScope.CHANNEL:
             limits = np.array(self.ranges, np.float32)[order]
@@ -132,6 +143,33 @@ class Parameters:
     def in_own_order(self) -> bool:
         """Whether the coded channels are all channels in their own order."""
         return np.array_equal(self.coded_channels, np.arange(self.axes.channels))
+
+    @property
+    def maps(self) -> tuple[int, int, int]:
+        """7.5, 7.6.1 What is laid into pictures: number, rows and columns of channels, or of components."""
+        if self.transform is None:
+            return self.axes.channels, self.axes.rows, self.axes.columns
+        return (self.transform.components, *self.transform.map_shape(self.axes.rows, self.axes.columns))
+
+    @property
+    def elements(self) -> int:
+        """11.3 Elements of a sample, or those of its components where they are more."""
+        maps, rows, columns = self.maps
+        return max(self.axes.elements, maps * rows * columns)
+
+    def channel_transform(self, known: Known) -> bytes:
+        """7.6.3 The bytes of the channel_transform that holds.
+
+        Raises:
+            UnsupportedError: it is named, and not known.
+            DfcError: it breaks a requirement.
+        """
+        assert self.transform is not None
+        digest, sent = self.transform.digest, self.transform.sent
+        data = sent if digest is None else named_bytes(known, digest, "transform_digest")
+        assert data is not None
+        check_fit(basis_of(data), self.transform, self.axes.channels, self.packing.cells, self.bit_depth)
+        return data
 
     @property
     def part_numbers(self) -> range:
@@ -195,8 +233,7 @@ def from_values(values: Values) -> Parameters:
         payload_codec=PayloadCodec(values["payload_codec"]),
         packing=Packing(
             RepackLayout(values["repack_layout"]),
-            part_rows_of(values),
-            values["columns"],
+            *map_shape_of(values),
             values["grid_rows_minus1"] + 1,
             values["grid_columns_minus1"] + 1,
             values["coded_height_minus1"] + 1,
@@ -213,13 +250,8 @@ def from_values(values: Values) -> Parameters:
         parts=_parts(values),
         time_prediction=bool(values.get("time_prediction_flag")),
         layer=layer_of(values),
+        transform=transform_of(values),
     )
-
-
-def part_rows_of(values: Values) -> int:
-    """9.10.1 Rows of a part; of a channel, in a parameter set without extension."""
-    rows: int = values["part_rows"] if "part_rows" in values else values["rows"]
-    return rows
 
 
 def _parts(values: Values) -> Parts | None:
@@ -269,11 +301,13 @@ def to_values(p: Parameters) -> Values:
 
 def _extension(p: Parameters) -> Values:
     """6.12 Its elements, where the profile has an extension."""
-    values: Values = dict.fromkeys(("channel_transform_flag", "other_extension_flags"), 0)
+    values: Values = {"channel_transform_flag": int(p.transform is not None), "other_extension_flags": 0}
     values |= layer_values(p.layer, p.axes.channels)
     values |= {"parts_flag": int(p.parts is not None), "time_prediction_flag": int(p.time_prediction)}
     if p.parts is not None:
         values |= {"part_rows_minus1": p.parts.part_rows - 1, "channel_groups_minus1": p.parts.groups - 1}
+    if p.transform is not None:
+        values |= transform_values(p.transform)
     return values
 
 
@@ -296,31 +330,29 @@ def check_values(values: Values, offset: int | None = None) -> Iterator[DfcError
     roles = values["axis_role"]
     named = [AxisRole(r) for r in roles if r in AxisRole.__members__.values()]
     if len(set(roles)) != len(roles) or len([r for r in named if r in SAMPLE_ROLES]) > 1:
-        yield _layout("fps.axis-once", "axis_role", "each of C, H, W and one of N, T at most once", roles, offset)
+        yield layout_error("fps.axis-once", "axis_role", "each of C, H, W and one of N, T at most once", roles, offset)
     if [r for r in named[1:] if r in SAMPLE_ROLES]:
-        yield _layout("fps.sample-axis-first", "axis_role", "the sample axis, N or T, first", roles, offset)
+        yield layout_error("fps.sample-axis-first", "axis_role", "the sample axis, N or T, first", roles, offset)
     if all(r in SAMPLE_ROLES for r in named):
-        yield _layout("fps.sample-has-axis", "axis_role", "at least one of C, H, W", roles, offset)
+        yield layout_error("fps.sample-has-axis", "axis_role", "at least one of C, H, W", roles, offset)
     yield from _check_ranges(values, offset)
     yield from _check_codec(values, offset)
     yield from _check_packing(values, offset)
     if values.get("time_prediction_flag") and not _may_predict(values):
-        yield _layout("fps.time-prediction", "time_prediction_flag", "0 without axis T, payload NATIVE, or with parts",
-                      "1", offset)  # fmt: skip
+        expected = "0 without axis T, payload NATIVE, or with parts"
+        yield layout_error("fps.time-prediction", "time_prediction_flag", expected, "1", offset)
     yield from check_layer(values, offset)
+    if values.get("channel_transform_flag"):
+        yield from check_transform(values, offset)
     order = values.get("channel_order", ())
     if order and sorted(order) != list(range(values["channels"])):
-        yield _layout("fps.channel-order", "channel_order", "every channel once", "a repetition", offset)
+        yield layout_error("fps.channel-order", "channel_order", "every channel once", "a repetition", offset)
 
 
 def _may_predict(values: Values) -> bool:
     """8.6.9 Whether samples may be predicted."""
     native = values["payload_codec"] == PayloadCodec.NATIVE
     return native and AxisRole.T in values["axis_role"] and not values["parts_flag"]
-
-
-def _layout(requirement: str, element: str, expected: str, got: object, offset: int | None) -> DfcError:
-    return SemanticError(ErrorClass.LAYOUT_MISMATCH, requirement, element, offset, expected=expected, got=str(got))
 
 
 def _check_ranges(values: Values, offset: int | None) -> Iterator[DfcError]:
@@ -348,63 +380,29 @@ def _check_codec(values: Values, offset: int | None) -> Iterator[DfcError]:
     if quantizer == Quantizer.NONE:
         if code not in BYTE_CODECS:
             got = PayloadCodec(code).name
-            yield _layout("fps.unquantized-codec", "payload_codec", "a byte codec without a quantizer", got, offset)
+            yield layout_error(
+                "fps.unquantized-codec", "payload_codec", "a byte codec without a quantizer", got, offset
+            )
         return
     if element_type not in FLOAT_TYPES:
-        yield _layout("fps.quantized-type", "element_type", "a floating-point type", element_type, offset)
+        yield layout_error("fps.quantized-type", "element_type", "a floating-point type", element_type, offset)
     depth = values["bit_depth_minus1"] + 1
     allowed = codec(PayloadCodec(code)).bit_depths
     if depth not in allowed:
         expected = f"a bit depth of {PayloadCodec(code).name}: {', '.join(map(str, allowed))}"
-        yield _layout("fps.codec-bit-depth", "bit_depth_minus1", expected, depth, offset)
+        yield layout_error("fps.codec-bit-depth", "bit_depth_minus1", expected, depth, offset)
 
 
 def _check_packing(values: Values, offset: int | None) -> Iterator[DfcError]:
-    sizes = {"columns": values["columns"], "rows": part_rows_of(values)}
+    sizes = dict(zip(("rows", "columns"), map_shape_of(values), strict=True))
     for axis, extent in (("width", "columns"), ("height", "rows")):
         true = sizes[extent] * (values[f"grid_{extent}_minus1"] + 1)
         coded = values[f"coded_{axis}_minus1"] + 1
         if not true <= coded < true + MAX_MARGIN:
             expected = f"{true} to {true + MAX_MARGIN - 1}, the size of the grid and a margin"
-            yield _layout("fps.coded-size", f"coded_{axis}_minus1", expected, coded, offset)
+            yield layout_error("fps.coded-size", f"coded_{axis}_minus1", expected, coded, offset)
     cells = (values["grid_rows_minus1"] + 1) * (values["grid_columns_minus1"] + 1)
-    channels = -(-values["channels"] // (values.get("channel_groups_minus1", 0) + 1))
+    maps = values["component_count"] if values.get("channel_transform_flag") else values["channels"]
+    channels = -(-maps // (values.get("channel_groups_minus1", 0) + 1))
     if cells >= 2 * channels + 64:
-        yield _layout("fps.grid-cells", "grid_rows_minus1", "fewer than 2 x C + 64 cells", cells, offset)
-
-
-def check_limits(p: Parameters, profile: Profile, level: Level, offset: int | None) -> Iterator[DfcError]:
-    """11.2, 11.3 The parameter set against the profile and the level."""
-    if p.payload_codec not in PROFILE_CODECS[profile]:
-        yield SemanticError(
-            ErrorClass.LAYOUT_MISMATCH,
-            "profile.codec",
-            "payload_codec",
-            offset,
-            expected=f"a codec of profile {profile.name}",
-            got=p.payload_codec.name,
-        )
-    # The flags of other extensions say which profiles have them (6.12).
-    if p.parts is not None and Extension.PARTS not in PROFILE_EXTENSIONS[profile]:
-        yield _layout("profile.extension", "parts_flag", f"an extension of profile {profile.name}", "parts", offset)
-    yield from size_limits(p.axes, p.packing, LEVELS[level], offset)
-    if p.parts is not None:
-        yield from over(LEVELS[level], "sample_parts", p.parts.count, "channel_groups_minus1", offset)
-
-
-def size_limits(axes: Axes, packing: Packing, limits: LevelLimits, offset: int | None) -> Iterator[DfcError]:
-    """11.3 The size of a sample and of its pictures against a level."""
-    side = max(packing.coded_height, packing.coded_width)
-    picture = packing.coded_height * packing.coded_width
-    yield from over(limits, "sample_elements", axes.elements, "axis_extent_minus1", offset)
-    yield from over(limits, "picture_side", side, "coded_width_minus1", offset)
-    yield from over(limits, "picture_elements", picture, "coded_width_minus1", offset)
-
-
-def over(limits: LevelLimits, name: str, value: int, element: str, offset: int | None) -> Iterator[DfcError]:
-    """A LimitError if `value` exceeds the limit of that name (11.3)."""
-    limit = getattr(limits, name)
-    if value > limit:
-        requirement = "level." + name.replace("_", "-")
-        expected, got = f"at most {limit} at this level", str(value)
-        yield LimitError(ErrorClass.RESOURCE_LIMIT, requirement, element, offset, expected=expected, got=got)
+        yield layout_error("fps.grid-cells", "grid_rows_minus1", "fewer than 2 x C + 64 cells", cells, offset)

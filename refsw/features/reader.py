@@ -9,7 +9,8 @@ from typing import BinaryIO
 from refsw.errors import DfcError, ErrorClass, LimitError, SemanticError, UnsupportedError
 from refsw.features.assembly import incomplete
 from refsw.features.layers import check_base, without_base
-from refsw.features.parameters import Parameters, check_limits, check_values, from_values, over, range_order
+from refsw.features.limits import check_limits, over
+from refsw.features.parameters import Parameters, check_values, from_values, range_order
 from refsw.features.reconstruct import UnitContent
 from refsw.profiles import LEVELS, MODEL_PROFILES
 from refsw.syntax.codes import DigestKind, RangeScope, UnitType
@@ -183,9 +184,9 @@ class BitstreamReader(BitstreamWalker[FeatureContent]):
             self.report(_error(SemanticError, ErrorClass.OUT_OF_RANGE, "fps.single-sample", "sample_count_minus1",
                                offset, "one sample, since no axis counts samples", str(first + count)))  # fmt: skip
         # Before anything of that size is made: the level's bounds on what one unit can hold.
-        too_much = [*over(self.limits, "unit_elements", count * p.axes.elements, "sample_count_minus1", offset)]
+        too_much = [*over(self.limits, "unit_elements", count * p.elements, "sample_count_minus1", offset)]
         too_much += over(
-            self.limits, "unit_pictures", count * p.packing.pictures(p.axes.channels), "sample_count_minus1", offset
+            self.limits, "unit_pictures", count * p.packing.pictures(p.maps[0]), "sample_count_minus1", offset
         )
         for error in too_much:
             raise error

@@ -10,12 +10,14 @@ import numpy as np
 
 from refsw.errors import ErrorClass, PayloadError
 from refsw.features.parameters import Parameters
+from refsw.named import Known
 from refsw.payload.base import VIDEO, DecoderSettings
 from refsw.payload.registry import codec
 from refsw.syntax.codes import Profile, Quantizer, RangeScope
 from refsw.tensor.axes import Array
 from refsw.tensor.dequantize import points, reconstruction_table
 from refsw.tensor.repack import unpack
+from refsw.tensor.transform import elements as transformed
 
 Range = tuple[float, float]
 LOOKED_UP = 1 << 16
@@ -107,17 +109,23 @@ def locate(error: PayloadError, payload_offset: int) -> PayloadError:
 
 
 def levels_of(content: UnitContent, pictures: Array) -> Iterator[Array]:
-    """9.4.2 For every sample, the coded channels (K, H, W) of its levels; K = 0 where it has no pictures."""
+    """9.4.2 For every sample, the coded channels (K, H, W) of its levels, or its components; K = 0 where it has no
+    pictures.
+    """
     p = content.parameters
     start = 0
     for count in content.pictures:
         # The last band of a channel may have fewer rows than the pictures have room for (9.10.3).
-        yield unpack(pictures[start : start + count], p.packing, len(p.coded_channels))[:, : p.axes.rows]
+        yield unpack(pictures[start : start + count], p.packing, len(p.coded_channels))[:, : p.maps[1]]
         start += count
 
 
-def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Array:
-    """9.4.3 One sample (C, H, W) of the tensor's dtype from its coded levels (K, H, W)."""
+def elements_of(p: Parameters, levels: Array, sample_range: Range | None, known: Known | None = None) -> Array:
+    """9.4.3 One sample (C, H, W) of the tensor's dtype from its coded levels (K, H, W).
+
+    Raises:
+        DfcError: its channel_transform is not among what is known, or breaks a requirement.
+    """
     shape = p.axes.canonical_shape
     if p.quantizer is Quantizer.NONE:
         if p.in_own_order:
@@ -132,6 +140,10 @@ def elements_of(p: Parameters, levels: Array, sample_range: Range | None) -> Arr
     if low == high:
         # A view of one number: a constant sample takes no memory until someone writes it out.
         return np.broadcast_to(to_dtype(np.array(low, np.float32), p.own_dtype), shape)
+    if p.transform is not None:
+        data = p.channel_transform(known or {})
+        found = transformed(data, p.transform, levels, shape, p.packing.cells, p.bit_depth, (low, high))
+        return to_dtype(found, p.own_dtype)
     if levels.size < 1 << p.bit_depth:  # fewer elements than levels: a table would be more work
         found = points(p.quantizer, low, high, levels.reshape(-1).astype(np.int64), (1 << p.bit_depth) - 1)
         values = to_dtype(found, p.own_dtype).reshape(levels.shape)
@@ -186,13 +198,13 @@ def to_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def all_levels(p: Parameters, levels: Array) -> Array:
-    """9.5.2 Levels of all channels (C, H, W), 0 where a channel or the sample is not coded."""
+    """9.5.2 Levels of all channels (C, H, W), or of all components, 0 where a channel or the sample is not coded."""
     if p.parts is not None:
         return levels  # as they were put together (9.10.3)
-    if len(levels) and p.in_own_order:
+    if len(levels) and (p.in_own_order or p.transform is not None):
         return levels
     if not len(levels):
-        return np.broadcast_to(np.zeros((), levels.dtype), p.axes.canonical_shape)
+        return np.broadcast_to(np.zeros((), levels.dtype), p.maps)
     out = np.zeros(p.axes.canonical_shape, levels.dtype)
     out[p.coded_channels] = levels
     return out
@@ -206,6 +218,6 @@ def decode_unit(content: UnitContent, profile: Profile, settings: DecoderSetting
     pictures = decode_pictures(content, profile, settings)
     p = content.parameters
     return [
-        (levels, p.axes.from_canonical(elements_of(p, levels, sample_range)))
+        (levels, p.axes.from_canonical(elements_of(p, levels, sample_range, settings.known)))
         for levels, sample_range in zip(levels_of(content, pictures), content.ranges, strict=True)
     ]

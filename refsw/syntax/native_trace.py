@@ -1,19 +1,20 @@
-"""Chapter 6, clauses 6.16 to 6.19: the elements within a native configuration and payload, for the trace."""
+"""Chapter 6, clauses 6.16 to 6.19 and 6.22: the elements within other elements and payloads, for the trace."""
 
 from __future__ import annotations
 
 from refsw.errors import DfcError
 from refsw.syntax.bits import BitReader
 from refsw.syntax.codes import PayloadCodec
-from refsw.syntax.declaration import Values
+from refsw.syntax.declaration import Structure, Values
 from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_PREDICTION, NATIVE_SAMPLE
 from refsw.syntax.structure import Trace, TraceRow, read_structure
+from refsw.syntax.transform_structures import CHANNEL_TRANSFORM
 
 UNITS = ("feature_data", "feature_part")
 
 
 class NativeTrace:
-    """Hands rows on, and after a native configuration or payload the rows of the elements in it.
+    """Hands rows on, and after a native configuration, a native payload or a transform the rows of the elements in it.
 
     What cannot be read has no rows; the decoder says what is wrong with it.
 
@@ -39,13 +40,15 @@ class NativeTrace:
         elif row.element == "time_prediction_flag":
             (self._predicting.add if row.value else self._predicting.discard)(self._id)
         elif row.element == "codec_configuration" and self._is_native:
-            self._configuration(row)
+            self._within(NATIVE_CONFIGURATION, row)
+        elif row.element == "transform":
+            self._within(CHANNEL_TRANSFORM, row)
         elif row.element == "payload" and row.structure in UNITS and self._id in self._native:
             self._payload(row)
 
-    def _configuration(self, row: TraceRow) -> None:
+    def _within(self, structure: Structure, row: TraceRow) -> None:
         try:
-            read_structure(NATIVE_CONFIGURATION, BitReader(row.value, row.bit_offset), trace=self._trace)
+            read_structure(structure, BitReader(row.value, row.bit_offset), trace=self._trace)
         except DfcError:
             return
 

@@ -22,6 +22,7 @@ from refsw.syntax.declaration import Activate, Align, Derive, Element, Include, 
 from refsw.syntax.layer_structures import LAYER, LAYER_CONSTANTS, MAX_LISTED_CHANNELS
 from refsw.syntax.model_structures import MODEL_DATA, MODEL_HEADER, MODEL_LEVELS, SECOND_TABLES
 from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_PREDICTION, NATIVE_SAMPLE
+from refsw.syntax.transform_structures import CHANNEL_TRANSFORM, TRANSFORM_EXTENSION
 
 SIGNATURE = 0x89444643
 VERSION_MAJOR = 1
@@ -88,7 +89,13 @@ FEATURE_EXTENSION = Structure(
             high="1 if profile_idc >= PROFILE_NATIVE else 0",
             later=True,
         ),
-        Element("channel_transform_flag", "u(1)", "For a transform across channels.", high="0", later=True),
+        Element(
+            "channel_transform_flag",
+            "u(1)",
+            "1: the pictures hold components of a transform across channels (7.6).",
+            high="1 if profile_idc >= PROFILE_COMPLETE else 0",
+            later=True,
+        ),
         Element("other_extension_flags", "u(4)", "For extensions without a name yet.", high="0", later=True),
         When(
             "parts_flag",
@@ -116,6 +123,7 @@ FEATURE_EXTENSION = Structure(
             "ceil_div(rows, part_rows) * (channel_groups_minus1 + 1) if parts_flag else 0",
             "Number of parts of a sample; 0 if samples do not come in parts.",
         ),
+        When("channel_transform_flag", (Include(TRANSFORM_EXTENSION),)),
         Align(),
     ),
     CONSTANTS,
@@ -406,8 +414,8 @@ BY_UNIT_TYPE = {
     UnitType.MODEL_DATA: MODEL_DATA,
     UnitType.FEATURE_PART: FEATURE_PART,
 }
-IN_PAYLOADS = (NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_SAMPLE, NATIVE_PREDICTION)
-"""Structures within codec_configuration and payload."""
+IN_PAYLOADS = (NATIVE_CONFIGURATION, NATIVE_PARAMETERS, NATIVE_SAMPLE, NATIVE_PREDICTION, CHANNEL_TRANSFORM)
+"""Structures within codec_configuration, payload and transform."""
 STRUCTURES = (
     BITSTREAM_HEADER,
     UNIT_HEADER,
@@ -416,6 +424,7 @@ STRUCTURES = (
     LAYER,
     MODEL_LEVELS,
     SECOND_TABLES,
+    TRANSFORM_EXTENSION,
     *IN_PAYLOADS,
     *CARRIAGE_STRUCTURES,
 )

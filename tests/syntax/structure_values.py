@@ -33,11 +33,12 @@ from refsw.syntax.structures import (
     MODEL_LEVELS,
     NATIVE_PARAMETERS,
     SECOND_TABLES,
+    TRANSFORM_EXTENSION,
 )
 
 BASE = 8 * 77
 LATEST = Edition.of(Profile.MODEL_EXTENDED)  # the one with the most: its profile has what conditions ask for
-INNER = (FEATURE_EXTENSION, LAYER, MODEL_LEVELS, SECOND_TABLES, NATIVE_PARAMETERS)
+INNER = (FEATURE_EXTENSION, LAYER, TRANSFORM_EXTENSION, MODEL_LEVELS, SECOND_TABLES, NATIVE_PARAMETERS)
 REST = b"the rest"
 # Random values make loops and byte strings of any length; within these the tests stay quick.
 SMALL = {"axis_extent_minus1": 12, "codec_configuration_length": 9, "sample_count_minus1": 6, "text_length": 9}
@@ -50,6 +51,7 @@ SMALL |= {"size": 9, "set_size": 9, "set_count": 4}
 SMALL |= {"second_symbol_end": 6}
 SMALL |= {"native_channel_count_minus1": 2, "reference_count": 2, "point_bin_count": 2, "table_count": 2}
 SMALL |= {"token_count_minus1": 2, "class_code_count": 4}
+SMALL |= {"component_count": 6, "transform_length": 9, "basis_channels_minus1": 4, "basis_prefix_rows": 3}
 # How far above its lowest value an element may be, so that 4 groups fit into 16 axes.
 ROOM = {"group_first_axis": 1, "group_last_axis": 2}
 Choose = Callable[[Element, Values], Any]
@@ -204,6 +206,14 @@ FIXED: Values = {
     "parts_flag": 1,
     "carried_flag": 1,
     "fill_flag": 1,
+    "channel_transform_flag": 1,
+    "component_count": 3,
+    "prefix_rows": 1,
+    "level_shift_flag": 1,
+    "transform_sent_flag": 1,
+    "basis_channels_minus1": 1,
+    "basis_component_count": 2,
+    "basis_prefix_rows": 1,
     "tensor_count": 2,
     "base_flag": 1,
     "base_tensor_count": 2,
@@ -268,6 +278,10 @@ PLACES = {
     ),
     "base_parameter_set_id": Place(needs={"layers_flag": 1, "layer_kind": LayerKind.REFINEMENT}),
     "prior_shift": Place(needs={"class_flag": 0}),
+    "other_extension_flags": Place(needs={"channel_transform_flag": 0}),
+    "component_count": Place(needs={"prefix_rows": 0}),
+    "basis_channels_minus1": Place(needs={"basis_prefix_rows": 0}),
+    "basis_component_count": Place(needs={"basis_prefix_rows": 0}),
 }
 
 
@@ -298,7 +312,7 @@ def loose(node: Node) -> Node:
 
 def host(structure: Structure) -> Structure:
     """The structure of a unit that one is, or stands in."""
-    if structure in (FEATURE_EXTENSION, LAYER):
+    if structure in (FEATURE_EXTENSION, LAYER, TRANSFORM_EXTENSION):
         return FEATURE_PARAMETER_SET
     return MODEL_DATA if structure in (MODEL_LEVELS, SECOND_TABLES) else structure
 

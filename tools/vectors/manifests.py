@@ -20,11 +20,12 @@ TITLES = {
     "vvc": "VVC, whose decoding is optional",
     "resilient": "Samples in parts: profile RESILIENT",
     "complete": "Profile COMPLETE: every payload codec with every extension",
+    "transform": "The channel transform: profile COMPLETE",
     "native": "The native payload: profile NATIVE",
     "scalable": "Layers of a tensor: profile SCALABLE",
     "carriage": "Captures of RTP packets, with the samples and masks that a receiver puts out",
 }
-DRAFTS = {"resilient", "complete", "carriage", "model-extended", "native", "scalable"}
+DRAFTS = {"resilient", "complete", "carriage", "model-extended", "native", "scalable", "transform"}
 """Suites of version 1.1, whose vectors may change until it is published."""
 
 

@@ -26,6 +26,8 @@ class Tensor:
     """A tensor of a recipe; `parts` are rows of a part and groups of channels.
 
     With a `kind` it is a layer: on `base`, with `carried` channels (None: all), `fill` by channel and a `purpose`.
+    `transform` has K, s2d, prefix, step, prefix_step, shifts, and basis (hexadecimal digits of a channel_transform) or
+    digest.
     """
 
     id: int = 0
@@ -52,6 +54,7 @@ class Tensor:
     purpose: str = ""
     carried: list[int] | None = None
     fill: list[float] | None = None
+    transform: dict[str, Any] | None = None
     network: str = ""
     layer: str = ""
     model: str | None = None
@@ -67,13 +70,22 @@ class Tensor:
         return tuple(getattr(self, a) if a in self.axes else 1 for a in "CHW")  # type: ignore[return-value]
 
     @property
+    def maps(self) -> tuple[int, int, int]:
+        """7.6.1 (K, h, w) of the components, or (C, H, W)."""
+        channels, rows, columns = self.extents
+        if self.transform is None:
+            return channels, rows, columns
+        divisor = 2 if self.transform.get("s2d") else 1
+        return self.transform.get("K", channels), -(-rows // divisor), -(-columns // divisor)
+
+    @property
     def cells(self) -> tuple[int, int]:
         """Rows and columns of the grid."""
         if self.layout == "SEQUENCE":
             return 1, 1
         if self.grid:
             return self.grid[0], self.grid[1]
-        channels = -(-self.extents[0] // (self.parts[1] if self.parts else 1))
+        channels = -(-self.maps[0] // (self.parts[1] if self.parts else 1))
         rows = max(1, math.isqrt(channels))
         return rows, -(-channels // rows)
 
@@ -82,15 +94,18 @@ class Tensor:
         """Height and width of a picture."""
         if self.size:
             return self.size[0], self.size[1]
-        (_, rows, columns), grid = self.extents, self.cells
+        (_, rows, columns), grid = self.maps, self.cells
         rows = self.parts[0] if self.parts else rows
         return grid[0] * rows + self.margin[0], grid[1] * columns + self.margin[1]
 
     @property
     def coded_channels(self) -> list[int]:
         """7.5.3 The channels that are in the pictures."""
-        carried = set(range(self.extents[0]) if self.carried is None else self.carried)
-        order = [c for c in (self.order if self.order is not None else range(self.extents[0])) if c in carried]
+        if self.transform is not None:
+            return list(range(self.maps[0]))
+        order = [*(self.order if self.order is not None else range(self.extents[0]))]
+        if self.carried is not None:
+            order = [c for c in order if c in self.carried]
         if self.quantizer == "NONE" or self.scope != "CHANNEL":
             return order
         return [c for c in order if self.ranges[c][0] != self.ranges[c][1]]
@@ -141,10 +156,28 @@ class Tensor:
             "parts_flag": int(self.parts is not None),
             **self._layer(),
             "time_prediction_flag": int(self.predict),
-            "channel_transform_flag": 0,
+            "channel_transform_flag": int(self.transform is not None),
             "other_extension_flags": 0,
             "part_rows_minus1": (self.parts or [self.extents[1]])[0] - 1,
             "channel_groups_minus1": (self.parts or [0, 1])[1] - 1,
+            **({} if self.transform is None else self._transform(self.transform)),
+        }
+
+    def _transform(self, words: dict[str, Any]) -> dict[str, Any]:
+        """6.21 Its elements."""
+        basis, shifts = bytes.fromhex(words.get("basis", "")), words.get("shifts", [])
+        return {
+            "space_to_depth_flag": int(words.get("s2d", 0)),
+            "component_count": self.maps[0],
+            "prefix_rows": words.get("prefix", 0),
+            "component_step": words.get("step", 0.0078125),
+            "prefix_step": words.get("prefix_step", 0.001953125),
+            "level_shift_flag": int(bool(shifts)),
+            "level_shift": shifts,
+            "transform_sent_flag": int("digest" not in words),
+            "transform_length": len(basis),
+            "transform": basis,
+            "transform_digest": bytes.fromhex(words.get("digest", "")),
         }
 
     def _layer(self) -> dict[str, Any]:
@@ -200,7 +233,7 @@ class Tensor:
         """The pictures of a feature data unit of a recipe: (P, height, width)."""
         count = unit.get("count", 1)
         ranges = unit.get("ranges") or [self.ranges[0] if self.ranges and self.scope == "SEQUENCE" else None] * count
-        shape = (len(self.coded_channels), *self.extents[1:])
+        shape = (len(self.coded_channels), *self.maps[1:])
         out = [np.zeros((0, *self.coded), self.dtype)]
         for sample in range(count):
             limits = ranges[min(sample, len(ranges) - 1)]

@@ -197,6 +197,16 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "scalable-prefix-*": ("layer.prefix", "layer.base"),
     "scalable-purpose-*": ("fps.name-characters", "fps.utf8"),
     "scalable-refinement-*": ("layer.refinement", "layer.quantizers"),
+    "transform-*": ("transform.sum", "transform.value", "transform.components"),
+    "transform-levels-*": ("level.transform-entries",),
+    "transform-named-*": ("named.unknown",),
+    "transform-numbers-*": ("transform.width", "arithmetic.binary64"),
+    "transform-payload-time*": ("fps.time-prediction",),
+    "transform-phases-*": ("transform.phases",),
+    "transform-prefix-*": ("transform.prefix",),
+    "transform-range-constant*": ("dequantize.constant",),
+    "transform-rank-*": ("transform.fit", "transform.bytes"),
+    "transform-streams-empty*": ("end.sample-counts",),
     "text-*": ("fps.utf8", "fps.name-characters", "metadata.utf8"),
 }
 

@@ -13,6 +13,7 @@ MODULES = (
     "model_broken", "model_syntax", "texts", "mended", "outcomes",
     "parts", "parts_broken", "captures", "capture_sessions", "capture_files", "capture_packets",
     "capture_units", "native", "native_numbers", "prediction", "layers", "layers_broken",
+    "transform", "transform_broken",
 )  # fmt: skip
 
 

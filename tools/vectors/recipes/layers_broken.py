@@ -60,15 +60,14 @@ def _header(c: Catalog) -> None:
     )
     _bad(c, "header-codec", "An image codec in profile SCALABLE", "profile.codec", [fps(**SMALL, codec="PNG")])
     _bad(c, "extension-parts", "Parts in profile SCALABLE", "profile.extension", [fps(**SMALL, parts=[1, 1])])
-    for flag in ("channel_transform_flag", "other_extension_flags"):
-        _bad(
-            c,
-            f"{dots(flag)}-later",
-            f"{flag} is 1, which is for later versions",
-            E + flag,
-            [fps(**BASE, set={flag: 1}), data()],
-            "unsupported",
-        )
+    _bad(
+        c,
+        "other.extension.flags-later",
+        "other_extension_flags is 1, which is for later versions",
+        E + "other_extension_flags",
+        [fps(**BASE, set={"other_extension_flags": 1}), data()],
+        "unsupported",
+    )
     _bad(
         c,
         "parts-layer",

@@ -60,9 +60,14 @@ def _header(c: Catalog) -> None:
 def _extension(c: Catalog) -> None:
     _bad(c, "layers.flag-later", "layers_flag is 1, which is for later versions", E + "layers_flag",
          [fps(**SMALL | {"parts": None}, set={"layers_flag": 1}), data()], "unsupported")  # fmt: skip
-    for flag in ("time_prediction_flag", "channel_transform_flag", "other_extension_flags"):
+    for flag in ("time_prediction_flag", "other_extension_flags"):
         _bad(c, f"{dots(flag)}-later", f"{flag} is 1, which is for later versions", E + flag,
              [fps(**SMALL, set={flag: 1}), *parts(SMALL)], "unsupported")  # fmt: skip
+    named = {"channel_transform_flag": 1, "space_to_depth_flag": 0, "component_count": 2, "prefix_rows": 0,
+             "component_step": 1.0, "level_shift_flag": 0, "transform_sent_flag": 0,
+             "transform_digest": "0x" + "5a" * 32}  # fmt: skip
+    _bad(c, "channel.transform.flag-later", "channel_transform_flag is 1, which is for later versions",
+         f"{E}channel_transform_flag", [fps(ranges=[[0.5, 0.5]], set=named), data()], "unsupported")  # fmt: skip
     _bad(c, "extension-absent", "A parameter set without its extension", "unit.complete-element",
          [fps(**SMALL, cut="parts_flag"), *parts(SMALL)], "malformed")  # fmt: skip
     _bad(c, "extension-rest", "Bytes after the extension of a parameter set", "unit.no-rest",

@@ -124,6 +124,10 @@ def _again(c: Catalog) -> None:
           {"forge": {"at": 6, "body": "04"}}, {"forge": {"at": 6, "body": "0491"}},
           {"forge": {"at": 6, "body": "04ffffffffff"}}, {"forge": {"at": 6, "body": "0480808080"}}, place=6,
           **more)  # fmt: skip
+    # The same where the next packet is known, since the window is small.
+    again("fragment.next", "First fragments without a length, and empty ones, where the next packet is known",
+          {"forge": {"at": 9, "body": "0491"}}, {"forge": {"at": 9, "body": "04ffffffffff"}},
+          {"bytes": {"packet": 9, "length": 14}}, place=9, sdp={"window": 2}, **more)  # fmt: skip
     for name, body in (("cut", "001902" + "00" * 24 + "00"), ("below", "0005" + "00" * 5), ("beyond",
     "0020" + "00" * 31),
                        ("empty", ""), ("second", "0006" + _unit(101, "", 1) + "00")):  # fmt: skip

@@ -127,11 +127,11 @@ def _refused(c: Catalog) -> None:
     refused("port-digits", "Digits of another script in the port", MEDIA.replace("5004", "\u0665\u0660\u0660\u0664"),
             MAP)  # fmt: skip
     for name, value, title in (
-        ("4294967296", "4294967296", "A source of 33 bits"), ("letters", "1a", "A source that is no number"),
-        ("empty", "", "A source without a number"), ("zero", "01 cname:x", "A source with a leading zero"),
+        ("4294967296", "4294967296", "A source of 33 bits"), ("letters", f"{0x5EED0001}a", "A source that is no number"),
+        ("empty", "", "A source without a number"), ("zero", f"0{0x5EED0001} cname:x", "A source with a leading zero"),
     ):  # fmt: skip
         refused(f"ssrc-{name}", title, MEDIA, MAP, f"a=ssrc:{value}")
-    refused("ssrc-second", "A second source that is no number", MEDIA, MAP, "a=ssrc:1", "a=ssrc:-1")
+    refused("ssrc-second", "A second source that is no number", MEDIA, MAP, f"a=ssrc:{0x5EED0001}", "a=ssrc:-1")
     for name, value in (("0", "0"), ("4097", "4097"), ("empty", ""), ("sign", "+64"), ("zero", "064"),
                         ("space", "6 4"), ("fraction", "64.0"), ("hex", "0x40"), ("digits", "\u0666\u0664"),
                         ("long", "64" * 3000)):  # fmt: skip

@@ -127,7 +127,8 @@ def _refused(c: Catalog) -> None:
     refused("port-digits", "Digits of another script in the port", MEDIA.replace("5004", "\u0665\u0660\u0660\u0664"),
             MAP)  # fmt: skip
     for name, value, title in (
-        ("4294967296", "4294967296", "A source of 33 bits"), ("letters", f"{0x5EED0001}a", "A source that is no number"),
+        ("4294967296", "4294967296", "A source of 33 bits"),
+        ("letters", f"{0x5EED0001}a", "A source that is no number"),
         ("empty", "", "A source without a number"), ("zero", f"0{0x5EED0001} cname:x", "A source with a leading zero"),
     ):  # fmt: skip
         refused(f"ssrc-{name}", title, MEDIA, MAP, f"a=ssrc:{value}")

@@ -313,3 +313,20 @@ def native_file(path: Path) -> bytes:
     except DfcError as error:
         raise UsageError(f"{path}: no native parameters: {error}") from error
     return data
+
+
+def transform_file(path: Path) -> bytes:
+    """A file of a channel transform (6.22).
+
+    Raises:
+        UsageError: it is none.
+        OSError: it cannot be read.
+    """
+    from refsw.tensor.transform import basis_of
+
+    data = named_file(path)
+    try:
+        basis_of(data)
+    except DfcError as error:
+        raise UsageError(f"{path}: no channel transform: {error}") from error
+    return data

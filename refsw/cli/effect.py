@@ -13,7 +13,6 @@ from refsw.syntax.codes import PayloadCodec, Quantizer, RepackLayout
 PAYLOADS_OF = {
     "qp": (*VIDEO, PayloadCodec.NATIVE),
     "native": (PayloadCodec.NATIVE,),
-    "named": (PayloadCodec.NATIVE,),
     "command": VIDEO,
     "effort": (PayloadCodec.HEVC, PayloadCodec.NATIVE),
     "match_step": (PayloadCodec.HEVC, PayloadCodec.NATIVE),
@@ -48,8 +47,8 @@ def check_effect(options: Mapping[str, Any], config: EncoderConfig, axes: str | 
         _refuse("match_step", "--quantizer uniform")
     if "effort" in given and "command" in given:
         _refuse("effort", "refsw's own HEVC encoder, not --hevc-encoder")
-    if "named" in given and "native" not in given:
-        _refuse("named", "--native FILE")
+    if "named" in given and not given & {"native", "basis"}:
+        _refuse("named", "--native FILE or --transform FILE")
     if "grid" in given and config.layout is RepackLayout.SEQUENCE:
         _refuse("grid", "--layout mosaic or quilt")
     if {"clip", "ranges"} <= given:

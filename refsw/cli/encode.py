@@ -23,6 +23,7 @@ from refsw.cli.common import (
     progress,
     role,
     say,
+    transform_file,
     warn,
 )
 from refsw.cli.effect import check_effect
@@ -80,7 +81,10 @@ from refsw.tensor.axes import Axes
 @click.option("--effort", type=click.Choice(list(EFFORTS)), help="Effort of the HEVC or the native encoder.")
 @click.option("--native", "native", type=click.Path(path_type=Path),
               help="Native parameters of the layer (refsw native train); they are sent.")  # fmt: skip
-@click.option("--named", is_flag=True, default=None, help="With --native: name them by their digest, do not send them.")
+@click.option("--transform", "basis", type=click.Path(path_type=Path),
+              help="Channel transform of the layer (refsw transform train); it is sent.")  # fmt: skip
+@click.option("--named", is_flag=True, default=None,
+              help="With --native or --transform: name the file by its digest, do not send it.")  # fmt: skip
 @click.option("--hevc-encoder", "command", metavar="COMMAND", help="External HEVC (or VVC) encoder (spec 8.4.7).")
 @click.option("--quality", type=int, help="JPEG quality, 1 to 100.")
 @click.option("--rate", type=float, help="JPEG 2000 compression ratio; 1 is lossless.")
@@ -199,6 +203,7 @@ def _choices(options: dict[str, Any]) -> dict[str, Any]:
         "model_digest": digest_of_model,
         "metadata": _metadata,
         "native": native_file,
+        "basis": transform_file,
     }
     for key, parse in parsers.items():
         if key in given:

@@ -40,6 +40,7 @@ COMMANDS = {
     "receive": ("refsw.cli.receive", "Receive a bitstream over RTP: the samples that came, and which did not."),
     "conceal": ("refsw.cli.conceal", "Features that packets of were lost: repair them, train ALTeC, lose some."),
     "native": ("refsw.cli.native", "Parameters of the native payload for a layer: learn them, inspect them."),
+    "transform": ("refsw.cli.transform", "Channel transforms of a layer: learn them, inspect them."),
     "model": ("refsw.cli.model", "Update models: code differences, apply them, look into them."),
     "conformance": ("refsw.cli.conformance", "Test a decoder on vectors, or an encoder on inputs, for conformance."),
     "crosscheck": ("refsw.cli.crosscheck", "Decode one bitstream with every decoder present, and compare."),

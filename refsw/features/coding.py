@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ from refsw.features.config import EncoderConfig
 from refsw.features.loss import SAMPLES, Spread, codec_step, spread_of
 from refsw.features.parameters import Parameters
 from refsw.features.reconstruct import UnitContent
-from refsw.payload.base import EncoderSettings
+from refsw.features.transforming import analysis_of, component_levels, element_step, picture_qps
+from refsw.payload.base import EncoderSettings, PictureFormat
 from refsw.payload.registry import codec
 from refsw.payload.x265 import qp_bounds
 from refsw.syntax.codes import PayloadCodec, Profile, Quantizer, RangeScope, UnitType
@@ -40,6 +42,12 @@ class Plan:
     config: EncoderConfig
     settings: EncoderSettings
     profile: Profile
+
+    @property
+    def picture_format(self) -> PictureFormat:
+        """What the payload encoder makes: of components, pictures that predict none of the others."""
+        found = self.parameters.picture_format(self.profile)
+        return found if self.parameters.transform is None else replace(found, intra_only=True)
 
 
 def binary32_range(low: float, high: float, quantizer: Quantizer) -> Range:
@@ -126,6 +134,7 @@ class _Measured:
     limits: Range | None
     qp_shift: int = 0
     spread: Spread | None = None
+    step: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,7 @@ class _Prepared:
     pictures: Array | None
     qp_shift: int = 0
     spread: Spread | None = None
+    step: float = 0.0
 
 
 def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | None) -> int:
@@ -289,8 +299,11 @@ def _encode_pictures(plan: Plan, coded: list[_Prepared], settings: EncoderSettin
     if not coded:
         return p, b""
     stack = np.concatenate([one.pictures for one in coded if one.pictures is not None])
-    implementation, picture_format = codec(p.payload_codec), p.picture_format(plan.profile)
-    configuration, payload = implementation.encode(stack, picture_format, settings)
+    implementation, picture_format = codec(p.payload_codec), plan.picture_format
+    if p.transform is None:
+        configuration, payload = implementation.encode(stack, picture_format, settings)
+    else:
+        configuration, payload = _encode_components(plan, coded, settings)
     for error in implementation.check(configuration, memoryview(payload), len(stack), picture_format):
         raise CodecError(f"{p.name}: what the payload encoder wrote does not conform: {error}")
     if plan.settings.command:
@@ -300,12 +313,30 @@ def _encode_pictures(plan: Plan, coded: list[_Prepared], settings: EncoderSettin
     return p, payload
 
 
+def _encode_components(plan: Plan, coded: list[_Prepared], settings: EncoderSettings) -> tuple[bytes, bytes]:
+    """Pictures of components, each at the QP that gives it the step of its sample."""
+    p = plan.parameters
+    implementation, payloads, configuration = codec(p.payload_codec), [], b""
+    for one in coded:
+        assert one.pictures is not None
+        start = 0
+        for qp, group in groupby(picture_qps(p, plan.config, one.step)):
+            count = len(list(group))
+            own = settings if qp is None else replace(settings, qp=qp)
+            configuration, payload = implementation.encode(
+                one.pictures[start : start + count], plan.picture_format, own
+            )
+            payloads.append(payload)
+            start += count
+    return configuration, b"".join(payloads)
+
+
 def _prepare(plan: Plan, sample: Array, *, watched: bool = False) -> _Prepared:
     measured = _measure(plan, sample, watched=watched)
-    prepared = _with_pictures(plan, measured.values, measured.limits)
+    prepared = _with_pictures(plan, measured.values, measured.limits, measured.step)
     if prepared.pictures is None:
         return prepared
-    return replace(prepared, qp_shift=measured.qp_shift, spread=measured.spread)
+    return replace(prepared, qp_shift=measured.qp_shift, spread=measured.spread, step=measured.step)
 
 
 def _measure(plan: Plan, sample: Array, *, watched: bool) -> _Measured:
@@ -325,6 +356,11 @@ def _measure(plan: Plan, sample: Array, *, watched: bool) -> _Measured:
     limits = sample_range(plan, own)
     if _is_constant(p, limits):
         return _Measured(values, limits)
+    if p.transform is not None:
+        assert limits is not None
+        assert plan.config.basis is not None
+        mean = analysis_of(plan.config.basis).mean
+        return _Measured(values, limits, step=element_step(plan.config, values, limits, mean))
     shift = qp_shift(p, own, limits) if plan.config.match_step else 0
     spread = None
     if watched and p.layer is None:
@@ -332,7 +368,7 @@ def _measure(plan: Plan, sample: Array, *, watched: bool) -> _Measured:
     return _Measured(values, limits, shift, spread)
 
 
-def _with_pictures(plan: Plan, values: Array, limits: Range | None) -> _Prepared:
+def _with_pictures(plan: Plan, values: Array, limits: Range | None, step: float = 0.0) -> _Prepared:
     """A sample or part (C, H, W) in pictures, unless it is constant."""
     p = plan.parameters
     if p.quantizer is Quantizer.NONE:
@@ -340,6 +376,11 @@ def _with_pictures(plan: Plan, values: Array, limits: Range | None) -> _Prepared
         return _Prepared(None, pack(ordered.astype(p.dtype, copy=False), p.packing))
     if _is_constant(p, limits):
         return _Prepared(limits, None)
+    if p.transform is not None:
+        assert plan.config.basis is not None
+        rectified = limits is not None and limits[0] == 0
+        levels = component_levels(p, plan.config.basis, values, step if rectified else 0.0)
+        return _Prepared(limits, pack(levels, p.packing))
     return _Prepared(limits, pack(quantize_sample(p, values, limits), p.packing))
 
 

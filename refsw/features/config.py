@@ -14,6 +14,7 @@ from refsw.errors import UsageError
 from refsw.payload.base import EncoderSettings
 from refsw.syntax.codes import LayerKind, Level, PayloadCodec, Profile, Quantizer, RangeScope, RepackLayout
 from refsw.tensor.layers import Layer
+from refsw.tensor.transform import Transform
 
 QUANTIZERS = {q.name.lower().replace("_", "-"): q for q in Quantizer}
 RANGES = {s.name.lower(): s for s in RangeScope}
@@ -93,6 +94,10 @@ class EncoderConfig:
         align: coded sizes are multiples of this; None: 8 with HEVC and VVC, 1 otherwise.
         channel_order: one of `ChannelOrder`, or the channels in order.
         choose_payload: take the native payload where a trial with the first samples tells that it needs fewer bytes.
+        basis: bytes of a channel_transform (6.22), whose components are coded in the place of channels (7.6), or None.
+        needs_basis: whether a preset makes no sense without one.
+        step_factor: what the step of components is multiplied by.
+        transform: how that is done, once it is found (`refsw.features.transforming`).
         match_step: with HEVC and NATIVE, shift the QP so that the error is that of the log quantizer at 8 bits.
         payload: payload codec.
         settings: for the payload encoder: QP, effort, quality, external command.
@@ -124,6 +129,10 @@ class EncoderConfig:
     align: int | None = None
     channel_order: ChannelOrder | tuple[int, ...] = ChannelOrder.OWN
     choose_payload: bool = False
+    basis: bytes | None = None
+    needs_basis: bool = False
+    step_factor: float = 1.0
+    transform: Transform | None = None
     match_step: bool = False
     payload: PayloadCodec = PayloadCodec.HEVC
     settings: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
@@ -180,8 +189,27 @@ class EncoderConfig:
                 raise UsageError("with an external encoder, sizes are not known beforehand: take explicit parts")
         if self.layers:
             check_layers(self)
+        if self.basis is not None:
+            self._check_transform()
         if self.samples_per_unit > 1 and (self.parts is not None or self.packet_bytes is not None):
             raise UsageError("samples that come in parts do not share units: one sample per unit")
+
+    def _check_transform(self) -> None:
+        """7.6.1 What goes with a channel transform.
+
+        Raises:
+            UsageError: something does not.
+        """
+        if self.quantizer is not Quantizer.UNIFORM:
+            raise UsageError("a channel transform goes with --quantizer uniform")
+        if self.range_scope is RangeScope.CHANNEL:
+            raise UsageError("a channel transform goes with --range sample or sequence")
+        if self.channel_order != ChannelOrder.OWN:
+            raise UsageError("the components of a channel transform have an order of their own: --channel-order own")
+        if self.parts is not None or self.packet_bytes is not None:
+            raise UsageError("samples with a channel transform do not come in parts")
+        if self.choose_payload:
+            raise UsageError("preset auto has no channel transform: take preset transform")
 
     @classmethod
     def preset(cls, name: str = "balanced", **changes: Any) -> Self:
@@ -269,6 +297,13 @@ NATIVE: dict[str, Any] = {
     "payload": PayloadCodec.NATIVE,
     "match_step": True,
 }
+TRANSFORM: dict[str, Any] = {
+    "quantizer": Quantizer.UNIFORM,
+    "bit_depth": 12,
+    "layout": RepackLayout.MOSAIC,
+    "settings": EncoderSettings(effort="balanced"),
+    "needs_basis": True,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "anchor": {
         "quantizer": Quantizer.LOG,
@@ -281,6 +316,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="fast")},
     "native": NATIVE | {"settings": EncoderSettings(effort="balanced")},
     "native-fast": NATIVE | {"settings": EncoderSettings(effort="fast")},
+    "transform": TRANSFORM | {"match_step": True},
+    "task": TRANSFORM | {"match_step": True, "step_factor": 0.8},
+    "tokens": TRANSFORM,
     "auto": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="balanced"), "choose_payload": True},
 }
 """The presets: `anchor` is the configuration of MM'19, section 4.1.3; the others are measured against it."""

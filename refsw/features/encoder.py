@@ -84,6 +84,8 @@ class Encoder:
         settle_intra_periods(self._tensors)
         if any(tensor.config.choose_payload for tensor in self._tensors):
             raise UsageError("preset auto chooses by samples that are there beforehand: code with refsw.encode")
+        if any(tensor.waits_for_transform for tensor in self._tensors):
+            raise UsageError("a channel transform wants samples that are there beforehand: code with refsw.encode")
         if len({tensor.config.samples_per_unit for tensor in self._tensors}) > 1:
             raise UsageError("all tensors have the same number of samples per unit, so that access units stay in order")
         lowest = [tensor for tensor in self._tensors if tensor.config.layer is None or tensor.config.layer.base is None]
@@ -205,7 +207,7 @@ class Encoder:
             keep_levels = DigestKind.LEVELS in first.tensor.digests
             sample = OpenSample(first.tensor, first.first_sample, keep_levels=keep_levels)
         for coded in units:
-            for levels, elements in decode_unit(coded.content, self._profile, DecoderSettings()):
+            for levels, elements in decode_unit(coded.content, self._profile, DecoderSettings(known=tensor.known)):
                 if sample is not None:
                     sample.add(coded.content, levels, elements)
                 else:

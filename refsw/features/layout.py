@@ -61,9 +61,11 @@ def _excess(
 ) -> Iterator[DfcError]:
     """11.3 What exceeds the limits of a level, as far as it is known before anything is coded."""
     count = config.samples_per_unit if axes.has_samples else 1
-    yield from size_limits(axes.elements, packing, limits, None)
-    yield from over(limits, "unit_elements", count * axes.elements, "sample_count_minus1", None)
-    channels = axes.channels
+    maps, rows, columns = maps_of(axes, config)
+    elements = max(axes.elements, maps * rows * columns)
+    yield from size_limits(elements, packing, limits, None)
+    yield from over(limits, "unit_elements", count * elements, "sample_count_minus1", None)
+    channels = maps
     if (parts := parts_of(axes, config)) is not None:
         yield from over(limits, "sample_parts", parts.count, "channel_groups_minus1", None)
         channels = -(-channels // parts.groups)
@@ -72,6 +74,13 @@ def _excess(
     raw = pictures * packing.coded_height * packing.coded_width * bytes_each
     if limits is not LEVELS[Level.L3]:  # there is no further one: whether it fits is seen when it is coded
         yield from over(limits, "unit_bytes", raw + raw // 64 + OVERHEAD, "unit_length", None)
+
+
+def maps_of(axes: Axes, config: EncoderConfig) -> tuple[int, int, int]:
+    """7.5, 7.6.1 Number, rows and columns of what is laid into pictures: channels, or components."""
+    if config.transform is None:
+        return axes.channels, axes.rows, axes.columns
+    return (config.transform.components, *config.transform.map_shape(axes.rows, axes.columns))
 
 
 def _remedy(requirement: str) -> str:
@@ -97,16 +106,16 @@ def _packing(axes: Axes, config: EncoderConfig, limits: LevelLimits) -> Packing:
     align = config.align if config.align is not None else (8 if video else 1)
     if not 1 <= align <= MAX_MARGIN // 2:
         raise UsageError(f"align {align}: from 1 to {MAX_MARGIN // 2}")
-    grid, channels, rows = (1, 1), axes.channels, axes.rows
+    grid, (channels, rows, columns) = (1, 1), maps_of(axes, config)
     if config.layer is not None:
         channels = int(config.layer.carried(channels).sum())
     if (parts := parts_of(axes, config)) is not None:
         channels, rows = -(-channels // parts.groups), parts.part_rows
     if config.layout is not RepackLayout.SEQUENCE:
-        grid = config.grid or choose_grid(channels, rows, axes.columns, limits.picture_side - align)
+        grid = config.grid or choose_grid(channels, rows, columns, limits.picture_side - align)
         if min(grid) < 1 or grid[0] * grid[1] >= 2 * channels + 64:
             raise UsageError(f"grid {grid[0]}x{grid[1]} does not suit {channels} channels")
-    height, width = grid[0] * rows, grid[1] * axes.columns
+    height, width = grid[0] * rows, grid[1] * columns
     smallest = (MIN_SIDE_LONG if max(height, width) > LONG_SIDE else MIN_SIDE) if video else 1
     coded = [max(smallest, -(-side // align) * align) for side in (height, width)]
-    return Packing(config.layout, rows, axes.columns, *grid, *coded)
+    return Packing(config.layout, rows, columns, *grid, *coded)

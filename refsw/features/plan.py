@@ -60,6 +60,7 @@ def make_plan(name: str, number: int, axes: Axes, dtype: np.dtype[Any], config: 
         digests=_digests(config),
         time_prediction=predicts(config, axes),
         layer=config.layer,
+        transform=config.transform,
     )
     plan = Plan(parameters, config, config.settings, profile)
     sample = None if first is None else axes.to_canonical(first)
@@ -101,7 +102,7 @@ def _measured(plan: Plan, sample: Array | None) -> Plan:
     if config.channel_order in (ChannelOrder.MEAN, ChannelOrder.SIMILARITY):
         find = order_by_mean if config.channel_order is ChannelOrder.MEAN else order_by_similarity
         plan = _ordered(plan, tuple(find(all_levels(p, quantize_sample(p, values, limits)))))
-    if p.payload_codec is PayloadCodec.NATIVE and config.settings.native is None:
+    if p.payload_codec is PayloadCodec.NATIVE and config.settings.native is None and p.transform is None:
         shift = qp_shift(p, own, limits) if config.match_step else 0
         sparse = is_sparse(quantize_sample(p, values, limits), p.bit_depth, config.settings.qp + shift)
         plan = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, sparse=sparse))
@@ -124,5 +125,5 @@ def _with_configuration(plan: Plan) -> Plan:
         return dataclasses.replace(plan, parameters=dataclasses.replace(p, configuration=configuration))
     if p.payload_codec is not PayloadCodec.HEVC or plan.settings.command:
         return plan
-    configuration = hevc_configuration(p.picture_format(plan.profile), plan.settings)
+    configuration = hevc_configuration(plan.picture_format, plan.settings)
     return dataclasses.replace(plan, parameters=dataclasses.replace(p, configuration=configuration))

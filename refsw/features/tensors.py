@@ -20,6 +20,7 @@ from refsw.features.layer_coding import layer_configs
 from refsw.features.layout import layout_of
 from refsw.features.loss import Spread, loss
 from refsw.features.parameters import Parameters
+from refsw.named import known_by_digest
 from refsw.payload.external import refused
 from refsw.payload.hevc import hevc_configuration
 from refsw.payload.sharing import SharedSets
@@ -73,6 +74,16 @@ class CodedTensor:
     def stack(self) -> list[CodedTensor]:
         """The tensor, and the layers above it."""
         return [self] if self.above is None else [self, *self.above.stack]
+
+    @property
+    def known(self) -> dict[bytes, bytes]:
+        """What its parameter set names by digest (5.8), for whoever decodes its units here."""
+        return known_by_digest(data for data in (self.config.basis, self.config.settings.native) if data is not None)
+
+    @property
+    def waits_for_transform(self) -> bool:
+        """Whether its configuration has a transform that no sample was looked at for, or lacks one."""
+        return self.config.transform is None and (self.config.needs_basis or self.config.basis is not None)
 
     def start(self, plan: Plan) -> None:
         """Take the plan that the first sample gave."""
@@ -174,6 +185,7 @@ def profile_of(tensors: Iterable[CodedTensor]) -> Profile:
     extensions = {Extension.PARTS for tensor in tensors if tensor.config.parts is not None}
     extensions |= {Extension.LAYERS for tensor in tensors if tensor.config.layer is not None}
     extensions |= {Extension.TIME_PREDICTION for tensor in tensors if predicts(tensor.config, tensor.axes)}
+    extensions |= {Extension.CHANNEL_TRANSFORM for tensor in tensors if tensor.config.transform is not None}
     return default_profile({tensor.config.payload for tensor in tensors}, extensions, inter)
 
 

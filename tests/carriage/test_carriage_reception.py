@@ -390,6 +390,14 @@ def test_nothing_is_put_out_of_nothing() -> None:
         assert caught.value.requirement == "carriage.tensors"
 
 
+def test_where_no_session_description_came_the_bitstream_lacks_more_than_packets() -> None:
+    for packets in ([], [b"x" * 100] * 3, PACKETS[2:4]):
+        with pytest.raises(DfcError) as caught:
+            restored(packets)
+        assert caught.value.requirement == "carriage.tensors"
+        assert f"none in {len(packets)} packets" in str(caught.value)
+
+
 # --- bounds ---
 
 

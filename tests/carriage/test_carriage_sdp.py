@@ -45,6 +45,16 @@ def test_other_media_are_passed_over() -> None:
 
 
 SET = base64.b64encode(SETS[0]).decode()
+
+
+def test_digits_of_other_scripts_and_ends_of_lines_of_unicode_are_none() -> None:
+    for text in ("a=fmtp:111 window=\u0666\u0664", "a=fmtp:111 window=064"):
+        with pytest.raises(DfcError):
+            parse_sdp(lines(a_fmtp=text))
+    inside = "i=x\u2028m=application 6 RTP/AVP 111\u2028a=rtpmap:111 DFC/90000\n".encode()
+    assert parse_sdp(inside + lines()) == FULL
+
+
 WRONG = {
     "nothing": b"",
     "no media": b"v=0\r\n",

@@ -192,7 +192,7 @@ def _fragments(c: Catalog) -> None:
         _add(c, f"fragments-{name}", title, units, "carriage.gap", *edits, send=more.pop("send", CUT), **more)
 
     pieces("two", "Units in two fragments", send={"packet_bytes": 100})
-    pieces("byte.last", "Units whose last fragment is one byte", send={"packet_bytes": 89})
+    pieces("byte.last", "Units whose last fragment is one byte", send={"packet_bytes": 165})
     pieces("first.again", "A unit that begins again", {"repeat": [6, 7]}, {"count": 500})
     pieces("begun", "A unit that begins and does not go on", {"drop": [7, 8]}, {"count": 500})
     pieces("begun.middle", "A unit without its last fragment", {"drop": [8]}, {"count": 500})

@@ -29,7 +29,7 @@ LAYERS = [
     {"models"},
     {"bitstream"},
     {"validation", "inspection"},
-    {"resilience", "carriage"},
+    {"resilience", "carriage", "control"},
     {"conformance", "evaluation"},
     {"planning", "learning"},
     {"cli"},

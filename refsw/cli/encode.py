@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from refsw.cli.common import (
     warn,
 )
 from refsw.cli.effect import check_effect
+from refsw.control.rate import bounds_of, controlled, meet
 from refsw.errors import UsageError
 from refsw.features.choice import settled
 from refsw.features.config import (
@@ -48,6 +52,8 @@ from refsw.features.tensors import TensorSpec
 from refsw.payload.x265 import EFFORTS
 from refsw.syntax.codes import Quantizer, RangeScope
 from refsw.tensor.axes import Axes
+
+TARGETS = ("target_bytes", "target_rate", "target_bpe")
 
 
 @click.command(name="encode")
@@ -110,44 +116,103 @@ from refsw.tensor.axes import Axes
               help="The model that the features belong to: its file, or its SHA-256.")  # fmt: skip
 @click.option("--time", metavar="SCALE:STEP", help="With a T axis: ticks in a second, ticks from sample to sample.")
 @click.option("--metadata", metavar="KEY=TEXT", multiple=True, help="An entry for people; may be repeated.")
+@click.option("--target-bytes", type=float, metavar="N", help="Make the bitstream about so long, within 3 %.")
+@click.option("--target-rate", type=float, metavar="BITS", help="The same, as bits a sample.")
+@click.option("--target-bpe", type=float, metavar="BITS", help="The same, as bits an element.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes; the bytes do not depend on it.")
 def command(features: Path, output: Path, preset: str, axes: str | None, name: str, jobs: int, **options: Any) -> None:
     """Code the tensors of FEATURES (.npy, .npz, .safetensors, .pt; - for .npy from a pipe)."""
+    target = _target(options)
     if options["levels_digest"] and options["digest"] in (None, "none"):
         raise UsageError("--levels-digest goes with --digest stream or --digest sample")
     config = EncoderConfig.preset(preset, **_choices(options))
     check_effect(options, config, axes)
     distinct(features, output)
     with about(features), ExitStack() as stack:
-        sources = _open(features, name, config, stack)
+        sources = _open(features, name, config, stack, several_passes=target is not None)
         if axes is not None and all(len(axes) != len(s.shape) for s in sources):
             raise UsageError(f"axes {axes} fit no tensor: {', '.join(str(s.shape) for s in sources)}")
         parsed = {s.name: Axes.parse(_axes_for(axes, s), s.shape) for s in sources}
-        specs = {}
-        for source in sources:
-            # Without an iteration to spare, the samples are read again for each: the ranges, the parts, and coding.
-            own = settled(config, parsed[source.name], source.samples(parsed[source.name]))
-            own = with_measured_parts(own, parsed[source.name], source.dtype, source.samples(parsed[source.name]))
-            specs[source.name] = TensorSpec(source.shape, source.dtype, parsed[source.name].letters, own)
         counted = _Counter(stack.enter_context(output_stream(output)))
-        series = {s.name: s.samples(parsed[s.name]) for s in sources}
         count = max(s.shape[0] if parsed[s.name].has_samples else 1 for s in sources)
-        with Encoder(counted, specs, config, jobs=jobs, warn=warn) as encoder:  # type: ignore[arg-type]
-            for samples in progress(_together(series), "encoding", count):
-                encoder.write(samples)
+        if target is None:
+            _code(sources, parsed, config, counted, jobs)
+            told = ""
+        else:
+            wanted = target.bytes(count, sum(prod(s.shape) for s in sources))
+            met = meet(lambda control: _coded(sources, parsed, controlled(config, control), jobs), wanted,
+                       bounds_of(config))  # fmt: skip
+            counted.write(met.data)
+            told = f", {len(met.sizes)} passes for {wanted:,.0f}"
     raw = sum(_bytes(s) for s in sources)
     share = f", {100 * counted.bytes / raw:.2f} % of {raw:,} bytes" if raw else ""
     tensors = f"{len(sources)} tensors, " if len(sources) > 1 else ""
-    say(f"{output}: {counted.bytes:,} bytes{share} ({tensors}{count} sample{'s' * (count != 1)})", output)
+    say(f"{output}: {counted.bytes:,} bytes{share}{told} ({tensors}{count} sample{'s' * (count != 1)})", output)
 
 
-def _open(path: Path, name: str, config: EncoderConfig, stack: ExitStack) -> list[Source]:
+def _coded(sources: list[Source], parsed: dict[str, Axes], config: EncoderConfig, jobs: int) -> bytes:
+    out = io.BytesIO()
+    _code(sources, parsed, config, out, jobs)
+    return out.getvalue()
+
+
+def _code(sources: list[Source], parsed: dict[str, Axes], config: EncoderConfig, out: Any, jobs: int) -> None:
+    specs = {}
+    for source in sources:
+        # Without an iteration to spare, the samples are read again for each: the ranges, the parts, and coding.
+        own = settled(config, parsed[source.name], source.samples(parsed[source.name]))
+        own = with_measured_parts(own, parsed[source.name], source.dtype, source.samples(parsed[source.name]))
+        specs[source.name] = TensorSpec(source.shape, source.dtype, parsed[source.name].letters, own)
+    series = {s.name: s.samples(parsed[s.name]) for s in sources}
+    count = max(s.shape[0] if parsed[s.name].has_samples else 1 for s in sources)
+    with Encoder(out, specs, config, jobs=jobs, warn=warn) as encoder:
+        for samples in progress(_together(series), "encoding", count):
+            encoder.write(samples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What is asked of the rate: bytes of all, or bits of a sample or of an element."""
+
+    name: str
+    value: float
+
+    def bytes(self, samples: int, elements: int) -> float:
+        """Bytes of the bitstream."""
+        if self.name == "target_bytes":
+            return self.value
+        return self.value * (samples if self.name == "target_rate" else elements) / 8
+
+
+def _target(options: dict[str, Any]) -> _Target | None:
+    """Take the target out of the options.
+
+    Raises:
+        UsageError: there are two, or one is no rate.
+    """
+    given = [(name, value) for name in TARGETS if (value := options.pop(name)) is not None]
+    if len(given) > 1:
+        raise UsageError("one target: --target-bytes, --target-rate or --target-bpe")
+    if not given:
+        return None
+    if options["qp"] is not None or options["quality"] is not None or options["rate"] is not None:
+        raise UsageError("a target finds QP, quality and rate: leave out --qp, --quality and --rate")
+    name, value = given[0]
+    if not 0 < value < float("inf"):
+        raise UsageError(f"--{name.replace('_', '-')} {value:g}: a number above 0")
+    return _Target(name, value)
+
+
+def _open(
+    path: Path, name: str, config: EncoderConfig, stack: ExitStack, *, several_passes: bool = False
+) -> list[Source]:
     if path != PIPE:
         with role("input"):
             return open_features(path, name)
     two_passes = config.range_scope is not RangeScope.SAMPLE and config.quantizer is not Quantizer.NONE
     stream = stack.enter_context(input_stream(path))
-    if ((two_passes and config.ranges is None) or config.packet_bytes is not None) and not stream.seekable():
+    again = several_passes or (two_passes and config.ranges is None) or config.packet_bytes is not None
+    if again and not stream.seekable():
         spooled = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         shutil.copyfileobj(stream, spooled, 1 << 20)
         spooled.seek(0)

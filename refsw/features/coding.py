@@ -30,6 +30,7 @@ from refsw.tensor.quantize import element_range, quantize, to_binary32
 from refsw.tensor.repack import pack
 
 Range = tuple[float, float]
+LARGEST = float(np.finfo(np.float32).max)
 STEPPED = (PayloadCodec.HEVC, PayloadCodec.NATIVE)
 """The payloads whose QP says how great a step is."""
 
@@ -78,7 +79,16 @@ def sample_range(plan: Plan, values: npt.NDArray[np.float32]) -> Range | None:
         return p.ranges[0]
     if plan.config.ranges is not None and len(plan.config.ranges) == 1:
         return binary32_range(*plan.config.ranges[0], p.quantizer)
-    return binary32_range(*element_range(values, plan.config.clip), p.quantizer)
+    low, high = element_range(values, plan.config.clip)
+    return widened(binary32_range(low, high, p.quantizer), plan.config, p.quantizer)
+
+
+def widened(limits: Range, config: EncoderConfig, quantizer: Quantizer) -> Range:
+    """A range that is `widening` times as wide, upwards, as far as binary32 goes."""
+    if config.widening == 1:
+        return limits
+    low, high = limits
+    return binary32_range(low, min(low + (high - low) * config.widening, LARGEST), quantizer)
 
 
 def quantize_sample(p: Parameters, values: npt.NDArray[np.float32], limits: Range | None) -> Array:
@@ -148,7 +158,7 @@ class _Prepared:
     step: float = 0.0
 
 
-def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | None) -> int:
+def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | None, widening: float = 1.0) -> int:
     """How many QPs make a level's error cost no more, in elements, than with LOG at 8 bits; 0 with LOG.
 
     The step of a quantizer in elements is dx/dq. That of UNIFORM is the same everywhere; that of LOG grows
@@ -160,10 +170,12 @@ def qp_shift(p: Parameters, values: npt.NDArray[np.float32], limits: Range | Non
     low, high = limits if limits is not None else element_range(values)
     if low == high:
         return 0
+    if limits is not None and widening != 1:  # the step is to be coarser with a wider range
+        high = low + (high - low) / widening
     span = high - low
     if p.range_scope is RangeScope.CHANNEL:
         spans = np.array([p.ranges[c][1] - p.ranges[c][0] for c in p.coded_channels])
-        span = float(np.sqrt(np.mean(spans * spans)))
+        span = float(np.sqrt(np.mean(spans * spans))) / widening
     return min(0, round(6 * float(np.log2(_log_step(values, low, high) / span))))
 
 
@@ -361,7 +373,7 @@ def _measure(plan: Plan, sample: Array, *, watched: bool) -> _Measured:
         assert plan.config.basis is not None
         mean = analysis_of(plan.config.basis).mean
         return _Measured(values, limits, step=element_step(plan.config, values, limits, mean))
-    shift = qp_shift(p, own, limits) if plan.config.match_step else 0
+    shift = qp_shift(p, own, limits, plan.config.widening) if plan.config.match_step else 0
     spread = None
     if watched and p.layer is None:
         spread = spread_of(values, p.ranges if limits is None else [limits], p.quantizer, p.bit_depth)

@@ -89,6 +89,8 @@ class EncoderConfig:
         range_scope: what a range holds for.
         ranges: explicit ranges (minimum, maximum): one, or one a channel with range scope CHANNEL.
         clip: percentile of the elements that the range covers; 100 covers all (`element_range`).
+        widening: ranges that are measured are so many times as wide as the elements need: a coarser step, in between
+            those of two QPs.
         layout: how channels are laid into pictures.
         grid: rows and columns of the grid of channels; None chooses it.
         align: coded sizes are multiples of this; None: 8 with HEVC and VVC, 1 otherwise.
@@ -124,6 +126,7 @@ class EncoderConfig:
     range_scope: RangeScope = RangeScope.SAMPLE
     ranges: tuple[tuple[float, float], ...] | None = None
     clip: float = 100.0
+    widening: float = 1.0
     layout: RepackLayout = RepackLayout.MOSAIC
     grid: tuple[int, int] | None = None
     align: int | None = None
@@ -162,6 +165,8 @@ class EncoderConfig:
             raise UsageError(f"bit depth {self.bit_depth}: from 1 to 16")
         if not 50 < self.clip <= 100:
             raise UsageError(f"clip {self.clip}: a percentile above 50, at most 100")
+        if not 1 <= self.widening < float("inf"):
+            raise UsageError(f"widening {self.widening}: at least 1")
         if not LOWEST_QP <= self.settings.qp <= HIGHEST_QP:
             raise UsageError(f"qp {self.settings.qp}: from {LOWEST_QP} to {HIGHEST_QP}")
         if self.ranges is not None and self.range_scope is not RangeScope.CHANNEL and len(self.ranges) != 1:

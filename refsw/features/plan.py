@@ -103,7 +103,7 @@ def _measured(plan: Plan, sample: Array | None) -> Plan:
         find = order_by_mean if config.channel_order is ChannelOrder.MEAN else order_by_similarity
         plan = _ordered(plan, tuple(find(all_levels(p, quantize_sample(p, values, limits)))))
     if p.payload_codec is PayloadCodec.NATIVE and config.settings.native is None and p.transform is None:
-        shift = qp_shift(p, own, limits) if config.match_step else 0
+        shift = qp_shift(p, own, limits, config.widening) if config.match_step else 0
         sparse = is_sparse(quantize_sample(p, values, limits), p.bit_depth, config.settings.qp + shift)
         plan = dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, sparse=sparse))
     return _with_configuration(plan)

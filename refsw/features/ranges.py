@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from refsw.features.coding import widened
 from refsw.features.config import EncoderConfig
 from refsw.syntax.codes import Quantizer, RangeScope
 from refsw.tensor.axes import Array, Axes
@@ -39,5 +40,7 @@ def with_measured_ranges(config: EncoderConfig, axes: Axes, samples: Iterable[Ar
     if scope is RangeScope.CHANNEL:
         if lows is None or highs is None:  # no samples, no range: any will do
             lows = highs = np.zeros(axes.channels, np.float32)
-        return config.replace(ranges=tuple((float(a), float(b)) for a, b in zip(lows, highs, strict=True)))
-    return config.replace(ranges=((float(low), float(high)),) if low <= high else ((0.0, 0.0),))
+        pairs_of_all = [(float(a), float(b)) for a, b in zip(lows, highs, strict=True)]
+        return config.replace(ranges=tuple(widened(pair, config, config.quantizer) for pair in pairs_of_all))
+    whole = (float(low), float(high)) if low <= high else (0.0, 0.0)
+    return config.replace(ranges=(widened(whole, config, config.quantizer),))

@@ -22,9 +22,12 @@ from refsw.features.reconstruct import UnitContent, look_up
 from refsw.models.apply import apply_stream
 from refsw.models.state import Model
 from refsw.models.update import ApplyLimits
+from refsw.named import known_by_digest
 from refsw.payload import images
 from refsw.payload.base import DecoderSettings, PictureFormat
 from refsw.payload.codestreams import Axis, Demand, demand
+from refsw.payload.native.configuration import pack_parameters
+from refsw.payload.native.starts import universal_start
 from refsw.profiles import Allowance, Meter
 from refsw.syntax.codes import ElementType, PayloadCodec, Profile, RepackLayout
 from refsw.syntax.structure import _Reading
@@ -221,3 +224,10 @@ def test_a_whole_unit_of_level_1_is_in_proportion(
     cost = unit_cost(unit, Profile.EXTENDED)
     assert cost.work <= Allowance().work
     assert max(cost.memory, cost.elements + cost.output) <= Allowance().memory
+
+
+def test_tables_that_many_small_units_share_are_paid_for_once() -> None:
+    x = np.abs(np.random.default_rng(0).standard_normal((12, 2, 3, 4))).astype(np.float32)
+    own = pack_parameters(replace(universal_start(), channels=2, priors=np.full(2, 20, np.uint8)))
+    config = refsw.EncoderConfig.preset("native", native=own, named=True)
+    assert refsw.decode(refsw.encode(x, config), known=known_by_digest([own])).shape == x.shape

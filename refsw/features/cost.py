@@ -15,6 +15,7 @@ from refsw.payload.base import VIDEO, PictureFormat
 from refsw.payload.codestreams import Demand
 from refsw.payload.images import demands
 from refsw.payload.native.codec import demands_of
+from refsw.payload.native.configuration import STARTS_KEPT
 from refsw.profiles import PROFILE_CODECS, Allowance, Meter
 from refsw.syntax.codes import DigestKind, PayloadCodec, Profile, Quantizer, RangeScope
 
@@ -164,13 +165,12 @@ def _cells(p: Parameters) -> int:
 
 
 def native_work(content: UnitContent) -> int:
-    """Work for the steps and lanes of native samples, and for the tables that they are decoded with."""
+    """Work for the steps and lanes of native samples."""
     p = content.parameters
     channels, cells = p.packing.pictures(len(p.coded_channels)), _cells(p)
     predicted = (p.packing.coded_height, p.packing.coded_width) if p.time_prediction else None
     steps = min(GROUPS, channels) * min(2, p.packing.coded_height) * min(2, p.packing.coded_width)
-    work = NATIVE_TABLES if len(p.configuration) > 1 else 0
-    return work + sum(
+    return sum(
         steps * NATIVE_STEP + symbol_work(one.coded * cells, one.lanes) + symbol_work(channels, one.lanes)
         + (0 if one.blocks is None else PREDICTED * channels * cells + BLOCK * one.blocks)
         for one in demands_of(content.payload, channels, predicted=predicted)
@@ -221,6 +221,7 @@ class FeatureMeter(Meter):
         super().__init__(allowance, read)
         self.keeps = keeps
         self.output = self._kept = 0
+        self._tables: list[bytes] = []  # configurations of the native payload whose tables were made last
         self._open: dict[int, int] = {}  # bytes of samples of a tensor that wait for others: parts, or layers above
 
     def absent(self, p: Parameters) -> None:
@@ -232,6 +233,16 @@ class FeatureMeter(Meter):
         self.output += p.axes.elements * p.dtype.itemsize
         self.work(SAMPLE, "sample_index", None)
 
+    def _tables_work(self, content: UnitContent) -> int:
+        """Work for the tables of a native payload that are sent or named: a decoder keeps those that it made last."""
+        p = content.parameters
+        if p.payload_codec is not PayloadCodec.NATIVE or len(p.configuration) <= 1 or not any(content.pictures):
+            return 0
+        known = p.configuration in self._tables
+        others = [one for one in self._tables if one != p.configuration]
+        self._tables = [*others, p.configuration][-STARTS_KEPT:]
+        return 0 if known else NATIVE_TABLES
+
     def charge(self, content: UnitContent, profile: Profile) -> None:
         """Take a unit's cost from the allowance, before anything of it is done.
 
@@ -241,7 +252,7 @@ class FeatureMeter(Meter):
         cost, offset = unit_cost(content, profile), content.payload_offset
         element = "feature_data" if content.part is None else "feature_part"
         self.output += cost.output
-        self.work(cost.work, element, offset)
+        self.work(cost.work + self._tables_work(content), element, offset)
         self.memory(cost.memory, len(content.payload), element, offset)
         if content.whole is not None:
             p = content.whole

@@ -22,6 +22,8 @@ from refsw.syntax.native_structures import NATIVE_CONFIGURATION, NATIVE_PARAMETE
 from refsw.syntax.structure import read_structure, write_structure
 
 LARGEST_POINT, LARGEST_CODE = 255, 255
+STARTS_KEPT = 8
+"""Starts that are made once as long as no more others are used between."""
 
 
 def start_of(configuration: bytes, known: Known) -> Start:
@@ -37,7 +39,7 @@ def start_of(configuration: bytes, known: Known) -> Start:
     return parameters_start(named_bytes(known, digest, "native_digest"))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=STARTS_KEPT)
 def _own_start(configuration: bytes) -> Start:
     """8.6.3 The start of a configuration that names none."""
     values = _read(NATIVE_CONFIGURATION, configuration, "native.configuration", "codec_configuration")
@@ -49,7 +51,7 @@ def _own_start(configuration: bytes) -> Start:
     return _start(values)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=STARTS_KEPT)
 def parameters_start(data: bytes) -> Start:
     """6.17 The start of a native_parameters that stands alone, in a file.
 

@@ -25,7 +25,7 @@ def command() -> None:
 @click.option("--qp", "qps", type=click.IntRange(0, 51), multiple=True, default=(22, 32, 42), show_default=True,
               help="Quantization parameter to learn at; may be repeated.")  # fmt: skip
 @click.option("--references", type=click.IntRange(0, 12), default=4, show_default=True,
-              help="Other channels that tell of a channel; more want more samples.")  # fmt: skip
+              help="Other channels that tell of a channel; more want more samples. 0: a small file.")  # fmt: skip
 @click.option("--classes", type=click.IntRange(1, 4), default=4, show_default=True, help="Classes of channels.")
 @click.option("--tensor", metavar="NAME", help="Of files with several tensors, the one to learn from.")
 @click.option("--axes", metavar="LETTERS", help="Axes of the features, such as NCHW or NHC.")

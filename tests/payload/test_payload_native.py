@@ -189,13 +189,14 @@ def test_parameters_for_another_number_of_channels_are_refused() -> None:
         NATIVE.encode(features((9, 3, 4)), form((9, 3, 4)), EncoderSettings(native=data))
 
 
-def test_parameters_that_are_learned_take_fewer_bytes() -> None:
+@pytest.mark.parametrize(("references", "most"), [(2, 6000), (0, 2000)])
+def test_parameters_that_are_learned_take_fewer_bytes(references: int, most: int) -> None:
     rng = np.random.default_rng(5)
     means = rng.gamma(0.5, 300, (64, 1, 1))
     samples = [np.clip(means * rng.gamma(0.5, 1, (64, 8, 8)), 0, 4095).astype(np.uint16) for _ in range(6)]
     universal = universal_start()
-    start = layer_start(universal, [Sized(s, 20_000, None) for s in samples[:4]], Training(2, 2, 4))
-    parameters_start(pack_parameters(start))
+    start = layer_start(universal, [Sized(s, 20_000, None) for s in samples[:4]], Training(references, 2, 4))
+    assert len(pack_parameters(start)) < most
     sizes = [sum(len(SampleEncoder(one, Costs(one)).encode(s, 20_000, None)) for s in samples[4:])
              for one in (universal, start)]  # fmt: skip
     assert sizes[1] < 0.97 * sizes[0]

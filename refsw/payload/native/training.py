@@ -24,6 +24,7 @@ from refsw.payload.native.scale import (
     nearest_code,
     tokens,
 )
+from refsw.payload.native.starts import sparse_start
 from refsw.tensor.axes import Array
 
 FLOOR = 0.015
@@ -187,7 +188,8 @@ class Training:
     """How parameters of a layer are learned.
 
     Args:
-        references: of a channel, at most.
+        references: of a channel, at most. 0: no priors and classes of channels either; what is learned is a twentieth
+            of the size then, and samples tell themselves how great their channels are.
         classes: of channels.
         rounds: passes over the samples; the last ones learn tables alone, and the best of all is kept.
     """
@@ -206,6 +208,8 @@ def layer_start(universal: Start, samples: Sequence[Sized], training: Training) 
         training: how.
     """
     channels = len(samples[0].sizes)
+    if not training.references:
+        return _tables_start(replace(universal, channels=channels), samples, training.rounds)
     means = np.mean([one.sizes.mean(axis=(1, 2)) for one in samples], axis=0)
     priors = np.clip(np.rint(4 * np.log2(np.maximum(means, 1e-9))), 0, MAGNITUDES - 1).astype(np.uint8)
     order = np.argsort(-priors.astype(np.int64), kind="stable")
@@ -228,6 +232,30 @@ def layer_start(universal: Start, samples: Sequence[Sized], training: Training) 
         elif classed:
             start = replace(start, classes=statistics.class_costs.argmin(axis=1).astype(np.uint8))
     return best
+
+
+def _tables_start(universal: Start, samples: Sequence[Sized], rounds: int) -> Start:
+    """Weights, points and tables alone, begun from the better one of the starts of the text."""
+    sparse = replace(sparse_start(), channels=universal.channels)
+    (first, start), (other, second) = (
+        (_learned(start, samples, weighing=True), start) for start in (universal, sparse)
+    )
+    if other.cost < first.cost:
+        first, start = other, second
+    best, least = start, first.cost
+    for i in range(rounds):
+        start = first.improved()
+        first = _learned(start, samples, weighing=i < rounds - 4)
+        if first.cost < least:
+            best, least = start, first.cost
+    return best
+
+
+def _learned(start: Start, samples: Sequence[Sized], *, weighing: bool) -> Statistics:
+    statistics, costs = Statistics(start, weighing=weighing), Costs(start)
+    for one in samples:
+        SampleEncoder(start, costs, watch=statistics.add).encode(one.levels, one.step, one.zero)
+    return statistics
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from refsw.control.surface import Floats, Surface
 from refsw.errors import UsageError
 
-HALVINGS = 200
+HALVINGS = 60
 
 
 def allocate(surface: Surface, total: float) -> Floats:

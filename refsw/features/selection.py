@@ -51,8 +51,10 @@ def of_tensors(names: Collection[str], sets: Callable[[], Mapping[int, Parameter
         except DfcError:
             return True
         known = sets()
-        return number not in known or any(
-            number == one.id for p in known.values() if p.name in names for one in chain(p, known)
-        )
+        if number not in known:
+            return True
+        if known[number].layer is not None and not {p.name for p in known.values()} >= set(names):
+            return True  # a layer that is wanted, and whose parameter set comes later, may need it
+        return any(number == one.id for p in known.values() if p.name in names for one in chain(p, known))
 
     return wanted

@@ -18,7 +18,8 @@ from refsw.features.random_access import decode_samples
 from refsw.features.reader import BitstreamReader
 from refsw.inspection import inspect
 from refsw.syntax.bits import BitReader
-from refsw.syntax.units import UnitReader
+from refsw.syntax.codes import UnitType
+from refsw.syntax.units import UnitReader, crc32, pack_unit
 from refsw.validation import validate
 
 VECTORS = Path(__file__).resolve().parents[2] / "test_vectors" / "scalable"
@@ -64,6 +65,17 @@ def test_a_decoder_that_is_asked_for_layers_reads_no_others() -> None:
     assert last.elements.tobytes() == whole["b+"][1].tobytes()
     with pytest.raises(UsageError, match="no tensor p5: base, b, more, b\\+"):
         decode(data, tensors=["p5"])
+
+
+def test_a_layer_that_is_wanted_may_have_its_parameter_set_after_samples_of_its_base_layer() -> None:
+    data = vector("chain-channels")
+    *units, end = (bytes(unit.framed) for unit in UnitReader(io.BytesIO(data)))
+    units[1:5] = units[3], units[1], units[4], units[2]  # the parameter sets of two layers, each before its samples
+    crc = crc32(data[8:12] + b"".join(unit[-4:] for unit in units)).to_bytes(4, "big")
+    late = data[:12] + b"".join(units) + pack_unit(UnitType.END_OF_BITSTREAM, end[2:-8] + crc)
+    whole = decode_by_name(data)
+    for name in whole:
+        assert decode_by_name(late, tensors=[name])[name].tobytes() == whole[name].tobytes()
 
 
 class Pipe(io.RawIOBase):

@@ -5,10 +5,12 @@ Exit code 0: OUT.npz has one member for each tensor, under its name (9.2); bfloa
 written as float32, which holds it exactly, with "@bfloat16" after the name. 65: IN.dfc does not conform, 69: it needs
 what this decoder lacks, such as VVC of 8 bits; then there is no output file. Needs numpy, Pillow, PyAV, and ml_dtypes
 for bfloat16. Units are in dfc_units.py, dequantization in dfc_values.py, HEVC and VVC in dfc_video.py, what is
-constrained within HEVC in dfc_h265.py, the forms of images in dfc_images.py, samples of which parts are missing in
-dfc_incomplete.py; bitstreams of profile MODEL (chapter 10) are for dfc_models.py, which shares the units.
+constrained within HEVC in dfc_h265.py, the forms of images in dfc_images.py, layers in dfc_layers.py, samples
+of which parts are missing in dfc_incomplete.py; bitstreams of profile MODEL (chapter 10) are for dfc_models.py, which
+shares the units.
 """
 import hashlib
+import math
 import re
 import sys
 import zipfile
@@ -18,10 +20,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import dfc_native
-from dfc_units import (C, CAPACITY, CHANNEL, CODECS, COMPLETE, DATA, DEPTHS, DIGEST, END, EXTENDED, FPS, H, HEVC,
-                       INTER, J2K, LAYOUTS, LOG_NONNEGATIVE, METADATA, N, NATIVE, NONE, OF_MODELS, ONE_CHANNEL, PART,
-                       PNG, PROFILES, QUILT, RESILIENT, ROLES, SAMPLE, SCOPES, SEQUENCE, STORAGE, T, TYPES, UNIFORM,
-                       VVC, W, XZ, Units, known)
+from dfc_layers import Layer
+from dfc_units import (C, CAPACITY, CHANNEL, CODECS, COMPLETE, DATA, DEPTHS, DIGEST, END, EXTENDED, EXTENSIONS, FPS, H,
+                       HEVC, INTER, J2K, LAYOUTS, LOG_NONNEGATIVE, METADATA, N, NATIVE, NONE, OF_MODELS, ONE_CHANNEL,
+                       PART, PNG, PROFILES, QUILT, RESILIENT, ROLES, SAMPLE, SCOPES, SEQUENCE, SINCE, STORAGE, T, TYPES,
+                       UNIFORM, VVC, W, XZ, Bits, Units, known)
 from dfc_values import expand, logarithmic, read_image, to_type, uniform
 from dfc_video import Reject, hevc_pictures, need, vvc_pictures
 
@@ -37,10 +40,15 @@ class Decoder(Units):
         self.readers[kind](r)
     def parameter_set(self, r):
         t = Tensor(r, self)
+        if t.layer and t.id not in self.tensors:
+            t.layer.join(t, self)
         need(self.tensors.setdefault(t.id, t).body == r.data, "order.parameter-set-repeated")
         need(None in (self.model, t.model) or self.model == t.model, "fps.model-digest", "features of another model")
         self.limit("parameter-sets", len(self.tensors))
         need(len({t.name for t in self.tensors.values()}) == len(self.tensors), "fps.layer-id-unique")
+    def base_layer(self, number):
+        need(number in self.tensors, "layer.base")
+        return self.tensors[number]
     def tensor(self, r, structure):
         number = r.ue(63, structure + ".parameter_set_id")
         need(number in self.tensors, "order.parameter-set-first")
@@ -53,6 +61,8 @@ class Decoder(Units):
         self.limit("unit-elements", count * t.elements)
         self.limit("unit-pictures", count * -(-t.channels // (t.R * t.G)))
         self.place(t, first, count)
+        if t.layer:
+            self.place_layer(t.layer.base, first, count)
         t.add(first, t.decode_samples(r, count))
     def feature_part(self, r):
         t = self.tensor(r, "feature_part")
@@ -73,6 +83,9 @@ class Decoder(Units):
         need(first >= self.last_first, "order.access-units")
         self.last_first, self.kept = first, self.kept + count * t.elements * (first > last)
         need(self.kept <= CAPACITY, "level.capacity", exit_code=69)
+    def place_layer(self, base, first, count):
+        """Whether samples of a layer may come here (9.11.2)."""
+        need(not base or base.last_unit == (first, count), "layer.units")
     def digest(self, r):
         t = self.tensor(r, "digest")
         kind = known(r.u(2), (0, 1), "digest.digest_kind", self.later)
@@ -94,6 +107,25 @@ class Decoder(Units):
             need(t.whole(len(t.samples) - 1), "part.complete")
             need(all(t.digested[k] == len(t.samples) for k in (0, 1) if t.announced[k]), "digest.complete")
 
+class Some(Decoder):
+    """The tensors of these names and those of their chains; the units of others are passed over (5.7, 9.11.4)."""
+    def __init__(self, data, names, model=None):
+        self.names, self.wanted = names, None
+        super().__init__(data, model)
+    def scan(self, pos):
+        super().scan(pos)               # the parameter sets, which may come late
+        chosen = [t for t in self.tensors.values() if t.name in self.names]
+        self.wanted = {one.id for t in chosen for one in (t.layer.chain if t.layer else [t])}
+        self.crcs = self.data[8:12]
+        super().scan(pos)
+    def unit(self, kind, r):
+        if kind in (DATA, PART, DIGEST) and (not self.wanted or Bits(r.data).ue() not in self.wanted):
+            r.pos = 8 * len(r.data)
+        else:
+            super().unit(kind, r)
+    def end(self, r):
+        self.counts(r)
+
 class Sample:
     """Levels, where they are digested, and elements X[ c ][ y ][ x ] of a sample (7.1), and the parts that came."""
     def __init__(self, levels, values):
@@ -108,17 +140,19 @@ class Tensor:
         names = [r.utf8(r.u(8), "fps.utf8") for _ in range(2)]
         self.name = names[1] or f"tensor{self.id}"
         self.model = r.b(32) if r.u(1) else None
-        roles, extent = [], {}
+        roles, extent, clock = [], {}, None
         for _ in range(r.u(2) + 1):
             roles.append(known(r.u(3), ROLES, p + "axis_role", later))
             if roles[-1] <= W:
                 extent[roles[-1]] = r.ue((1 << 24) - 1, p + "axis_extent_minus1") + 1
             elif roles[-1] == T:
-                need(r.u(32), p + "time_scale")
-                need(r.u(32), p + "time_step")
+                clock = r.u(32), r.u(32)
+                need(clock[0], p + "time_scale")
+                need(clock[1], p + "time_step")
         self.shape = self.channels, self.rows, self.columns = [extent.get(a, 1) for a in (C, H, W)]
         self.elements, self.many = self.channels * self.rows * self.columns, not extent.keys() >= set(roles)
         self.type = TYPES[known(r.u(4), range(len(TYPES)), p + "element_type", later)]
+        self.same = roles, extent, clock, self.type             # as in the base layer (9.11.2)
         self.quantizer, self.scope, self.depth, self.ranges = r.u(2), SEQUENCE, None, []
         if self.quantizer != NONE:
             self.depth = r.u(4) + 1
@@ -143,8 +177,9 @@ class Tensor:
         self.configuration = r.b(r.ue())
         r.align()
         self.parts, self.groups, self.band, self.predicts = 0, 1, self.rows, 0
+        self.layer, self.last_unit = None, None
         if stream.profile >= RESILIENT:
-            self.extension(r, stream.profile)
+            self.extension(r, stream)
         raw, image, configured = self.quantizer == NONE, PNG <= self.codec <= J2K, self.configuration != b""
         margins = self.width - self.G * self.columns, self.height - self.R * self.band
         for requirement, holds in {
@@ -185,26 +220,31 @@ class Tensor:
             ranges.append((lo, r.f32(element + "_maximum")))
             need(lo <= ranges[-1][1], "range.order")
         return ranges
-    def extension(self, r, profile):
+    def extension(self, r, stream):
         """feature_extension( ) (6.12)."""
-        p, parts = "feature_extension.", r.u(1)
-        flags = {flag: r.u(bits) for flag, bits in (("layers_flag", 1), ("time_prediction_flag", 1),
-                                                    ("channel_transform_flag", 1), ("other_extension_flags", 4))}
-        if profile != RESILIENT:
-            self.predicts = flags.pop("time_prediction_flag")
-        for flag, value in flags.items():
-            need(not value, p + flag, "of a later version", 69)
-        if parts:
+        p, has = "feature_extension.", set()
+        for name in ("parts", "layers", "time_prediction", "channel_transform"):
+            if r.u(1):
+                need(stream.profile >= SINCE.get(name, math.inf), f"{p}{name}_flag", "of a later version", 69)
+                has.add(name)
+        need(not r.u(4), p + "other_extension_flags", "of a later version", 69)
+        need(has <= EXTENSIONS[stream.profile], "profile.extension")
+        self.predicts = "time_prediction" in has
+        if "parts" in has:
+            need("layers" not in has, "layer.parts")
             self.band = r.ue(self.rows - 1, p + "part_rows_minus1") + 1
             self.groups = r.ue(self.channels - 1, p + "channel_groups_minus1") + 1
             self.parts = -(-self.rows // self.band) * self.groups
+        if "layers" in has:
+            self.layer = Layer(r, self)
         r.align()
     def part(self, number):
         """Channels and rows of a part (9.10.1)."""
         band, group = divmod(number, self.groups)
         return self.order[group::self.groups], slice(band * self.band, min((band + 1) * self.band, self.rows))
     def whole_sample(self):
-        return np.arange(self.channels), slice(0, self.rows), self.order[self.varies[self.order]]
+        coded = self.varies & self.layer.carries if self.layer else self.varies
+        return np.arange(self.channels), slice(0, self.rows), self.order[coded[self.order]]
     def whole(self, index):
         """Whether all parts of a sample have come."""
         return not self.parts or index < 0 or index in self.samples and len(self.samples[index].came) == self.parts
@@ -262,18 +302,25 @@ class Tensor:
             levels[coded] = cells.reshape(-1, self.band, self.columns)[:len(coded), :levels.shape[1]]
         if self.quantizer == NONE:
             return levels, levels
-        if self.scope == CHANNEL:
-            ranges = [ranges[c] for c in channels]
+        v = self.dequantize(levels, [ranges[c] for c in channels] if self.scope == CHANNEL else ranges)
+        return levels, v if self.layer and self.layer.refines else to_type(v, self.type)
+    def dequantize(self, levels, ranges):
+        """Binary32 values v (7.4.1)."""
+        lo, hi = np.array(ranges).reshape(-1, 2).T.reshape(2, -1, 1, 1)
         if self.quantizer == UNIFORM:
-            lo, hi = np.array(ranges).reshape(-1, 2).T.reshape(2, -1, 1, 1)
-            return levels, to_type(uniform(levels, self.top, lo, hi), self.type)
-        each = levels if self.scope == CHANNEL else [levels]
-        each = [self.dequantize(one, *pair) for one, pair in zip(each, ranges, strict=True)]
-        return levels, np.array(each, STORAGE[self.type]).reshape(levels.shape)
+            return uniform(levels, self.top, lo, hi)
+        out = []
+        for one, pair in zip(levels if self.scope == CHANNEL else [levels], ranges, strict=True):
+            q, where = np.unique(one, return_inverse=True)
+            out.append(logarithmic(q, self.top, *pair)[where])
+        return np.array(out, "<f4").reshape(levels.shape)
     def add(self, first, decoded, number=None):
         """Samples, or a part of one, as decode_samples and decode_part give them."""
+        self.last_unit = first, len(decoded)
         for index, (channels, rows, levels, values) in enumerate(decoded, first):
             levels = levels.astype("<u2") if self.announced[1] else None
+            if self.layer:
+                values = self.layer.whole(self, index, values)
             if number is None:
                 self.samples[index] = Sample(levels, values)
                 continue
@@ -295,9 +342,6 @@ class Tensor:
     def put_out(self, sample):
         """A sample in the order of its axes (7.1)."""
         return np.ascontiguousarray(sample.transpose(self.transpose)).reshape(self.sample_shape)
-    def dequantize(self, levels, lo, hi):
-        q, where = np.unique(levels, return_inverse=True)
-        return to_type(logarithmic(q, self.top, lo, hi), self.type)[where].reshape(levels.shape)
     def array(self):
         samples = [self.put_out(self.samples[index].values) for index in range(len(self.samples))]
         return self.stack(samples, STORAGE[self.type])
@@ -309,9 +353,11 @@ class Tensor:
         return out if self.many else out[0]
 
 # ---- output
-def decode(data, model=None):
-    """All tensors by name."""
-    return {t.name: t.array() for t in Decoder(data, model).tensors.values()}
+def decode(data, model=None, names=None):
+    """All tensors by name, or those of these names alone."""
+    if names is None:
+        return {t.name: t.array() for t in Decoder(data, model).tensors.values()}
+    return {t.name: t.array() for t in Some(data, names, model).tensors.values() if t.name in names}
 
 def main(source, target):
     try:

@@ -7,11 +7,11 @@ from dfc_units import CAPACITY, END, FPS, STORAGE
 from dfc_video import Reject, need
 
 class Stranded(Reject):
-    """A unit that cannot be used without a parameter set that is missing."""
+    """A unit that cannot be used without a parameter set, or samples of a base layer, that are missing."""
 
 class Incomplete(Decoder):
     """Takes what has come. broken has the offset of every unit of no use and the requirement that it breaks; stranded
-    has the offsets of units whose parameter set has not come."""
+    has the offsets of units whose parameter set, or whose samples of the base layer, have not come."""
     fatal = ("digest.value", "fps.model-digest")        # the bitstream as a whole is another one than it should be
     def scan(self, pos):
         self.broken, self.stranded, self.counts_at_end = [], [], None
@@ -35,6 +35,7 @@ class Incomplete(Decoder):
             return True
         except Stranded:
             self.stranded.append(where)
+            self.last_first = before
         except Reject as error:
             if error.exit_code == 69 or error.requirement in self.fatal:
                 raise
@@ -52,6 +53,15 @@ class Incomplete(Decoder):
         if number not in self.tensors:
             raise Stranded("order.parameter-set-first")
         return self.tensors[number]
+    def base_layer(self, number):
+        if number not in self.tensors:
+            raise Stranded("layer.base")
+        return self.tensors[number]
+    def place_layer(self, base, first, count):
+        """What comes without its base layer is of no use."""
+        if base and not all(index in base.samples for index in range(first, first + count)):
+            raise Stranded("layer.units")
+        super().place_layer(base, first, count)
     def place(self, t, first, count):
         """Samples before these may be missing, but none comes twice."""
         need(t.parts or not any(first <= index < first + count for index in t.samples), "order.samples")

@@ -48,6 +48,10 @@ def to_type(v, kind):
         v[v == 0x8000] = 0
     return (v + v.dtype.type(0)).astype(STORAGE[kind])
 
+def binary32(x, kind):
+    """Elements that to_type gave, as binary32 values again."""
+    return (x.astype("<u4") << 16).view("<f4") if kind == "bfloat16" else x.astype("<f4")
+
 # ---- byte codecs (8.2) and image codecs (8.3)
 def expand(codec, payload, size):
     if codec == STORED:

@@ -53,8 +53,9 @@ PACKAGES = {"av", "numpy", "PIL", "ml_dtypes"}
 def test_it_is_independent() -> None:
     files = sorted(DECODER.parent.glob("**/*.py"))
     parts = (
-        "captures", "carriage", "decoder", "h265", "images", "incomplete", "model_values", "models", "native",
-        "native_start", "native_time", "native_time_start", "native_time_tables", "stream", "units", "values", "video",
+        "captures", "carriage", "decoder", "h265", "images", "incomplete", "layers", "model_values", "models",
+        "native", "native_start", "native_time", "native_time_start", "native_time_tables", "stream", "units",
+        "values", "video",
     )  # fmt: skip
     assert [path.name for path in files] == ["dfc.py", *(f"dfc_{part}.py" for part in parts)]
     for path in files:

@@ -22,8 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITES = load_suites([ROOT / "conformance" / "suites"])
 VECTORS = [vector for suite in SUITES for vector in suite]
 FOLDER = ROOT / "test_vectors"
-NOT_YET = {"scalable", "transform"}
-"""Drafts that the independent decoder does not have yet: it finds their profile unsupported."""
 MODELS = ROOT / "conformance" / "independent" / "dfc_models.py"
 
 
@@ -175,13 +173,7 @@ def test_the_independent_decoder_agrees(independent: ModuleType) -> None:
     expected = {Kind.VALID: "decoded", Kind.UNSUPPORTED: "exit 69"}
     models = MODELS.is_file()  # and with it the units of model updates
     known = [v for v in VECTORS if models or not (v.profile == "MODEL" or "profile.model" in v.requirements)]
-    known = [v for v in known if v.suite not in NOT_YET]
     assert [v.id for v in known if verdict(independent, v) != expected.get(v.kind, "exit 65")] == []
-
-
-def test_the_independent_decoder_says_what_it_does_not_have_yet(independent: ModuleType) -> None:
-    drafts = [v for v in VECTORS if v.suite in NOT_YET and v.kind is Kind.VALID and v.profile == "SCALABLE"]
-    assert {verdict(independent, v) for v in drafts} <= {"exit 69"}
 
 
 def test_corruption_of_the_store_is_noticed(generator: ModuleType, tmp_path: Path) -> None:

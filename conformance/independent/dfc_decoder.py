@@ -5,9 +5,9 @@ Exit code 0: OUT.npz has one member for each tensor, under its name (9.2); bfloa
 written as float32, which holds it exactly, with "@bfloat16" after the name. 65: IN.dfc does not conform, 69: it needs
 what this decoder lacks, such as VVC of 8 bits; then there is no output file. Needs numpy, Pillow, PyAV, and ml_dtypes
 for bfloat16. Units are in dfc_units.py, dequantization in dfc_values.py, HEVC and VVC in dfc_video.py, what is
-constrained within HEVC in dfc_h265.py, the forms of images in dfc_images.py, layers in dfc_layers.py, samples
-of which parts are missing in dfc_incomplete.py; bitstreams of profile MODEL (chapter 10) are for dfc_models.py, which
-shares the units.
+constrained within HEVC in dfc_h265.py, the forms of images in dfc_images.py, the channel transform in dfc_transform.py,
+layers in dfc_layers.py, samples of which parts are missing in dfc_incomplete.py; bitstreams of profile MODEL
+(chapter 10) are for dfc_models.py, which shares the units.
 """
 import hashlib
 import math
@@ -21,6 +21,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import dfc_native
 from dfc_layers import Layer
+from dfc_transform import Transform
 from dfc_units import (C, CAPACITY, CHANNEL, CODECS, COMPLETE, DATA, DEPTHS, DIGEST, END, EXTENDED, EXTENSIONS, FPS, H,
                        HEVC, INTER, J2K, LAYOUTS, LOG_NONNEGATIVE, METADATA, N, NATIVE, NONE, OF_MODELS, ONE_CHANNEL,
                        PART, PNG, PROFILES, QUILT, RESILIENT, ROLES, SAMPLE, SCOPES, SEQUENCE, SINCE, STORAGE, T, TYPES,
@@ -58,8 +59,8 @@ class Decoder(Units):
         first, count = r.ue(), r.ue() + 1
         need(not t.parts, "part.units")
         need(t.many or first + count == 1, "fps.single-sample")
-        self.limit("unit-elements", count * t.elements)
-        self.limit("unit-pictures", count * -(-t.channels // (t.R * t.G)))
+        self.limit("unit-elements", count * t.size)
+        self.limit("unit-pictures", count * -(-t.inside[0] // (t.R * t.G)))
         self.place(t, first, count)
         if t.layer:
             self.place_layer(t.layer.base, first, count)
@@ -167,6 +168,7 @@ class Tensor:
         self.R, self.G = [r.ue((1 << 24) - 1, x) + 1 for x in grid] if self.layout != ONE_CHANNEL else (1, 1)
         self.width, self.height = r.ue() + 1, r.ue() + 1
         ordered, order = r.u(1), np.arange(self.channels)
+        self.ordered = ordered
         need(not ordered or self.channels <= 65536, p + "channel_order_flag")
         if ordered:
             order = [r.u(max(1, (self.channels - 1).bit_length())) for _ in order]
@@ -177,11 +179,14 @@ class Tensor:
         self.configuration = r.b(r.ue())
         r.align()
         self.parts, self.groups, self.band, self.predicts = 0, 1, self.rows, 0
-        self.layer, self.last_unit = None, None
+        self.layer, self.transform, self.last_unit = None, None, None
         if stream.profile >= RESILIENT:
             self.extension(r, stream)
+        self.inside = self.transform.shape if self.transform else self.shape        # what pictures hold (7.5, 7.6)
+        self.band = self.inside[1] if self.transform else self.band
+        self.size = max(self.elements, math.prod(self.inside))
         raw, image, configured = self.quantizer == NONE, PNG <= self.codec <= J2K, self.configuration != b""
-        margins = self.width - self.G * self.columns, self.height - self.R * self.band
+        margins = self.width - self.G * self.inside[2], self.height - self.R * self.band
         for requirement, holds in {
                 "fps.name-characters": not re.search("[\0-\x1f\x7f]", "".join(names)),
                 "fps.axis-once": len(set(roles)) == len(roles) and not {N, T} <= set(roles),
@@ -190,14 +195,14 @@ class Tensor:
                 "fps.quantized-type": raw or self.type in TYPES[:4],
                 "fps.codec-bit-depth": raw or self.depth in DEPTHS.get(self.codec, range(1, 17)),
                 "fps.coded-size": 0 <= min(margins) <= max(margins) < 64,
-                "fps.grid-cells": self.R * self.G < 2 * -(-self.channels // self.groups) + 64,
+                "fps.grid-cells": self.R * self.G < 2 * -(-self.inside[0] // self.groups) + 64,
                 "fps.time-prediction": not self.predicts or self.codec == NATIVE and T in roles and not self.parts,
                 "fps.channel-order": not ordered or len(set(order)) == self.channels,
                 "profile.codec": self.codec in PROFILES[stream.profile],
                 "bytes.no-configuration": not (configured and self.codec <= XZ),
                 "image.no-configuration": not (configured and image)}.items():
             need(holds, requirement)
-        stream.limit("sample-elements", self.elements)
+        stream.limit("sample-elements", self.size)
         stream.limit("picture-side", max(self.width, self.height))
         stream.limit("picture-elements", self.width * self.height)
         stream.limit("sample-parts", self.parts)
@@ -225,7 +230,7 @@ class Tensor:
         p, has = "feature_extension.", set()
         for name in ("parts", "layers", "time_prediction", "channel_transform"):
             if r.u(1):
-                need(stream.profile >= SINCE.get(name, math.inf), f"{p}{name}_flag", "of a later version", 69)
+                need(stream.profile >= SINCE[name], f"{p}{name}_flag", "of a later version", 69)
                 has.add(name)
         need(not r.u(4), p + "other_extension_flags", "of a later version", 69)
         need(has <= EXTENSIONS[stream.profile], "profile.extension")
@@ -237,14 +242,19 @@ class Tensor:
             self.parts = -(-self.rows // self.band) * self.groups
         if "layers" in has:
             self.layer = Layer(r, self)
+        if "channel_transform" in has:
+            self.transform = Transform(r, self, stream)
         r.align()
     def part(self, number):
         """Channels and rows of a part (9.10.1)."""
         band, group = divmod(number, self.groups)
         return self.order[group::self.groups], slice(band * self.band, min((band + 1) * self.band, self.rows))
     def whole_sample(self):
+        count, rows, _ = self.inside
+        if self.transform:
+            return np.arange(count), slice(0, rows), np.arange(count)
         coded = self.varies & self.layer.carries if self.layer else self.varies
-        return np.arange(self.channels), slice(0, self.rows), self.order[coded[self.order]]
+        return np.arange(count), slice(0, rows), self.order[coded[self.order]]
     def whole(self, index):
         """Whether all parts of a sample have come."""
         return not self.parts or index < 0 or index in self.samples and len(self.samples[index].came) == self.parts
@@ -292,14 +302,15 @@ class Tensor:
         return np.stack(out)
     def unpack(self, pictures, ranges, channels, rows, coded):
         """Levels (7.5) and elements (7.4) of channels and rows; there are no pictures if they are constant."""
-        levels = np.zeros((len(channels), rows.stop - rows.start, self.columns), self.word)
+        columns = self.inside[2]
+        levels = np.zeros((len(channels), rows.stop - rows.start, columns), self.word)
         if len(pictures):
-            area = pictures[:, :self.R * self.band, :self.G * self.columns]
+            area = pictures[:, :self.R * self.band, :self.G * columns]
             if self.layout == QUILT:
-                cells = area.reshape(-1, self.band, self.R, self.columns, self.G).transpose(0, 2, 4, 1, 3)
+                cells = area.reshape(-1, self.band, self.R, columns, self.G).transpose(0, 2, 4, 1, 3)
             else:
-                cells = area.reshape(-1, self.R, self.band, self.G, self.columns).transpose(0, 1, 3, 2, 4)
-            levels[coded] = cells.reshape(-1, self.band, self.columns)[:len(coded), :levels.shape[1]]
+                cells = area.reshape(-1, self.R, self.band, self.G, columns).transpose(0, 1, 3, 2, 4)
+            levels[coded] = cells.reshape(-1, self.band, columns)[:len(coded), :levels.shape[1]]
         if self.quantizer == NONE:
             return levels, levels
         v = self.dequantize(levels, [ranges[c] for c in channels] if self.scope == CHANNEL else ranges)
@@ -307,6 +318,10 @@ class Tensor:
     def dequantize(self, levels, ranges):
         """Binary32 values v (7.4.1)."""
         lo, hi = np.array(ranges).reshape(-1, 2).T.reshape(2, -1, 1, 1)
+        if self.transform and lo < hi:
+            return self.transform.values(levels, self, lo, hi)
+        if self.transform:
+            return np.full(self.shape, lo, "<f4")
         if self.quantizer == UNIFORM:
             return uniform(levels, self.top, lo, hi)
         out = []
@@ -333,7 +348,7 @@ class Tensor:
                 sample.levels[channels, rows] = levels
     def digest(self, kind, first, count):
         """SHA-256 of consecutive samples (9.5.1)."""
-        name, extents = ((self.type, self.sample_shape), ("levels", self.shape))[kind]
+        name, extents = ((self.type, self.sample_shape), ("levels", self.inside))[kind]
         sha = hashlib.sha256(f"{name} {'x'.join(map(str, extents))}\n".encode())
         for index in range(first, first + count):
             sample = self.samples[index]

@@ -18,14 +18,15 @@ PROFILES = {1: {HEVC}, 2: {HEVC}, 3: {STORED, ZLIB, GZIP, XZ}, 4: {PNG, JPEG, J2
             12: {STORED, ZLIB, GZIP, XZ, HEVC, NATIVE}}
 INTER, EXTENDED, MODEL, RESILIENT, OF_NATIVE, COMPLETE, MODEL_EXTENDED, SCALABLE = 2, 5, 6, 8, 9, 10, 11, 12
 EXTENSIONS = {RESILIENT: {"parts"}, OF_NATIVE: {"parts", "time_prediction"}, SCALABLE: {"layers", "time_prediction"},
-              COMPLETE: {"parts", "layers", "time_prediction"}}
-SINCE = {"parts": RESILIENT, "layers": COMPLETE, "time_prediction": OF_NATIVE}
+              COMPLETE: {"parts", "layers", "time_prediction", "channel_transform"}}
+SINCE = {"parts": RESILIENT, "layers": COMPLETE, "time_prediction": OF_NATIVE, "channel_transform": COMPLETE}
 OF_MODELS = {MODEL, MODEL_EXTENDED}
 DEPTHS = {HEVC: (8, 10, 12), VVC: (8, 10), JPEG: (8,)}
 LIMITS = {"sample-elements": (20, 24, 28), "unit-elements": (22, 26, 28), "picture-side": (12, 13, 14),
           "picture-elements": (22, 25, 28), "unit-pictures": (12, 14, 16), "unit-bytes": (25, 29, 31),
           "parameter-sets": (3, 4, 6), "sample-parts": (12, 14, 16), "layers": (2, 3, 4),
-          "model-tensors": (12, 16, 20), "model-elements": (26, 30, 34), "model-unit-elements": (24, 27, 30)}      # powers of two (11.3)
+          "transform-entries": (20, 22, 24), "model-tensors": (12, 16, 20), "model-elements": (26, 30, 34),
+          "model-unit-elements": (24, 27, 30)}      # powers of two (11.3)
 CAPACITY = 1 << 30       # elements of all samples that this decoder keeps (11.4)
 
 def version(profile):

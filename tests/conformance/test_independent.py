@@ -54,8 +54,8 @@ def test_it_is_independent() -> None:
     files = sorted(DECODER.parent.glob("**/*.py"))
     parts = (
         "captures", "carriage", "decoder", "h265", "images", "incomplete", "layers", "model_values", "models",
-        "native", "native_start", "native_time", "native_time_start", "native_time_tables", "stream", "units",
-        "values", "video",
+        "native", "native_start", "native_time", "native_time_start", "native_time_tables", "stream", "transform",
+        "units", "values", "video",
     )  # fmt: skip
     assert [path.name for path in files] == ["dfc.py", *(f"dfc_{part}.py" for part in parts)]
     for path in files:

@@ -193,7 +193,9 @@ def to_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
         return values
     if dtype.itemsize == 2:
         largest = np.float32(65504.0) if dtype == np.float16 else np.float32(2.0**127 * (2 - 2.0**-7))
-        values = np.clip(values, -largest, largest)
+        values = np.clip(values, -largest, largest).astype(dtype)
+        values += dtype.type(0)  # 4.4: a zero is positive
+        return values
     return values.astype(dtype)
 
 

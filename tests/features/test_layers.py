@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from refsw import encode
 from refsw.bitstream.concat import concat
 from refsw.bitstream.extract import Selection, extract
 from refsw.bitstream.strip import strip
 from refsw.errors import UsageError
+from refsw.features.config import LayerChoice
 from refsw.features.decoder import Decoder, Sample, decode, decode_by_name
 from refsw.features.layers import refined
 from refsw.features.random_access import decode_samples
 from refsw.features.reader import BitstreamReader
 from refsw.inspection import inspect
 from refsw.syntax.bits import BitReader
-from refsw.syntax.codes import UnitType
+from refsw.syntax.codes import LayerKind, UnitType
 from refsw.syntax.units import UnitReader, crc32, pack_unit
 from refsw.validation import validate
 
@@ -126,6 +128,13 @@ def test_sums_are_rounded_once_and_kept_finite() -> None:
     base = np.array([1.0, largest, -largest, 1.0, 0.0], np.float32)
     step = np.array([2.0**-25, largest, -1e30, -1.0, 1e-45], np.float32)
     assert refined(base, step).tolist() == [1.0, largest, -largest, 0.0, float(np.float32(1e-45))]
+
+
+def test_values_of_channels_that_are_not_carried_are_no_negative_zero() -> None:
+    x = np.ones((1, 2, 1, 1), np.float16)
+    layers = (LayerChoice(LayerKind.BASE, channels=(0,), fill=(0.0, -1e-30)),)
+    (out,) = decode_by_name(encode(x, "native", layers=layers)).values()
+    assert out[0, 1].tobytes() == bytes(2)
 
 
 def test_a_validator_tells_a_broken_base_layer_once() -> None:

@@ -128,7 +128,7 @@ def decode(input, output, sample=None, sdp=None):
         import dfc_carriage
 
         with open(output, "wb") as file:
-            for name, x in dfc_carriage.decode(Path(input).read_bytes(), Path(sdp).read_text()).items():
+            for name, x in dfc_carriage.decode(Path(input).read_bytes(), Path(sdp).read_bytes()).items():
                 head = {"name": name, "dtype": x.dtype.name, "shape": list(x.shape)}
                 file.write(json.dumps(head).encode() + b"\n" + np.ascontiguousarray(x).tobytes())
         return

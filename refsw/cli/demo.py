@@ -11,7 +11,7 @@ import click
 
 from refsw.cli.common import progress, role, say, say_all
 from refsw.errors import CodecError
-from refsw.features.config import PRESETS
+from refsw.features.config import PRESETS_ALONE
 
 if TYPE_CHECKING:
     from refsw.evaluation.anchors.compare import Comparison
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command(name="demo")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-output"),
               show_default=True, help="Folder for the runs, their bitstreams and the report.")  # fmt: skip
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="balanced", show_default=True,
+@click.option("--preset", type=click.Choice(list(PRESETS_ALONE)), default="balanced", show_default=True,
               help="What to show, against the preset anchor.")  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(1), default=2, show_default=True,
               help="Processes; the results do not depend on it.")  # fmt: skip

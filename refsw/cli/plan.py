@@ -11,7 +11,7 @@ import click
 
 from refsw.cli.common import progress, role, say, say_all
 from refsw.errors import CodecError, UsageError
-from refsw.features.config import PRESETS
+from refsw.features.config import PRESETS_ALONE
 
 if TYPE_CHECKING:
     from refsw.evaluation.anchors.conditions import Test
@@ -32,7 +32,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--cut", "cuts", multiple=True, metavar="NAME=TENSOR",
               help="Of an ONNX model: a place to cut.  [default: up to 8 tensors that separate it]")  # fmt: skip
 @click.option("--preprocessing", default="imagenet", show_default=True, help="Of an ONNX model: by name, see docs.")
-@click.option("--preset", type=click.Choice(list(PRESETS)), default="balanced", show_default=True,
+@click.option("--preset", type=click.Choice(list(PRESETS_ALONE)), default="balanced", show_default=True,
               help="Of an ONNX model: codes the features.")  # fmt: skip
 @click.option("--metric", default="", help="What has to be kept.  [default: the quality of the test]")
 @click.option("--share", type=click.FloatRange(0, 1), default=0.99, show_default=True,

@@ -327,3 +327,5 @@ PRESETS: dict[str, dict[str, Any]] = {
     "auto": UNIFORM_MOSAIC | {"settings": EncoderSettings(effort="balanced"), "choose_payload": True},
 }
 """The presets: `anchor` is the configuration of MM'19, section 4.1.3; the others are measured against it."""
+PRESETS_ALONE = tuple(name for name, choices in PRESETS.items() if not choices.get("needs_basis"))
+"""Those that need nothing besides the features."""

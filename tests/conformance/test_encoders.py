@@ -31,7 +31,7 @@ from refsw.conformance.encoders.suite import BUILT_IN, Claim, InputKind, load_in
 from refsw.conformance.reports import load_results
 from refsw.conformance.verdicts import ENCODER_MEANINGS, ENCODERS, EncoderOutcome
 from refsw.errors import RefswError, UsageError
-from refsw.features.config import PRESETS
+from refsw.features.config import PRESETS_ALONE
 from refsw.syntax.codes import Quantizer
 from tests.conformance.making import ROOT, processes_of
 from tests.processes import until
@@ -216,7 +216,7 @@ def test_reports_tell_rates_and_rules(ran: Path) -> None:
     results = load_results(ran / "results.json")
     streams = {case["id"]: case["stream"] for case in results["inputs"]}
     rate = streams["samples-one-feature_r1"]["rate"]
-    assert set(rate) == set(PRESETS)
+    assert set(rate) == set(PRESETS_ALONE)
     assert 0.98 < rate["balanced"]["share"] < 1.05  # it is that preset, between two QPs
     assert streams["refused-nan-float32_r1"] is None
     assert "independent" in streams["axes-nhc-tokens_r1"]["decoders"]

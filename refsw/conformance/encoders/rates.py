@@ -12,7 +12,7 @@ import numpy as np
 
 from refsw.conformance.encoders.reference import encode
 from refsw.conformance.encoders.suite import Input, made
-from refsw.features.config import PRESETS
+from refsw.features.config import PRESETS_ALONE
 from refsw.features.decoder import decode_by_name
 from refsw.tensor.axes import Array
 
@@ -22,7 +22,7 @@ LOSSLESS = "lossless"
 
 
 def rate_beside_presets(case: Input, given: Mapping[str, Array], size: int, mse: float) -> dict[str, Any]:
-    """What every preset takes for the error that a bitstream has; without an error, what refsw's lossless coding takes.
+    """What every preset takes, without files besides, for a bitstream's error; without one, what lossless coding takes.
 
     Returns:
         For every preset the bytes at that mean square error, by a line through the logarithms of rate and error of its
@@ -42,7 +42,7 @@ def rate_beside_presets(case: Input, given: Mapping[str, Array], size: int, mse:
 def _curves(case: Input) -> dict[str, list[tuple[int, float]]]:
     """Bytes and mean square errors of every preset, by QP."""
     (given,) = made(case).steps
-    curves: dict[str, list[tuple[int, float]]] = {preset: [] for preset in PRESETS}
+    curves: dict[str, list[tuple[int, float]]] = {preset: [] for preset in PRESETS_ALONE}
     for preset, curve in curves.items():
         for qp in QPS:
             data = encode(given, axes=case.axes, choices={"preset": preset, "qp": qp})

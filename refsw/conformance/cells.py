@@ -61,14 +61,14 @@ def all_cells() -> dict[str, tuple[str, ...]]:
     """The classes of every syntax element, by ``structure.element``, in the order of the declaration."""
     cells: dict[str, tuple[str, ...]] = {}
     for element in BITSTREAM_HEADER.elements():
-        own = HEADER_CELLS[element.name] or tuple(_value_classes(element))
+        own = HEADER_CELLS[element.name] or tuple(value_classes(element))
         cells[f"{BITSTREAM_HEADER.name}.{element.name}"] = (*own, "truncated")
     cells |= UNIT_CELLS
     for structure in BODIES.values():
         for node, conditional in leaves(structure.nodes, conditional=False):
             if isinstance(node, Element):
                 extra = ("absent",) if conditional else ()
-                cells[f"{structure.name}.{node.name}"] = (*_value_classes(node), *extra, "truncated")
+                cells[f"{structure.name}.{node.name}"] = (*value_classes(node), *extra, "truncated")
             elif isinstance(node, Rest):
                 cells[f"{structure.name}.{node.name}"] = ("empty", "present")
             else:
@@ -110,7 +110,8 @@ def _bound(expression: str, scope: Values | None) -> int | None:
         return None
 
 
-def _value_classes(element: Element) -> list[str]:
+def value_classes(element: Element) -> list[str]:
+    """The classes of an element's values, absence and truncation aside."""
     if element.later:
         return ["0", "later"]
     low, high, greatest = _bounds(element)

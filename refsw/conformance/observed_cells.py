@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Any
 
-from refsw.conformance.cells import BODIES, class_of, leaves
+from refsw.conformance.cells import BODIES, class_of, leaves, value_classes
 from refsw.errors import DfcError, ErrorClass
 from refsw.syntax.codes import Profile, UnitType, code_points, since
 from refsw.syntax.declaration import (
@@ -218,11 +218,12 @@ def _of_error(error: DfcError, size: int, units: list[list[TraceRow]]) -> set[st
     names = _elements(structure)
     if requirement == "unit.complete-element" and error.element in names:
         return {f"{structure.name}.{error.element}=truncated"}
-    if requirement == "descriptor.ue-prefix":
+    if requirement == "descriptor.ue-prefix" and error.element in names:
         return {f"{structure.name}.{error.element}=overlong"}
     if requirement == f"{structure.name}.{error.element}" and error.error_class is ErrorClass.OUT_OF_RANGE:
-        bound = names[error.element].high
-        return {f"{requirement}=forbidden"} if bound is not None and " if " in bound else set()
+        element = names[error.element]
+        declared = element.high is not None and " if " in element.high and "forbidden" in value_classes(element)
+        return {f"{requirement}=forbidden"} if declared else set()
     return set()
 
 

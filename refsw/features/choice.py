@@ -14,7 +14,6 @@ from refsw.features.config import NATIVE, EncoderConfig
 from refsw.features.plan import make_plan
 from refsw.features.ranges import with_measured_ranges
 from refsw.features.reconstruct import decode_unit
-from refsw.features.transforming import TRIED as TRIED_COMPONENTS
 from refsw.features.transforming import with_transform
 from refsw.payload.base import DecoderSettings
 from refsw.profiles import PROFILE_CODECS, default_profile
@@ -41,7 +40,7 @@ def settled(config: EncoderConfig, axes: Axes, samples: Iterable[Array]) -> Enco
     if config.basis is not None and config.transform is None:
         if config.range_scope is not RangeScope.SAMPLE and config.ranges is None:
             raise UsageError("with a channel transform, the range of a sequence is one that is given (--ranges)")
-        return with_transform(config, axes, list(islice(iter(samples), TRIED_COMPONENTS)))
+        return with_transform(config, axes, samples)
     if not config.choose_payload:
         return with_measured_ranges(config, axes, samples)
     if config.range_scope is not RangeScope.SAMPLE and config.ranges is None and config.quantizer is not Quantizer.NONE:

@@ -235,7 +235,8 @@ def encode_unit(plan: Plan, samples: list[Array], first_sample: int, shift: int 
         "sample_maximum": [high for _, high in ranges],
         "payload": payload,
     }
-    spreads = [one.spread.coded_with(codec_step(p.payload_codec, settings, p.bit_depth)) for one in coded if one.spread]
+    step = codec_step(p.payload_codec, settings, p.bit_depth) if p.transform is None else 1
+    spreads = [one.spread.coded_with(step) for one in coded if one.spread]
     return CodedUnit(values, content, reduce(Spread.joined, spreads) if spreads else None)
 
 
@@ -372,7 +373,9 @@ def _measure(plan: Plan, sample: Array, *, watched: bool) -> _Measured:
         assert limits is not None
         assert plan.config.basis is not None
         mean = analysis_of(plan.config.basis).mean
-        return _Measured(values, limits, step=element_step(plan.config, values, limits, mean))
+        step = element_step(plan.config, values, limits, mean)
+        spread = spread_of(values, [limits], p.quantizer, p.bit_depth).coded_in(step) if watched else None
+        return _Measured(values, limits, spread=spread, step=step)
     shift = qp_shift(p, own, limits, plan.config.widening) if plan.config.match_step else 0
     spread = None
     if watched and p.layer is None:

@@ -35,6 +35,7 @@ LEAST_ELEMENTS = 4
 LEAST_SLICES = 8
 """and from so many channels on, a few of them are few."""
 
+FINER = "A channel transform has one step for all channels: take a lower QP, or code those few as a tensor of their own"
 JPEG_STEP = 16
 NAMES = {AxisRole.C: "channels", AxisRole.H: "rows", AxisRole.W: "columns"}
 Sums = npt.NDArray[np.float64]
@@ -61,6 +62,11 @@ class Spread:
     def coded_with(self, levels: float) -> Spread:
         """With the step of a payload codec, in levels, where that is the coarser one."""
         steps = (np.concatenate([rows[:5], rows[5:] * max(1, levels)]) for rows in self.slices)
+        return replace(self, slices=tuple(steps))
+
+    def coded_in(self, step: float) -> Spread:
+        """With one step for all elements, as components of a channel transform have."""
+        steps = (np.concatenate([rows[:5], np.full_like(rows[5:], step)]) for rows in self.slices)
         return replace(self, slices=tuple(steps))
 
     def joined(self, other: Spread) -> Spread:
@@ -134,8 +140,15 @@ def codec_step(payload: PayloadCodec, settings: EncoderSettings, bit_depth: int)
     return 0.0
 
 
-def loss(spread: Spread, axes: Axes, *, by_channel: bool) -> str | None:
-    """What to tell of a tensor most of whose channels (or rows, or columns) are lost; None if they are not."""
+def loss(spread: Spread, axes: Axes, *, by_channel: bool, transformed: bool = False) -> str | None:
+    """What to tell of a tensor most of whose channels (or rows, or columns) are lost; None if they are not.
+
+    Args:
+        spread: of its samples.
+        axes: of the tensor.
+        by_channel: whether each channel has a range of its own.
+        transformed: whether a channel transform is used, which has one step for all channels.
+    """
     for axis in (0, 2, 1):  # of tokens, the columns are the more likely ones to be channels
         if by_channel and axis == 0:
             continue  # each has a range of its own
@@ -148,21 +161,25 @@ def loss(spread: Spread, axes: Axes, *, by_channel: bool) -> str | None:
         lost = live & (step > LOST_STEP * deviation) & (spread.span > OWN_RANGE * (high - low))
         if live.sum() and lost.sum() >= LOST_SHARE * live.sum():
             worst = int(np.argmin(np.where(lost, deviation, np.inf)))
-            return _told(axes, role, lost.sum() / live.sum(), worst, float(step[worst]), float(deviation[worst]))
+            lead = _lead(axes, role, lost.sum() / live.sum(), worst, float(step[worst]), float(deviation[worst]))
+            return lead + (FINER if transformed else _remedy(axes, role))
     return None
 
 
-def _told(axes: Axes, role: AxisRole, share: float, worst: int, step: float, deviation: float) -> str:
+def _lead(axes: Axes, role: AxisRole, share: float, worst: int, step: float, deviation: float) -> str:
     name = NAMES[role]
     first = f"{name.removesuffix('s')} {worst * _stride(axes, role)}"
-    lead = (
+    return (
         f"the step of quantizer and payload exceeds {LOST_STEP:g} standard deviations of {100 * share:.0f} % of the "
         f"{name} ({first}: step {step:.3g}, deviation {deviation:.3g}), as a few others set the range; they are lost. "
     )
+
+
+def _remedy(axes: Axes, role: AxisRole) -> str:
     if role is AxisRole.C:
-        return lead + "Give every channel a range of its own (--range channel)"
+        return "Give every channel a range of its own (--range channel)"
     letters = "".join(_letter(own, role) for own in axes.roles)
-    return lead + f"Take the {name} for channels and give each a range of its own (--axes {letters} --range channel)"
+    return f"Take the {NAMES[role]} for channels and give each a range of its own (--axes {letters} --range channel)"
 
 
 def _letter(own: AxisRole, channels: AxisRole) -> str:

@@ -127,7 +127,8 @@ class CodedTensor:
         if coded.spread is None or self.told:
             return None
         self.spread = coded.spread if self.spread is None else self.spread.joined(coded.spread)
-        text = loss(self.spread, self.axes, by_channel=self.config.range_scope is RangeScope.CHANNEL)
+        text = loss(self.spread, self.axes, by_channel=self.config.range_scope is RangeScope.CHANNEL,
+                    transformed=self.config.transform is not None)  # fmt: skip
         self.told = text is not None
         return text
 

@@ -7,7 +7,7 @@ at the wanted quality, those of the pictures with the largest components are shi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, log2
@@ -28,10 +28,8 @@ from refsw.tensor.quantize import level_dtype, to_binary32
 from refsw.tensor.repack import choose_grid
 from refsw.tensor.transform import PHASES, Transform, basis_of
 
-TRIED = 8
-"""Samples, from the first, whose components tell how large they get,"""
 ROOM = 1.25
-"""and how much larger those of others may be; beyond that they are clipped."""
+"""How much larger than the components of the samples those that are completed may get; beyond, they are clipped."""
 SPAN = 255
 """Steps of the logarithmic quantizer of 8 bits, which the step is to match."""
 UNMATCHED = 16
@@ -212,13 +210,13 @@ def element_step(config: EncoderConfig, values: Array, limits: tuple[float, floa
     return min(log_step, high - low) / SPAN * scale
 
 
-def with_transform(config: EncoderConfig, axes: Axes, samples: Sequence[Array]) -> EncoderConfig:
+def with_transform(config: EncoderConfig, axes: Axes, samples: Iterable[Array]) -> EncoderConfig:
     """The configuration with a transform, its steps and shifts, and the grid that they ask for.
 
     Args:
         config: has a basis.
         axes: of the tensor.
-        samples: the first of it, in the user's order of axes.
+        samples: all of it, in the user's order of axes.
 
     Raises:
         UsageError: the basis is not one for the tensor.

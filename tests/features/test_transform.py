@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import refsw
-from refsw.errors import UnsupportedError, UsageError
+from refsw.errors import CoarseStepWarning, UnsupportedError, UsageError
 from refsw.features.encoder import Encoder
 from refsw.features.random_access import decode_samples
 from refsw.features.tensors import TensorSpec
@@ -95,7 +95,25 @@ def test_every_payload_carries_components(payload: str) -> None:
     assert (alone[0] == refsw.decode(coded)[1]).all()
 
 
-def test_levels_do_not_saturate_at_high_rates() -> None:
+def test_a_sample_with_greater_components_than_all_before_it_is_not_clipped() -> None:
+    own = features(12, 5)
+    own[-1] *= 10
+    decoded = refsw.decode(refsw.encode(own, "transform", qp=20, basis=basis()))
+    assert error(decoded[-1], own[-1]) / own[-1].var() < error(decoded[0], own[0]) / own[0].var()
+
+
+def test_channels_that_a_step_leaves_nothing_of_are_told() -> None:
+    def massive(count: int, seed: int) -> Any:
+        found = tokens(count, seed)
+        found[:, :, 5] *= 8
+        return found
+
+    data = train_transform(np.transpose(massive(40, 1), (0, 2, 1))[..., None], TransformTraining(prefix=1))
+    with pytest.warns(CoarseStepWarning, match="one step for all channels: take a lower QP"):
+        refsw.encode(massive(3, 2), "transform", axes="NHC", qp=22, basis=data)
+
+
+def test_finer_steps_leave_smaller_errors() -> None:
     own = features(1, 4, rectified=False)
     errors = [error(refsw.decode(refsw.encode(own, "transform", qp=qp, basis=basis())), own) for qp in (8, 14, 20)]
     assert errors[0] < 0.4 * errors[1] < 0.16 * errors[2]

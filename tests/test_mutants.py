@@ -43,11 +43,12 @@ def test_a_seed_chooses_the_same_mutants(tools: tuple[ModuleType, ModuleType]) -
     assert mutants.seeded(found, 1, 20) != mutants.seeded(found, 2, 20)
 
 
-def test_modules_and_exceptions_exist(tools: tuple[ModuleType, ModuleType]) -> None:
-    mutants, _ = tools
-    for module in mutants.MODULES:
+def test_modules_and_exceptions_exist() -> None:
+    with workshop("mutated") as mutated:
+        modules, others = mutated.MODULES, mutated.OTHERS
+    for module in modules:
         assert (PACKAGE / module).exists()
-    for module, names in mutants.OTHERS.items():
+    for module, names in others.items():
         text = (PACKAGE / module).read_text()
         for name in names:
             assert f"def {name.split('.')[-1]}(" in text or f"class {name}" in text, f"{module}: {name}"

@@ -3,7 +3,7 @@
     python tools/mutate_decoder.py [--seed 1] [--count 200] [--jobs 2] [--only features] [--module tensor/repack.py]
                                    [--reached FILE] [--json OUT]
 
-Every mutant is the package with one change of its source (tools/mutants.py says which, and what is left out), in a
+Every mutant is the package with one change of its source (tools/mutants.py says which, tools/mutated.py where), in a
 process of its own that is forked from one with the decoder (tools/patched.py). The vectors that reach the change
 (tools/reach.py) are decoded with it to the first one with another outcome than the manifest says: a tensor that
 differs, a bitstream that is rejected or accepted wrongly, the wrong one of the exit codes 65 and 69, a crash, or no
@@ -35,7 +35,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from judging import IMPORT, MODELS, Reached, environment, import_libraries, judge, load, ordered, read
-from mutants import MODULES, Mutant, of_module, seeded
+from mutants import Mutant, of_module, seeded
+from mutated import MODULES
 from patched import import_changed, import_modules, patch
 from reach import reach
 

@@ -2,7 +2,7 @@
 
     python tools/reach.py [--module features/reader.py] [--jobs 2] [--reached FILE]
 
-Alone, it prints the lines of functions that no vector reaches at all, of the modules that tools/mutants.py knows.
+Alone, it prints the lines of functions that no vector reaches at all, of the modules that tools/mutated.py names.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from judging import IMPORT, Reached, environment, import_libraries, judge, load, ordered, read
-from mutants import MODULES, of_module
+from mutants import of_module
+from mutated import MODULES
 from patched import name_of
 
 ROOT = Path(__file__).resolve().parents[1]

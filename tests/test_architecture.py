@@ -193,7 +193,7 @@ ALLOWED = {
     "conformance/guard.py": {"signal.signal", "signal.set_wakeup_fd", "resource.setrlimit"},  # a child of its own
     "conformance/worker.py": {"sys.path.insert"},  # the process is its own
     "evaluation/anchors/workers.py": {"signal.signal", "logger.setLevel"},  # a worker; Dask's loggers
-    "evaluation/reports/drawing.py": {"warnings.simplefilter"},  # the process is its own
+    "evaluation/reports/apart.py": {"warnings.simplefilter"},  # the process is its own
     "lazy.py": {"threading.RLock"},  # which a fork waits for
     "evaluation/networks/torch.py": {"self._torch.set_num_threads"},  # PyTorch has no narrower one
 }

@@ -307,12 +307,7 @@ def native_file(path: Path) -> bytes:
     """
     from refsw.payload.native.configuration import parameters_start
 
-    data = named_file(path)
-    try:
-        parameters_start(data)
-    except DfcError as error:
-        raise UsageError(f"{path}: no native parameters: {error}") from error
-    return data
+    return _that_reads(path, parameters_start, "native parameters")
 
 
 def transform_file(path: Path) -> bytes:
@@ -324,9 +319,13 @@ def transform_file(path: Path) -> bytes:
     """
     from refsw.tensor.transform import basis_of
 
+    return _that_reads(path, basis_of, "channel transform")
+
+
+def _that_reads(path: Path, read: Callable[[bytes], object], what: str) -> bytes:
     data = named_file(path)
     try:
-        basis_of(data)
+        read(data)
     except DfcError as error:
-        raise UsageError(f"{path}: no channel transform: {error}") from error
+        raise UsageError(f"{path}: no {what}: {error}") from error
     return data

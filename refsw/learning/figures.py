@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from refsw.evaluation.reports import palette
-from refsw.evaluation.reports.apart import answer, drawn_apart, prepare
+from refsw.evaluation.reports.apart import draw, drawn_apart
 from refsw.evaluation.reports.figures import dress, logarithmic, marker
 from refsw.extras import optional
 from refsw.learning.claims import quality_of
@@ -109,11 +109,5 @@ def _linear(axes: Any, name: str) -> None:
     axes.set_xlabel(name, color=palette.INK, fontsize=9)
 
 
-def main() -> None:
-    """Draw the panels that standard input holds, onto standard output."""
-    told = prepare()
-    answer({panel["name"]: figure(told["title"], panel) for panel in told["panels"]})
-
-
 if __name__ == "__main__":
-    main()
+    draw(lambda told: {panel["name"]: figure(told["title"], panel) for panel in told["panels"]})

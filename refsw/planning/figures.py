@@ -1,6 +1,6 @@
 """Informative: a plan drawn: where the time goes at each cut, and latency over the rate of the link with the winners.
 
-Drawn by a process of its own, as the reports' plots are (`refsw.evaluation.reports.drawing`).
+Drawn by a process of its own, as the reports' plots are (`refsw.evaluation.reports.apart`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refsw.evaluation.reports import palette
-from refsw.evaluation.reports.apart import answer, drawn_apart, prepare
+from refsw.evaluation.reports.apart import draw, drawn_apart
 from refsw.evaluation.reports.figures import dress, logarithmic, marker
 from refsw.extras import optional
 from refsw.planning import plan
@@ -104,10 +104,5 @@ def dress_log(axes: Any, title: str) -> None:
     axes.yaxis.set_minor_formatter(optional("matplotlib.ticker").NullFormatter())
 
 
-def main() -> None:
-    """Draw the plan that standard input holds, onto standard output."""
-    answer({"plan": figure(_from_dict(prepare()))})
-
-
 if __name__ == "__main__":
-    main()
+    draw(lambda told: {"plan": figure(_from_dict(told))})

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import sys
 import time
@@ -27,6 +26,7 @@ from scipy.interpolate import PchipInterpolator
 
 import refsw
 from refsw.features.native_training import train_native
+from refsw.named import known_by_digest
 from refsw.payload.native.training import Training
 
 QPS = (12, 22, 32, 42)
@@ -36,8 +36,8 @@ CASES = ("balanced", "universal", "layer")
 REFERENCES = 12
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Append a record for every image, layer, case and QP that has none yet."""
+def opened(arguments: argparse.Namespace) -> tuple[Any, Any, list[dict[str, str]], list[dict[str, str]]]:
+    """The network, the stages of an image in it, the images to measure, and others to learn from."""
     sys.path.insert(0, str(arguments.data))
     import networks
     import torch
@@ -47,10 +47,19 @@ def run(arguments: argparse.Namespace) -> None:
     step = max(2, len(rows) // arguments.images)
     measured, others = rows[::step][: arguments.images], [row for i, row in enumerate(rows) if i % step]
     net = networks.imagenet_resnet(arguments.network)
-    done = {(r["layer"], r["case"], r["qp"], r.get("image")) for r in records(arguments.out)}
 
     def stages(row: dict[str, str]) -> Any:
         return net.stages(networks.preprocess(arguments.data / "imagenet" / row["file"])[None])
+
+    return net, stages, measured, others[:: max(1, len(others) // arguments.learn)][: arguments.learn]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Append a record for every image, layer, case and QP that has none yet."""
+    import torch
+
+    net, stages, measured, chosen = opened(arguments)
+    done = {(r["layer"], r["case"], r["qp"], r.get("image")) for r in records(arguments.out)}
 
     with arguments.out.open("a") as out, torch.inference_mode():
 
@@ -58,7 +67,6 @@ def run(arguments: argparse.Namespace) -> None:
             out.write(json.dumps(record) + "\n")
             out.flush()
 
-        chosen = others[:: max(1, len(others) // arguments.learn)][: arguments.learn]
         features = [stages(row) for row in chosen]
         for layer in arguments.layers.split(","):
             for qp in QPS + LOW.get(layer, ()):
@@ -78,19 +86,23 @@ def run(arguments: argparse.Namespace) -> None:
                             file = arguments.out.with_suffix(f".{layer}.{qp}.dfcn")
                             own = file.read_bytes() if case == "layer" else None
                             write(layer=layer, case=case, qp=qp, image=row["file"],
-                                  **measure(net, found, layer, case, qp, own))  # fmt: skip
+                                  **measure(net, found, layer, configured(case, qp, own), own))  # fmt: skip
             print(row["file"], file=sys.stderr, flush=True)
 
 
-def measure(net: Any, stages: dict[str, Any], layer: str, case: str, qp: int, own: bytes | None) -> dict[str, Any]:
-    """Encode and decode one feature tensor, and resume the network from it."""
+def configured(case: str, qp: int, own: bytes | None) -> refsw.EncoderConfig:
+    """The configuration of a case, with parameters that are named if there are any."""
+    config = refsw.EncoderConfig.preset("balanced" if case == "balanced" else "native", qp=qp)
+    return config if own is None else config.replace(native=own, named=True)
+
+
+def measure(
+    net: Any, stages: dict[str, Any], layer: str, config: refsw.EncoderConfig, named: bytes | None
+) -> dict[str, Any]:
+    """Encode and decode one feature tensor, and resume the network from it; `named` is what the bitstream names."""
     import torch
 
-    feature = stages[layer]
-    known = {hashlib.sha256(own).digest(): own} if own is not None else {}
-    config = refsw.EncoderConfig.preset("balanced" if case == "balanced" else "native", qp=qp)
-    if own is not None:
-        config = config.replace(native=own, named=True)
+    feature, known = stages[layer], known_by_digest([] if named is None else [named])
     begin = time.process_time()
     data = refsw.encode(feature, config)
     between = time.process_time()

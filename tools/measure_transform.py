@@ -11,7 +11,6 @@ it stopped.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import time
@@ -19,12 +18,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from measure_native import difference, summary
-from measure_presets import records, unit_sizes
+from measure_native import difference, measure, opened, summary
+from measure_presets import records
 
 import refsw
 from refsw.features.transform_training import TransformTraining, train_transform
-from refsw.named import known_by_digest
 
 QPS = (12, 22, 32, 42)
 CASES = ("balanced", "transform")
@@ -32,21 +30,11 @@ CASES = ("balanced", "transform")
 
 def run(arguments: argparse.Namespace) -> None:
     """Append a record for every image, layer, case and QP that has none yet."""
-    sys.path.insert(0, str(arguments.data))
-    import networks
     import torch
 
-    torch.set_num_threads(1)
-    rows = list(csv.DictReader((arguments.data / "imagenet" / "labels.csv").open()))
-    step = max(2, len(rows) // arguments.images)
-    measured, others = rows[::step][: arguments.images], [row for i, row in enumerate(rows) if i % step]
-    net = networks.imagenet_resnet(arguments.network)
+    net, stages, measured, chosen = opened(arguments)
     done = {(r["layer"], r["case"], r["qp"], r.get("image")) for r in records(arguments.out)}
-    chosen = others[:: max(1, len(others) // arguments.learn)][: arguments.learn]
     layers, phases = arguments.layers.split(","), arguments.phases.split(",")
-
-    def stages(row: dict[str, str]) -> Any:
-        return net.stages(networks.preprocess(arguments.data / "imagenet" / row["file"])[None])
 
     with arguments.out.open("a") as out, torch.inference_mode():
 
@@ -69,32 +57,14 @@ def run(arguments: argparse.Namespace) -> None:
                     for case in CASES:
                         if (layer, case, qp, row["file"]) not in done:
                             write(layer=layer, case=case, qp=qp, image=row["file"],
-                                  **measure(net, found, layer, case, qp, basis))  # fmt: skip
+                                  **measure(net, found, layer, configured(case, qp, basis), basis))  # fmt: skip
             print(row["file"], file=sys.stderr, flush=True)
 
 
-def measure(net: Any, stages: dict[str, Any], layer: str, case: str, qp: int, basis: bytes) -> dict[str, Any]:
-    """Encode and decode one feature tensor, and resume the network from it."""
-    import torch
-
-    feature = stages[layer]
+def configured(case: str, qp: int, basis: bytes) -> refsw.EncoderConfig:
+    """The configuration of a case."""
     own = {"basis": basis, "named": True} if case == "transform" else {}
-    begin = time.process_time()
-    data = refsw.encode(feature, refsw.EncoderConfig.preset(case, qp=qp, **own))
-    between = time.process_time()
-    decoded = torch.from_numpy(refsw.decode(data, known=known_by_digest([basis])))
-    end = time.process_time()
-    logits, whole = net.resume(layer, decoded)[0].double(), stages["logits"][0].double()
-    units, rest = unit_sizes(data)
-    return {
-        "unit_bytes": units,
-        "stream_bytes": rest,
-        "mse": float(((decoded - feature).double() ** 2).mean()),
-        "kl": float((whole.softmax(0) * (whole.log_softmax(0) - logits.log_softmax(0))).sum()),
-        "same": int(logits.argmax()) == int(whole.argmax()),
-        "encoding": between - begin,
-        "decoding": end - between,
-    }
+    return refsw.EncoderConfig.preset(case, qp=qp, **own)
 
 
 def report(arguments: argparse.Namespace) -> None:

@@ -165,6 +165,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "truncation-*": ("bitstream.end", "unit.complete"),
     "types-*": ("dequantize.element-type", "tensor.element-type", "dequantize.none", "bytes.bool"),
     "types-constant*": ("dequantize.constant",),
+    "types-negative*": ("dequantize.constant",),
     "units-alignment-*": ("descriptor.alignment-zero",),
     "units-base-*": ("unit.framing", "order.units"),
     "units-chain-*": ("end.bitstream-crc", "unit.unknown"),

@@ -199,6 +199,8 @@ def _elements(c: Catalog) -> None:
         valid(c, f"fill-{name}", "What stands for the channels that have not come", layers(BASE | {"fill": fill}))
     half = BASE | {"element": "FLOAT16", "fill": [0.0, 2.0**-25, 0.0, 0.0, 65520.0]}
     valid(c, "fill-half", "Fill values that are rounded to binary16", layers(half))
+    near = {"element": "FLOAT16", "fill": [0.0, -(2.0**-26), 0.0, 0.0, -1e-30]}
+    valid(c, "fill-negative", "Fill values that are rounded to zero from below", layers(BASE | near))
     valid(c, "fill-one", "A layer of one channel", layers(BASE | {"carried": [4], "fill": [1.0] * 5}))
 
 
@@ -228,6 +230,12 @@ def _chains(c: Catalog) -> None:
         "chain-late",
         "A layer without samples whose parameter set comes late",
         [fps(**BASE), data(), fps(**MORE), data()],
+    )
+    valid(
+        c,
+        "chain-between",
+        "A layer whose parameter set comes after the sample of its base layer that its own needs",
+        [fps(**BASE), data(), fps(**MORE), data(id=1), data(), data(id=1)],
     )
     valid(
         c,

@@ -71,6 +71,10 @@ def _types(c: Catalog) -> None:
                  [fps(element=name, scope="SAMPLE"), data(count=3, ranges=[[3.3e38, 3.3e38], [-7e4, -7e4],
                  [1e-42, 1e-42]])],
                  area="types")  # fmt: skip
+        c.stream(f"types-negative-{name.lower()}", f"Constant samples of type {name}, too near to zero for some types",
+                 [fps(element=name, scope="SAMPLE"), data(count=3, ranges=[[-1e-9, -1e-9], [-1e-42, -1e-42],
+                 [-1e-7, -1e-7]])],
+                 area="types")  # fmt: skip
     for name in ("UINT8", "INT64", "BOOL"):
         c.stream(f"types-quantized-{name.lower()}", f"A quantizer for elements of type {name}",
                  [fps(element=name), data()],
